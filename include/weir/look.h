@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Looking at a bus without touching it: who is there, which streams, and their messages,
+ * read from the publishers' memory. A looker attaches no consumer, moves no gate and is
+ * waited for by nobody; what it is too slow for, it misses, and says how much.
+ * Every call belongs to one thread. The weir command is built on this.
+ */
+#ifndef WEIR_LOOK_H
+#define WEIR_LOOK_H
+
+#include <weir/weir.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weir_look weir_look;
+
+/* One process on the bus. */
+typedef struct weir_look_node {
+	uint64_t node;
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t silent; /* 1: it did not answer in time (stopped?); the rest is unknown */
+	uint32_t streams;
+	uint32_t subscriptions;
+	char name[WEIR_NAME_MAX + 1];
+} weir_look_node;
+
+/* One publisher on one topic. */
+typedef struct weir_look_stream {
+	uint64_t publisher;
+	uint64_t node;
+	uint32_t pid;
+	uint32_t subscribers;
+	uint64_t claimed;       /* messages claimed so far, walked in its memory */
+	uint64_t last_ns;       /* commit time of the newest message, 0 = none or off */
+	uint64_t max_message;
+	uint64_t type_hash;
+	uint32_t segment_bytes;
+	uint64_t window_bytes;
+	uint64_t region_bytes;
+	char topic[WEIR_NAME_MAX + 1];
+	char type[WEIR_NAME_MAX + 1];
+} weir_look_stream;
+
+/* One subscription of one process. */
+typedef struct weir_look_sub {
+	uint64_t node;
+	uint32_t pid;
+	uint32_t streams; /* that it follows */
+	uint64_t delivered;
+	uint64_t lost;
+	char pattern[WEIR_NAME_MAX + 1];
+} weir_look_sub;
+
+/*
+ * Opens a look at the bus `name`; dir as in weir_bus_opts, NULL for the default.
+ * On failure returns NULL and fills err (may be NULL): ENV_NOTFOUND where no such bus
+ * exists, USAGE_NAME, ENV_*.
+ */
+weir_look *weir_look_open(const char *name, const char *dir, weir_error *err);
+void weir_look_close(weir_look *look);
+
+/*
+ * Asks every process once who it is and what it has; waits at most timeout_ms for those
+ * that are silent. Returns the number of processes, or < 0. The arrays below describe
+ * that moment and stay valid until the next call.
+ */
+int weir_look_refresh(weir_look *look, int timeout_ms);
+const weir_look_node *weir_look_nodes(const weir_look *look, size_t *count);
+const weir_look_stream *weir_look_streams(const weir_look *look, size_t *count);
+const weir_look_sub *weir_look_subs(const weir_look *look, size_t *count);
+
+/*
+ * Follows every stream that matches the pattern from its newest message on (or from its
+ * oldest live one), by copying. New streams are found by weir_look_refresh.
+ */
+int weir_look_follow(weir_look *look, const char *pattern, int from_oldest);
+
+/*
+ * Copies the next message of any followed stream into buf. Returns its length and fills
+ * msg (data = buf, len = its whole length even where buf was too small: then DATA_TRUNC
+ * and it is passed), -AGAIN_EMPTY when there is none now, -GONE_END once per ended
+ * stream. Never waits, never rings, never writes.
+ */
+int weir_look_next(weir_look *look, void *buf, size_t size, weir_msg *msg);
+
+/* The buses in a runtime directory, by name; returns how many there are and writes up to
+ * count of them. */
+int weir_look_buses(const char *dir, char (*names)[WEIR_NAME_MAX + 1], size_t count);
+
+/*
+ * What deaths left in the directory of a bus: sockets that nobody listens on. Returns how
+ * many, and removes them if remove is 1. Never touches what lives.
+ */
+int weir_look_clean(const char *name, const char *dir, int remove, weir_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
