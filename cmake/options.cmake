@@ -3,6 +3,7 @@
 # them to everything that is built here, and to nothing outside.
 
 option(WEIR_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(WEIR_BENCH "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 option(WEIR_WERROR "Treat warnings as errors" OFF)
 option(WEIR_MUTANTS "Compile the known faults in, each behind its own switch" OFF)
 option(WEIR_POINTS "Compile the labelled points in at which a test can kill or stop" OFF)

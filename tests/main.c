@@ -351,8 +351,9 @@ main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "--here"))
 		return debug(argv[2]);
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-		fprintf(stderr, "usage: %s [SUITE[/TEST]] | --list | --here SUITE/TEST | "
-				"--helper NAME [ARGS]\n",
+		fprintf(stderr,
+			"usage: %s [SUITE[/TEST]] | --list | --here SUITE/TEST | "
+			"--helper NAME [ARGS]\n",
 			argv[0]);
 		return 2;
 	}

@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 32 };
+enum {
+	ARGS_MAX = 32
+};
 
 /* In the child, between fork and exec: only calls that are safe there. */
 static void
@@ -159,8 +161,8 @@ wr_proc_expect(struct wr_proc *p, const char *line)
 		wr_test_end();
 	}
 	if (strcmp(got, line) != 0) {
-		FAIL("helper %d said \"%s\" where \"%s\" was expected", (int)p->pid, got,
-			line);
+		FAIL("helper %d said \"%s\" where \"%s\" was expected", (int)p->pid,
+			got, line);
 		wr_test_end();
 	}
 }

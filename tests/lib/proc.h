@@ -30,8 +30,7 @@ struct wr_proc {
 };
 
 /* Starts the helper; the arguments end with NULL. Fails the test if it cannot. */
-void wr_proc_start(struct wr_proc *p, const char *helper, ...)
-	__attribute__((sentinel));
+void wr_proc_start(struct wr_proc *p, const char *helper, ...) __attribute__((sentinel));
 void wr_proc_start_v(struct wr_proc *p, const char *helper, char *const *args);
 
 /* Starts any program: argv[0] is its path. */

@@ -14,7 +14,7 @@ struct wr_place {
 
 struct wr_run {
 	struct wr_place *place; /* NULL in a helper */
-	int in_cunit;           /* a test runs; else a helper, where checks end in exit 1 */
+	int in_cunit; /* a test runs; else a helper, where checks end in exit 1 */
 	int skipped;
 	unsigned checked;
 	unsigned failed;

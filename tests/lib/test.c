@@ -63,8 +63,8 @@ wr_test_eq(long long a, long long b, const char *text_a, const char *text_b,
 
 	if (a == b)
 		return count(1, file, line, text_a);
-	snprintf(text, sizeof(text), "%s is %lld (0x%llx), %s is %lld (0x%llx)", text_a, a,
-		(unsigned long long)a, text_b, b, (unsigned long long)b);
+	snprintf(text, sizeof(text), "%s is %lld (0x%llx), %s is %lld (0x%llx)", text_a,
+		a, (unsigned long long)a, text_b, b, (unsigned long long)b);
 	return count(0, file, line, text);
 }
 

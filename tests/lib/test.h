@@ -62,24 +62,24 @@ struct wr_suite {
 /* A check that fails is printed and counted, and the test goes on. Both sides of CHECK_EQ
  * are compared as 64-bit integers; pointers go through CHECK. Any thread may check. */
 #define CHECK(x) wr_test_check(!!(x), #x, __FILE__, __LINE__)
-#define CHECK_EQ(a, b)                                                                 \
+#define CHECK_EQ(a, b) \
 	wr_test_eq((long long)(a), (long long)(b), #a, #b, __FILE__, __LINE__)
-#define CHECK_STR(a, b) wr_test_str((a), (b), #a, #b, __FILE__, __LINE__)
+#define CHECK_STR(a, b)       wr_test_str((a), (b), #a, #b, __FILE__, __LINE__)
 #define CHECK_MEM(a, b, size) wr_test_mem((a), (b), (size), #a, #b, __FILE__, __LINE__)
 #define FAIL(...)             wr_test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Ends the test where the rest would make no sense. Thread of the test only; in a helper
  * it ends the helper with exit 1. */
-#define REQUIRE(x)                                                                     \
-	do {                                                                           \
-		if (!wr_test_check(!!(x), #x, __FILE__, __LINE__))                     \
-			wr_test_end();                                                 \
+#define REQUIRE(x) \
+	do { \
+		if (!wr_test_check(!!(x), #x, __FILE__, __LINE__)) \
+			wr_test_end(); \
 	} while (0)
-#define REQUIRE_EQ(a, b)                                                               \
-	do {                                                                           \
-		if (!wr_test_eq((long long)(a), (long long)(b), #a, #b, __FILE__,      \
-			    __LINE__))                                                 \
-			wr_test_end();                                                 \
+#define REQUIRE_EQ(a, b) \
+	do { \
+		if (!wr_test_eq((long long)(a), (long long)(b), #a, #b, __FILE__, \
+			    __LINE__)) \
+			wr_test_end(); \
 	} while (0)
 
 /* Ends the test as skipped, which ctest shows as such; why is a whole reason. A test that
@@ -106,7 +106,6 @@ int wr_test_mem(const void *a, const void *b, size_t size, const char *text_a,
 void wr_test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void wr_test_end(void) __attribute__((noreturn));
-void wr_test_skip(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
+void wr_test_skip(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif

@@ -195,8 +195,8 @@ provoke(const char *name, char *said, size_t size)
 	exe[n] = '\0';
 	wr_tmpdir_path(log, sizeof(log), name);
 	snprintf(script, sizeof(script),
-		"WEIR_TEST_PROVOKE=%s '%.3000s' selftest/provoke_%s 2>'%.3000s'", name, exe,
-		name, log);
+		"WEIR_TEST_PROVOKE=%s '%.3000s' selftest/provoke_%s 2>'%.3000s'", name,
+		exe, name, log);
 	wr_proc_exec(&p, argv);
 	wr_proc_hush(&p);
 	code = wr_proc_wait(&p);
