@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bench/ours/ours.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir/weir.h>
+
+enum { DRAIN_MAX = 64, BATCH = 16, ARRIVE_MS = 10000, TURN_MS = 1000 };
+
+struct gen_side {
+	weir_bus *bus;
+	weir_pub *pub;
+	weir_sub *sub;
+	size_t size;
+	int pull; /* the reader spins, so it looks for itself */
+	gen_read_fn fn;
+	void *ctx;
+	size_t open, batch; /* claims in hand, and how many to gather */
+	weir_claim_t claims[BATCH];
+	weir_msg msgs[DRAIN_MAX];
+};
+
+static const char *const topics[] = {"bench.there", "bench.back"};
+
+static int
+on_batch(void *ctx, const weir_msg *msgs, size_t count)
+{
+	struct gen_side *side = ctx;
+	int ended = 0;
+	for (size_t i = 0; i < count && !ended; i++)
+		ended = side->fn(side->ctx, msgs[i].data, msgs[i].len);
+	return ended;
+}
+
+static void
+ours_close(struct gen_side *side)
+{
+	weir_close(side->bus);
+	free(side);
+}
+
+static struct gen_side *
+open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why, size_t size)
+{
+	static const uint32_t idles[] = {[GEN_SPIN] = WEIR_IDLE_SPIN,
+		[GEN_YIELD] = WEIR_IDLE_YIELD, [GEN_PARK] = WEIR_IDLE_PARK,
+		[GEN_ADAPTIVE] = WEIR_IDLE_ADAPTIVE};
+	struct gen_side *side = calloc(1, sizeof *side);
+	if (!side)
+		return NULL;
+	side->size = plan->size;
+	side->batch = batch;
+	side->pull = plan->wait == GEN_SPIN;
+	side->bus = weir_open("bench", .dir = plan->dir, .idle = idles[plan->wait],
+		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
+	const weir_error *error = weir_why(side->bus);
+	if (!error->code && out >= 0) {
+		side->pub = weir_advertise(side->bus, topics[out], .wait_ms = WEIR_FOREVER,
+			.stamp = batch > 1 ? WEIR_STAMP_BATCH : WEIR_STAMP_EACH);
+		error = weir_pub_why(side->pub);
+	}
+	if (!error->code && in >= 0) {
+		side->sub = weir_subscribe(side->bus, topics[in],
+			.on_batch = side->pull ? NULL : on_batch, .ctx = side);
+		error = weir_sub_why(side->sub);
+	}
+	if (!error->code)
+		return side;
+	snprintf(why, size, "%s", error->text);
+	ours_close(side);
+	return NULL;
+}
+
+static struct gen_side *
+ours_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	return open_side(plan, out, in, 1, why, size);
+}
+
+static struct gen_side *
+batch_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	return open_side(plan, out, in, BATCH, why, size);
+}
+
+static int
+ours_await(struct gen_side *side, int count)
+{
+	return weir_wait_subscribers(side->pub, count, ARRIVE_MS) >= count ? 0 : -1;
+}
+
+static void *
+ours_claim(struct gen_side *side)
+{
+	return weir_claim(side->pub, side->size, &side->claims[0]) < 0
+		? NULL
+		: side->claims[0].data;
+}
+
+static int
+ours_commit(struct gen_side *side)
+{
+	return weir_commit(side->pub, &side->claims[0]);
+}
+
+static void *
+batch_claim(struct gen_side *side)
+{
+	if (side->open == 0 &&
+		weir_claim_n(side->pub, side->size, side->claims, BATCH) < 0)
+		return NULL;
+	return side->claims[side->open].data;
+}
+
+static int
+batch_commit(struct gen_side *side)
+{
+	if (++side->open < BATCH)
+		return 0;
+	side->open = 0;
+	return weir_commit_n(side->pub, side->claims, BATCH);
+}
+
+static int
+batch_flush(struct gen_side *side)
+{
+	size_t open = side->open;
+	side->open = 0;
+	for (size_t i = open; open && i < BATCH; i++)
+		weir_abort(side->pub, &side->claims[i]);
+	return open ? weir_commit_n(side->pub, side->claims, open) : 0;
+}
+
+static int
+ours_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	if (!side->pull) {
+		side->fn = fn;
+		side->ctx = ctx;
+		return weir_turn(side->bus, TURN_MS);
+	}
+	int count = weir_peek_n(side->sub, side->msgs, DRAIN_MAX);
+	for (int i = 0; i < count; i++)
+		if (fn(ctx, side->msgs[i].data, side->msgs[i].len))
+			break;
+	if (count > 0)
+		weir_next_n(side->sub, (size_t)count);
+	return count;
+}
+
+const struct gen_bus ours = {.name = "ours",
+	.settings = "defaults; lossless, .wait_ms = WEIR_FOREVER, every message stamped",
+	.idle = GEN_ADAPTIVE,
+	.open = ours_open,
+	.await = ours_await,
+	.claim = ours_claim,
+	.commit = ours_commit,
+	.drain = ours_drain,
+	.close = ours_close};
+
+const struct gen_bus ours_batch = {.name = "ours-batch",
+	.settings = "weir_claim_n and weir_commit_n of 16, WEIR_STAMP_BATCH",
+	.idle = GEN_ADAPTIVE,
+	.open = batch_open,
+	.await = ours_await,
+	.claim = batch_claim,
+	.commit = batch_commit,
+	.flush = batch_flush,
+	.drain = ours_drain,
+	.close = ours_close};
