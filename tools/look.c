@@ -9,10 +9,10 @@
 
 enum { SILENT_MS = 300 }; /* how long a process that does not answer is waited for */
 
-static int
-look_once(struct look *look)
+int
+look_peers(struct look *look, int silent_ms)
 {
-	int rc = weir_look_refresh(look->handle, tool_timeout(SILENT_MS));
+	int rc = weir_look_refresh(look->handle, silent_ms);
 	if (rc < 0)
 		return tool_fail_code(rc, "looking at the bus");
 	look->looked_ns = weir_now_ns();
@@ -31,7 +31,7 @@ look_open(struct look *look, const char *bus)
 	if (!look->handle)
 		return tool_fail(&err);
 	tool_catch(NULL);
-	return look_once(look);
+	return look_peers(look, tool_timeout(SILENT_MS));
 }
 
 void
@@ -55,7 +55,7 @@ look_again(struct look *look)
 		look->marks[i].claimed = look->streams[i].claimed;
 	}
 	look->marked_ns = look->looked_ns;
-	return look_once(look);
+	return look_peers(look, tool_timeout(SILENT_MS));
 }
 
 int

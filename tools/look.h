@@ -33,9 +33,11 @@ struct look {
 /* Opens a look and takes the first one. Returns 0, or an exit code after saying why. */
 int look_open(struct look *look, const char *bus);
 void look_close(struct look *look);
-/* Looks again. */
+/* Asks all processes again, waiting so long for those that are silent. */
+int look_peers(struct look *look, int silent_ms);
+/* The same, remembering the look before it, so that there are rates. */
 int look_again(struct look *look);
-/* Waits sample_ms and looks again, so that there are rates; 0: does nothing. */
+/* Waits sample_ms and looks again; 0: does nothing. */
 int look_twice(struct look *look, int sample_ms);
 /* Claims a second between the last two looks, 0 if unknown. */
 double look_rate(const struct look *look, const weir_look_stream *stream);

@@ -232,26 +232,28 @@ tool_caught(void)
 }
 
 int
-tool_wait(int fd, uint64_t until_ns)
+tool_wait_many(struct pollfd *fds, size_t count, uint64_t until_ns)
 {
-	for (;;) {
-		if (signal_caught)
-			return -1;
+	struct pollfd all[TOOL_WAIT_MAX + 1];
+	memcpy(all, fds, count * sizeof(*fds));
+	all[count] = (struct pollfd){.fd = signal_pipe[0], .events = POLLIN};
+	while (!signal_caught) {
 		uint64_t now = weir_now_ns();
 		uint64_t left = until_ns > now ? until_ns - now : 0;
 		struct timespec wait = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-		struct pollfd fds[2] = {
-			{.fd = signal_pipe[0], .events = POLLIN},
-			{.fd = fd, .events = POLLIN},
-		};
-		int rc = ppoll(fds, 2, until_ns == UINT64_MAX ? NULL : &wait, NULL);
-		if (signal_caught)
-			return -1;
-		if (rc > 0 && fds[1].revents)
-			return 1;
-		if (rc == 0)
-			return 0;
+		int rc = ppoll(all, count + 1, until_ns == UINT64_MAX ? NULL : &wait, NULL);
+		memcpy(fds, all, count * sizeof(*fds));
+		if (rc >= 0 && !signal_caught)
+			return rc;
 	}
+	return -1;
+}
+
+int
+tool_wait(int fd, uint64_t until_ns)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+	return tool_wait_many(&one, 1, until_ns);
 }
 
 /* ---- the bus ------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <weir/weir.h>
 
@@ -98,6 +99,10 @@ int tool_caught(void);
 /* Waits until fd is readable (1), the time has come (0), or a signal came (-1). fd -1:
  * only for the other two. until_ns is of weir_now_ns, UINT64_MAX for ever. */
 int tool_wait(int fd, uint64_t until_ns);
+/* The same for several, of which those that are -1 are passed over; how many are ready. */
+struct pollfd;
+enum { TOOL_WAIT_MAX = 8 };
+int tool_wait_many(struct pollfd *fds, size_t count, uint64_t until_ns);
 
 /* True if stdout still takes what is written; flushes it. */
 int tool_flush(void);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What all processes of the demo share. */
+#include "tools/demo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <weir/look.h>
+
+#include "tools/tool.h"
+
+uint64_t
+demo_sum(const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	uint64_t sum = 0xcbf29ce484222325;
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ p[i]) * 0x100000001b3;
+	return sum;
+}
+
+struct demo_ruler *
+demo_ruler_map(int fd, int writable)
+{
+	int access = PROT_READ | (writable ? PROT_WRITE : 0);
+	void *at = mmap(NULL, sizeof(struct demo_ruler), access, MAP_SHARED, fd, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+int
+demo_args_parse(struct demo_args *args, int argc, char **argv)
+{
+	if (argc != 8)
+		return tool_usage("this verb is for weir demo");
+	*args = (struct demo_args){
+		.dir = argv[0],
+		.index = atoi(argv[1]),
+		.pipe = atoi(argv[2]),
+		.ruler = atoi(argv[3]),
+		.streams = atoi(argv[4]),
+		.rate = atof(argv[5]),
+		.file = argv[6][0] ? argv[6] : NULL,
+		.repeat = atoi(argv[7]),
+	};
+	fcntl(args->pipe, F_SETFD, FD_CLOEXEC);
+	fcntl(args->pipe, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+int
+demo_report_send(const struct demo_args *args, const struct demo_report *report)
+{
+	if (report->phase == DEMO_FINAL)
+		fcntl(args->pipe, F_SETFL, 0);
+	ssize_t sent = write(args->pipe, report, sizeof(*report));
+	return sent < 0 && errno == EPIPE ? -1 : 0;
+}
+
+void
+demo_clear(const char *dir)
+{
+	char path[160];
+	weir_look_clean(DEMO_BUS, dir, 1, NULL);
+	snprintf(path, sizeof(path), "%s/" DEMO_BUS, dir);
+	rmdir(path);
+	rmdir(dir);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The demo is five processes: this one watches, one publishes a real stream, three consume
+ * it. All but the first are the command itself with a hidden verb. They meet on a bus of
+ * their own in a directory of their own, and report to the first through pipes.
+ */
+#ifndef TOOLS_DEMO_H
+#define TOOLS_DEMO_H
+
+#include <signal.h>
+#include <stdint.h>
+#include <weir/weir.h>
+
+enum {
+	DEMO_CONSUMERS = 3,
+	DEMO_CHILDREN = DEMO_CONSUMERS + 1, /* the last one is the source */
+	DEMO_SOURCE = DEMO_CONSUMERS,
+	DEMO_STREAMS_MAX = 2,
+	DEMO_REPORT_MS = 100,
+	DEMO_NAP_MS = 20,
+	DEMO_FACT = 64
+};
+
+#define DEMO_BUS     "demo"
+#define DEMO_PATTERN "demo.>"
+
+/* What stands before the content of each message, so that a consumer can check it. */
+struct demo_head {
+	uint64_t number; /* counts the messages of this topic from 0 */
+	uint64_t sum;    /* of the content */
+};
+
+/* FNV-1a, 64 bits. */
+uint64_t demo_sum(const void *data, size_t len);
+
+enum demo_phase { DEMO_STARTING = 0, DEMO_READY, DEMO_RUNNING, DEMO_FINAL };
+
+/* What the source has counted. */
+struct demo_made {
+	uint64_t claimed;   /* up to the newest message, by the numbers of the claims */
+	uint64_t published; /* by the source's own count */
+	uint64_t stated;    /* the same by the library's statistics */
+	uint64_t aborted;   /* by the library's statistics */
+	uint64_t bytes;
+	uint64_t waits;
+};
+
+/* What a consumer has counted. */
+struct demo_taken {
+	uint64_t delivered;
+	uint64_t bytes;
+	uint64_t lost;     /* as its messages told it */
+	uint64_t aborted;
+	uint64_t held;
+	uint64_t passed;   /* claims that lie behind it, by its positions */
+	uint64_t lag;      /* claims before it, at the time of the report */
+	uint64_t holes;    /* numbers that did not follow each other */
+	uint64_t damaged;  /* content that did not have its sum */
+	uint64_t ended;    /* streams drained to their end */
+	uint64_t recent_p50, recent_p99;
+	uint64_t p50, p99, max;
+	char fact[DEMO_FACT]; /* something that it read in the content */
+};
+
+/* One line of a pipe; below PIPE_BUF, so each arrives whole. */
+struct demo_report {
+	uint32_t child;
+	uint32_t phase;
+	uint64_t time_ns;
+	struct demo_made made;   /* of the source */
+	struct demo_taken taken; /* of a consumer */
+};
+
+/*
+ * One word shared with all: how much has been published. It is the ruler that lag is
+ * measured with, and no part of the bus. writer: source
+ */
+struct demo_ruler {
+	volatile uint64_t claimed;
+};
+struct demo_ruler *demo_ruler_map(int fd, int writable);
+
+/* What the children are told on their command line. */
+struct demo_args {
+	const char *dir;
+	int index;
+	int pipe;
+	int ruler;
+	int streams;
+	double rate;
+	const char *file; /* NULL: the live data of the machine; "-": stdin */
+	int repeat;
+};
+int demo_args_parse(struct demo_args *args, int argc, char **argv);
+
+/* Sends a report; one in passing is dropped where the pipe is full, the final one never.
+ * Returns -1 if nobody reads any more. */
+int demo_report_send(const struct demo_args *args, const struct demo_report *report);
+/* When the watching process died, whoever notices clears the directory. */
+void demo_clear(const char *dir);
+
+/* ---- the watching side --------------------------------------------------------------- */
+
+struct demo_child {
+	const char *name;
+	const char *manner;
+	int pid;
+	int pipe;   /* -1 once it has ended */
+	int reaped; /* its wait status is known */
+	int status;
+	struct demo_report last;
+	struct demo_report before; /* one second earlier, for rates */
+};
+
+struct demo {
+	struct demo_child child[DEMO_CHILDREN];
+	char dir[128];
+	int ruler;
+	const char *kind; /* "proc", "file", "stdin" */
+	const char *what; /* what is published, for a person */
+	double rate;
+	int seconds_ms;
+	int live; /* the table is redrawn in place */
+	uint64_t start_ns;
+	uint64_t end_ns;
+	int interrupted;
+	int lines_drawn;
+};
+
+/* One of the two while it runs: the table, or one line. */
+void demo_draw(struct demo *demo);
+void demo_line(struct demo *demo);
+/* The terminal as it was. */
+void demo_draw_end(struct demo *demo);
+/* The books; returns how many messages were missed or broken, over all consumers. */
+uint64_t demo_summary(const struct demo *demo);
+uint64_t demo_summary_json(const struct demo *demo);
+/* The same account for one consumer: 1 if its books balance. */
+int demo_balances(const struct demo *demo, const struct demo_child *child);
+
+#endif
