@@ -19,7 +19,8 @@ GOOD = {
            "case $command in\nbuild | test) x ;;\nesac\n",
     "include/weir/weir.h": SPDX + "#include <stddef.h>\n",
     "bus/log.h": SPDX + '#include "bus/atomic.h"\n#include <weir/weir.h>\n',
-    "bus/log.c": SPDX + '#include "bus/log.h"\n/* memory_order_relaxed would do */\n',
+    "bus/log.c": SPDX + '#include "bus/log.h"\n/* memory_order_relaxed would do */\n'
+                 "wr_store_release(\n\tput_len, p, 1);\n",
     "bus/atomic.h": SPDX + "#include <stdatomic.h>\n",
     "protocols/pub.c": SPDX + '#include "bus/log.h"\n',
     "tools/main.c": SPDX + '#include <weir/weir.h>\n#include "tools/cmd.h"\n',
@@ -27,7 +28,8 @@ GOOD = {
     "tests/bus/test_log.c": SPDX + '#include "bus/log.h"\nwr_suite_log\n',
     "tests/bus/test_log_edges.c": SPDX + "wr_suite_log_edges\n",
     "docs/a.md": "# One two\n\n[b](b.md#three) [top](#one-two) `[x](y)`\n\n./dev build\n",
-    "docs/b.md": "## Three\n",
+    "docs/b.md": "## Three\n\n`bus/log.c`\n",
+    "docs/memory-order.md": "| label | what |\n|---|---|\n| `put_len` | last |\n",
 }
 # rule: [(file, text, what is said about it)]
 BAD = {
@@ -71,6 +73,12 @@ BAD = {
         ("docs/x.md", "[b](c.md)\n", "leads nowhere"),
         ("docs/x.md", "[b](b.md#four)\n", "no heading"),
         ("docs/x.md", "./dev fly\n", "no command"),
+        ("docs/x.md", "see `bus/lag.c`\n", "is not there"),
+    ],
+    "labels": [
+        ("bus/x.c", SPDX + "wr_load_acquire(take_len, p);\n", "take_len has no row"),
+        ("docs/memory-order.md", "| `put_len` | |\n| `gone` | |\n", "labelled gone"),
+        ("docs/memory-order.md", "| `put_len` | |\n| `put_len` | |\n", "already"),
     ],
 }
 

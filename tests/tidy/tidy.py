@@ -205,6 +205,11 @@ def rule_orders():
                 broken(path, n, "an atomic type outside bus")
 
 
+# A file that is named in passing: `bus/log.c`.
+NAMED = re.compile(
+    r"`((?:include|conf|bus|scheduler|transports|protocols|bindings|tools|tests|bench"
+    r"|examples|docs|cmake)/[\w./-]*\.[a-z]+)`"
+)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 
@@ -219,7 +224,7 @@ def anchors(path):
 
 
 def rule_links():
-    """Every link in the documents leads to something; every ./dev word is a command."""
+    """Every link and every file named in the documents is there; ./dev words are commands."""
     usage = re.search(r"^case \$command in\n(.*?)\)", text_of("dev"), re.S | re.M)
     commands = set(re.findall(r"\w+", usage.group(1))) | {"help"}
     for path in files():
@@ -234,6 +239,9 @@ def rule_links():
                 fenced = not fenced
             if fenced:
                 continue
+            for named in NAMED.findall(line):
+                if not os.path.exists(os.path.join(ROOT, named)):
+                    broken(path, n, f"{named} is not there")
             for target in LINK.findall(re.sub(r"`[^`]*`", "", line)):
                 if re.match(r"[a-z]+:", target):
                     continue
@@ -243,6 +251,38 @@ def rule_links():
                     broken(path, n, f"{target} leads nowhere")
                 elif anchor and whole.endswith(".md") and anchor not in anchors(whole):
                     broken(path, n, f"{whole} has no heading #{anchor}")
+
+
+LABEL = re.compile(
+    r"\bwr_(?:load_acquire|load_relaxed|store_release|store_relaxed|exchange|fetch_add"
+    r"|fetch_sub_acq_rel|fence_sc|fence_release|fence_acquire|fence_light|fence_heavy)"
+    r"\(\s*(\w+)"
+)
+
+
+def rule_labels():
+    """Every label of an atomic step has its row in docs/memory-order.md, and the reverse."""
+    table = "docs/memory-order.md"
+    if not os.path.exists(os.path.join(ROOT, table)):
+        broken(table, 1, "is not there")
+        return
+    rows = {}
+    for n, line in lines_of(table):
+        m = re.match(r"\| `(\w+)` \|", line)
+        if m:
+            if m.group(1) in rows:
+                broken(table, n, f"{m.group(1)} has a row already")
+            rows[m.group(1)] = n
+    used = {}
+    for path in files():
+        if under(path, *LIBRARY) and path.endswith((".c", ".h")) and path != "bus/atomic.h":
+            text = text_of(path)
+            for m in LABEL.finditer(text):
+                used.setdefault(m.group(1), (path, text.count("\n", 0, m.start()) + 1))
+    for label in sorted(used.keys() - rows.keys()):
+        broken(*used[label], f"the label {label} has no row in {table}")
+    for label in sorted(rows.keys() - used.keys()):
+        broken(table, rows[label], f"no step is labelled {label}")
 
 
 RULES = {name[5:]: fn for name, fn in list(globals().items()) if name.startswith("rule_")}
