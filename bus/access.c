@@ -19,10 +19,14 @@
 #endif
 
 /* Longest entry: no system has longer names. */
-enum { ENTRY_MAX = 256 };
+enum {
+	ENTRY_MAX = 256
+};
 
 /* The name services want room that they cannot name in advance; beyond this they err. */
-enum { LOOKUP_MAX = 1 << 20 };
+enum {
+	LOOKUP_MAX = 1 << 20
+};
 
 /* A number, whole and small enough for an id; -1 means "no id" to the kernel. */
 static bool
@@ -114,7 +118,8 @@ add(struct wr_access *list, const char *name, const char *text, struct weir_erro
 		wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "there is no %s '%.100s'",
 			group ? "group" : "user", group ? name + 1 : name);
 		wr_error_where(err, "access list '%.120s'", text);
-		wr_error_try(err, "name users, @groups, or their numbers, with commas "
+		wr_error_try(err,
+			"name users, @groups, or their numbers, with commas "
 			"between");
 		return -WEIR_E_USAGE_INVAL;
 	}
@@ -162,8 +167,8 @@ wr_access_parse(struct wr_access *list, const char *text, struct weir_error *err
 }
 
 bool
-wr_access_allows(const struct wr_access *list, uid_t uid, const gid_t *gids,
-	uint32_t gids_count)
+wr_access_allows(
+	const struct wr_access *list, uid_t uid, const gid_t *gids, uint32_t gids_count)
 {
 	if (uid == 0 || uid == geteuid())
 		return true;
@@ -186,7 +191,7 @@ bool
 wr_access_admits(const struct wr_access *list, const struct wr_creds *creds)
 {
 	return wr_access_allows(list, creds->uid, &creds->gid, 1) ||
-	       wr_access_allows(list, creds->uid, creds->gids, creds->gids_count);
+		wr_access_allows(list, creds->uid, creds->gids, creds->gids_count);
 }
 
 /* A peer of more groups than we keep: the whole list for a moment, then its beginning. */

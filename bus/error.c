@@ -20,7 +20,8 @@ struct row {
 
 static const struct row table[] = {
 	{WEIR_E_NONE, 0, "NONE", "no error", ""},
-#define WEIR_ERR(name, number, family, exit, what, try) {number, exit, #name, what, try},
+#define WEIR_ERR(name, number, family, exit, what, try) \
+	{number, exit, #name, what, try},
 #include <weir/err.def>
 #undef WEIR_ERR
 };
@@ -82,7 +83,10 @@ tidy(char *buf, int cut)
 			start--;
 		if (start > 0) {
 			lead = (unsigned char)buf[start - 1];
-			want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+			want = lead >= 0xf0    ? 4
+				: lead >= 0xe0 ? 3
+				: lead >= 0xc0 ? 2
+					       : 1;
 			if (want > 1 && len - (start - 1) < want)
 				buf[start - 1] = '\0';
 		}

@@ -29,14 +29,18 @@
 #endif
 
 /* The modes of a bus directory. */
-enum { PRIVATE = 0700, GROUP = 02770, USERS = 01777 };
+enum {
+	PRIVATE = 0700,
+	GROUP = 02770,
+	USERS = 01777
+};
 
 enum {
 	NODE_DIGITS = 16,
-	NAME_SIZE = 32,     /* of a socket's name, and of a temporary one */
-	BACKLOG = 256,      /* every other process may knock at once */
+	NAME_SIZE = 32,      /* of a socket's name, and of a temporary one */
+	BACKLOG = 256,       /* every other process may knock at once */
 	ENTRIES_MAX = 65536, /* a directory that somebody filled must not hold us up */
-	FRESH_S = 10,       /* a temporary name this young may be about to listen */
+	FRESH_S = 10,        /* a temporary name this young may be about to listen */
 	BIND_TRIES = 8
 };
 
@@ -98,7 +102,8 @@ name_base(struct base *base, const char *dir, struct weir_error *err)
 			wr_error_differs(err, "owner %s; we are %s",
 				person(st.st_uid, a, sizeof(a)),
 				person(geteuid(), b, sizeof(b)));
-			wr_error_try(err, "unset XDG_RUNTIME_DIR, or set "
+			wr_error_try(err,
+				"unset XDG_RUNTIME_DIR, or set "
 				"WEIR_RUNTIME_DIR to a directory of yours");
 			return -WEIR_E_ENV_UNSAFE;
 		}
@@ -143,7 +148,8 @@ check_base(const struct wr_rundir_opts *opts, const struct base *base, int fd,
 		return wr_error_os(err, errno, "fstat of the runtime directory failed");
 	if (st.st_uid != geteuid() && st.st_uid != 0 && !shared) {
 		rc = unsafe(err, "belongs to somebody else", base->path, &st);
-		wr_error_try(err, "set WEIR_RUNTIME_DIR to a directory of yours, or open "
+		wr_error_try(err,
+			"set WEIR_RUNTIME_DIR to a directory of yours, or open "
 			"the bus for a group on purpose");
 	} else if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
 		rc = unsafe(err, "can be written to by anybody", base->path, &st);
@@ -151,8 +157,10 @@ check_base(const struct wr_rundir_opts *opts, const struct base *base, int fd,
 			base->path);
 	} else if ((st.st_mode & S_IWGRP) && !(st.st_mode & S_ISVTX) && !shared) {
 		rc = unsafe(err, "can be written to by its group", base->path, &st);
-		wr_error_try(err, "chmod g-w %.120s, or open the bus for the group on "
-			"purpose", base->path);
+		wr_error_try(err,
+			"chmod g-w %.120s, or open the bus for the group on "
+			"purpose",
+			base->path);
 	}
 	if (rc)
 		wr_error_where(err, "bus %.60s, runtime directory chosen by %s",
@@ -167,8 +175,8 @@ no_base(const struct wr_rundir_opts *opts, const struct base *base, int os,
 	struct stat st;
 
 	if ((os == ENOTDIR || os == ELOOP) && lstat(base->path, &st) == 0) {
-		unsafe(err, S_ISLNK(st.st_mode) ? "is a symbolic link"
-						: "is not a directory",
+		unsafe(err,
+			S_ISLNK(st.st_mode) ? "is a symbolic link" : "is not a directory",
 			base->path, &st);
 		wr_error_try(err, "name the directory itself, not a link to it");
 	} else if (opts->look && os == ENOENT) {
@@ -177,10 +185,11 @@ no_base(const struct wr_rundir_opts *opts, const struct base *base, int os,
 	} else if (os == EMFILE || os == ENFILE || os == ENOMEM) {
 		wr_error_os(err, os, what);
 	} else {
-		wr_error_set(err, WEIR_E_ENV_NODIR, os, "the runtime directory %.120s %s",
-			base->path, what);
+		wr_error_set(err, WEIR_E_ENV_NODIR, os,
+			"the runtime directory %.120s %s", base->path, what);
 		if (os == EACCES)
-			wr_error_try(err, "set WEIR_RUNTIME_DIR to a directory that you "
+			wr_error_try(err,
+				"set WEIR_RUNTIME_DIR to a directory that you "
 				"may enter, or have it opened for you (chmod a+x)");
 	}
 	wr_error_where(err, "bus %.60s, runtime directory chosen by %s",
@@ -300,7 +309,8 @@ settle_own(int fd, const struct stat *st, mode_t want, gid_t gid, const char *pa
 		return set_mode(fd, want, gid, path, err);
 	if (want != PRIVATE && inhabited(fd)) {
 		unsafe(err, "is open for others than asked for", path, st);
-		wr_error_try(err, "ask for the same group or users as the processes that "
+		wr_error_try(err,
+			"ask for the same group or users as the processes that "
 			"are on the bus, or stop them first");
 		return -WEIR_E_ENV_UNSAFE;
 	}
@@ -330,7 +340,8 @@ settle_other(const struct wr_rundir_opts *opts, const struct stat *st, gid_t gid
 		return 0;
 	if (!on_purpose(opts)) {
 		unsafe(err, "belongs to somebody else", path, st);
-		wr_error_try(err, "set WEIR_RUNTIME_DIR to a directory of yours; if it is "
+		wr_error_try(err,
+			"set WEIR_RUNTIME_DIR to a directory of yours; if it is "
 			"opened for a group or users, name them");
 		return -WEIR_E_ENV_UNSAFE;
 	}
@@ -340,7 +351,8 @@ settle_other(const struct wr_rundir_opts *opts, const struct stat *st, gid_t gid
 	if (mode == USERS && wr_access_allows(list, st->st_uid, NULL, 0))
 		return 0;
 	unsafe(err, "is not open as asked for", path, st);
-	wr_error_try(err, "ask its owner to open it for you, and name the same group or "
+	wr_error_try(err,
+		"ask its owner to open it for you, and name the same group or "
 		"users");
 	return -WEIR_E_ENV_UNSAFE;
 }
@@ -376,8 +388,8 @@ open_bus(const struct wr_rundir_opts *opts, int base, const char *path,
 			"%.150s cannot be examined", path);
 	}
 	if (!S_ISDIR(st.st_mode)) {
-		unsafe(err, S_ISLNK(st.st_mode) ? "is a symbolic link"
-						: "is not a directory",
+		unsafe(err,
+			S_ISLNK(st.st_mode) ? "is a symbolic link" : "is not a directory",
 			path, &st);
 		wr_error_try(err, "look at it, then remove it");
 		return -WEIR_E_ENV_UNSAFE;
@@ -410,8 +422,8 @@ open_bus(const struct wr_rundir_opts *opts, int base, const char *path,
 }
 
 int
-wr_rundir_open(const struct wr_rundir_opts *opts, int *dirfd, char *path_out, size_t size,
-	struct weir_error *err)
+wr_rundir_open(const struct wr_rundir_opts *opts, int *dirfd, char *path_out,
+	size_t size, struct weir_error *err)
 {
 	char path[PATH_MAX + WEIR_NAME_MAX + 2];
 	struct base base;
@@ -478,8 +490,8 @@ is_temporary(const char *name)
 	uint64_t node;
 
 	return name[0] == '.' && strlen(name) == 1 + NODE_DIGITS + strlen(TEMPORARY) &&
-	       node_of(name + 1, NODE_DIGITS, &node) &&
-	       !strcmp(name + 1 + NODE_DIGITS, TEMPORARY);
+		node_of(name + 1, NODE_DIGITS, &node) &&
+		!strcmp(name + 1 + NODE_DIGITS, TEMPORARY);
 }
 
 /* bind or connect to a name in a directory. */
@@ -544,7 +556,7 @@ proc_shows(int fd, const char *path)
 	struct stat a, b;
 
 	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
+		a.st_ino == b.st_ino;
 }
 
 /*

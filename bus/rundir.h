@@ -63,8 +63,7 @@ mode_t wr_rundir_socket_mode(const struct wr_rundir_opts *opts);
  * under the node's name when this returns. ENV_* ; AGAIN_QUOTA when WEIR_PROCESSES_MAX
  * nodes are there; USAGE_INVAL when the name is taken.
  */
-int wr_rundir_bind(int dirfd, uint64_t node, mode_t mode, int *fd,
-	struct weir_error *err);
+int wr_rundir_bind(int dirfd, uint64_t node, mode_t mode, int *fd, struct weir_error *err);
 
 /*
  * Connects to a node without waiting. 0, and errno is 0; or with errno as it came:

@@ -6,7 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kind { TOPIC, PATTERN, NAME };
+enum kind {
+	TOPIC,
+	PATTERN,
+	NAME
+};
 
 /*
  * Decodes one UTF-8 character of at most len bytes. Returns its length, or 0 where it is
@@ -53,8 +57,8 @@ static bool
 is_blank(uint32_t c)
 {
 	return c <= 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0x1680 ||
-	       (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-	       c == 0x202f || c == 0x205f || c == 0x3000;
+		(c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+		c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 static bool

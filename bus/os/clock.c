@@ -16,11 +16,11 @@
 #endif
 
 enum {
-	MEASURE_NS = 100 * 1000,  /* the first measurement; good to about 1 in 2,000 */
+	MEASURE_NS = 100 * 1000, /* the first measurement; good to about 1 in 2,000 */
 	MEASURE_TRIES = 100 * 1000, /* a clock that stands still must not hold us up */
 	SPAN_NS_FIRST = 200 * 1000, /* so an anchor holds 0.1 us at first */
 	SPAN_NS_MAX = 1000 * 1000,
-	TRUST_NS = 10 * 1000,     /* the counter may differ by this much */
+	TRUST_NS = 10 * 1000,            /* the counter may differ by this much */
 	CHECK_NS_MAX = 16 * 1000 * 1000, /* after longer gaps a difference says nothing */
 	PAIR_TRIES = 8
 };

@@ -24,7 +24,7 @@
  * Kept free below a cgroup's limit: the kernel charges in batches per CPU, and page
  * tables and the program's own next allocations are charged to the same account.
  */
-#define SPARE ((uint64_t)1 << 20)
+#define SPARE    ((uint64_t)1 << 20)
 
 /* A v1 limit that was never set is the largest multiple of a page in a signed long. */
 #define NO_LIMIT ((uint64_t)1 << 62)
@@ -32,10 +32,10 @@
 /* Where the numbers of our memory cgroup are, and the text that this was found from. */
 struct home {
 	bool v2;
-	bool known;           /* dir is valid */
-	size_t floor;         /* length of the mount point: no level lies above it */
-	char self[2048];      /* /proc/self/cgroup as it was */
-	char dir[PATH_MAX];   /* our cgroup's directory */
+	bool known;         /* dir is valid */
+	size_t floor;       /* length of the mount point: no level lies above it */
+	char self[2048];    /* /proc/self/cgroup as it was */
+	char dir[PATH_MAX]; /* our cgroup's directory */
 };
 
 /* Reads a small file whole. Returns its length, or -1 with errno. Always ends buf. */
@@ -60,6 +60,13 @@ slurp(const char *path, char *buf, size_t size)
 	buf[have] = '\0';
 	close(fd);
 	return (ssize_t)have;
+}
+
+/* "<proc>/<name>", where it fits into PATH_MAX. */
+static bool
+in_proc(const char *proc, const char *name, char *path)
+{
+	return (size_t)snprintf(path, PATH_MAX, "%s/%s", proc, name) < PATH_MAX;
 }
 
 /* Is `word` one of the comma-separated words of list? */
@@ -194,11 +201,12 @@ set_dir(struct home *home, const char *root, const char *point, const char *path
 	return true;
 }
 
-/* Finds the directory of our memory cgroup; home->self holds /proc/self/cgroup. */
+/* Finds the directory of our memory cgroup; home->self holds proc's self/cgroup. */
 static void
-find_home(struct home *home)
+find_home(struct home *home, const char *proc)
 {
 	char path[1024];
+	char file[PATH_MAX];
 	char *line = NULL;
 	size_t room = 0;
 	FILE *mounts;
@@ -206,7 +214,9 @@ find_home(struct home *home)
 	home->known = false;
 	if (!own_path(home->self, path, sizeof(path), &home->v2))
 		return;
-	mounts = fopen("/proc/self/mountinfo", "re");
+	if (!in_proc(proc, "self/mountinfo", file))
+		return;
+	mounts = fopen(file, "re");
 	if (!mounts)
 		return;
 	while (!home->known && getline(&line, &room, mounts) > 0) {
@@ -264,8 +274,7 @@ droppable(const char *dir, bool v2)
 		return 0;
 	if (v2)
 		return field_of(text, "inactive_file") + field_of(text, "active_file");
-	return field_of(text, "total_inactive_file") +
-	       field_of(text, "total_active_file");
+	return field_of(text, "total_inactive_file") + field_of(text, "total_active_file");
 }
 
 char *
@@ -357,57 +366,72 @@ check_levels(struct home *home, uint64_t need, struct weir_error *err)
  * happened is seen by reading one small file. Where another thread is at it, or was when
  * this process was forked, the work is done on the side: nobody waits here.
  */
-static int
-check_cgroup(uint64_t need, struct weir_error *err)
+static void
+recall_home(struct home *home)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards kept */
 	static struct home kept;
-	struct home mine;
-	bool stale;
+	bool stale = true;
 
-	mine.known = false;
-	if (slurp("/proc/self/cgroup", mine.self, sizeof(mine.self)) <= 0)
-		return 0;
-	if (pthread_mutex_trylock(&lock) != 0) {
-		find_home(&mine);
-		return check_levels(&mine, need, err);
+	if (pthread_mutex_trylock(&lock) == 0) {
+		stale = strcmp(home->self, kept.self) != 0;
+		if (!stale)
+			*home = kept;
+		pthread_mutex_unlock(&lock);
 	}
-	stale = strcmp(mine.self, kept.self) != 0;
 	if (!stale)
-		mine = kept;
-	pthread_mutex_unlock(&lock);
-	if (stale) {
-		find_home(&mine);
-		if (pthread_mutex_trylock(&lock) == 0) {
-			kept = mine;
-			pthread_mutex_unlock(&lock);
-		}
+		return;
+	find_home(home, "/proc");
+	if (pthread_mutex_trylock(&lock) == 0) {
+		kept = *home;
+		pthread_mutex_unlock(&lock);
 	}
-	return check_levels(&mine, need, err);
+}
+
+static int
+check_cgroup(const char *proc, uint64_t need, struct weir_error *err)
+{
+	char path[PATH_MAX];
+	struct home home;
+
+	if (!in_proc(proc, "self/cgroup", path) ||
+		slurp(path, home.self, sizeof(home.self)) <= 0)
+		return 0;
+	if (!strcmp(proc, "/proc"))
+		recall_home(&home);
+	else
+		find_home(&home, proc);
+	return check_levels(&home, need, err);
 }
 
 /* What the machine has left; swap counts, as the kernel may move pages there. */
 static int
-check_machine(uint64_t need, struct weir_error *err)
+check_machine(const char *proc, uint64_t need, struct weir_error *err)
 {
-	char text[4096];
+	char path[PATH_MAX], text[4096];
 	uint64_t have;
 
-	if (slurp("/proc/meminfo", text, sizeof(text)) <= 0 ||
+	if (!in_proc(proc, "meminfo", path) || slurp(path, text, sizeof(text)) <= 0 ||
 		!strstr(text, "MemAvailable:"))
 		return 0;
 	have = (field_of(text, "MemAvailable") + field_of(text, "SwapFree")) * 1024;
 	if (have >= need)
 		return 0;
-	return short_of_memory(err, need, have, "/proc/meminfo", 0);
+	return short_of_memory(err, need, have, path, 0);
+}
+
+int
+wr_limit_memory_at(const char *proc, uint64_t need, struct weir_error *err)
+{
+	int rc = check_cgroup(proc, need, err);
+
+	return rc ? rc : check_machine(proc, need, err);
 }
 
 int
 wr_limit_memory(uint64_t need, struct weir_error *err)
 {
-	int rc = check_cgroup(need, err);
-
-	return rc ? rc : check_machine(need, err);
+	return wr_limit_memory_at("/proc", need, err);
 }
 
 /* The limit that getrlimit gave, if it gave one. */
@@ -426,7 +450,8 @@ wr_limit_fsize(uint64_t bytes, struct weir_error *err)
 
 	if (bytes <= limit)
 		return 0;
-	wr_error_set(err, WEIR_E_ENV_FSIZE, 0, "a region of %s is larger than a file may be",
+	wr_error_set(err, WEIR_E_ENV_FSIZE, 0,
+		"a region of %s is larger than a file may be",
 		wr_limit_bytes(bytes, a, sizeof(a)));
 	wr_error_differs(err, "needs %s, RLIMIT_FSIZE is %s", a,
 		wr_limit_bytes(limit, b, sizeof(b)));
@@ -462,10 +487,11 @@ wr_limit_files(uint64_t need, struct weir_error *err)
 
 	if (used <= limit && limit - used >= need)
 		return 0;
-	wr_error_set(err, WEIR_E_ENV_FILES, 0, "no room for %" PRIu64 " file descriptor%s",
-		need, need == 1 ? "" : "s");
-	wr_error_differs(err, "needs %" PRIu64 ", %" PRIu64
-		" are open, RLIMIT_NOFILE is %" PRIu64, need, used, limit);
+	wr_error_set(err, WEIR_E_ENV_FILES, 0,
+		"no room for %" PRIu64 " file descriptor%s", need, need == 1 ? "" : "s");
+	wr_error_differs(err,
+		"needs %" PRIu64 ", %" PRIu64 " are open, RLIMIT_NOFILE is %" PRIu64,
+		need, used, limit);
 	return -WEIR_E_ENV_FILES;
 }
 

@@ -23,6 +23,9 @@
  */
 int wr_limit_memory(uint64_t need, struct weir_error *err);
 
+/* The same from the files of another /proc, whose mountinfo may name any directories. */
+int wr_limit_memory_at(const char *proc, uint64_t need, struct weir_error *err);
+
 /* May a file of this size exist? -ENV_FSIZE. */
 int wr_limit_fsize(uint64_t bytes, struct weir_error *err);
 

@@ -38,10 +38,10 @@
  * fallocate gives up, and undoes what it did, when a signal arrives. In steps of this
  * size (about 200 us) a program with a busy timer still gets on.
  */
-#define STEP ((uint64_t)1 << 20)
+#define STEP         ((uint64_t)1 << 20)
 
 /* No mapping of ours is larger; it keeps sums of offsets far from overflow. */
-#define REGION_MAX ((uint64_t)1 << 46)
+#define REGION_MAX   ((uint64_t)1 << 46)
 
 static uint64_t
 page_bytes(void)
@@ -71,8 +71,8 @@ map_failed(struct weir_error *err, int os, uint64_t bytes)
 			"mmap of a region of %s failed",
 			wr_limit_bytes(bytes, size, sizeof(size)));
 	return wr_error_set(err, WEIR_E_ENV_MAPS, os,
-		"mmap of a region of %s failed: too many mappings (vm.max_map_count) or "
-		"no address space",
+		"mmap of a region of %s failed: vm.max_map_count, RLIMIT_AS or RLIMIT_DATA "
+		"is reached",
 		wr_limit_bytes(bytes, size, sizeof(size)));
 }
 
@@ -327,7 +327,8 @@ inspect(int fd, uint64_t announced, struct weir_error *err)
 	if (!S_ISREG(st.st_mode) || (unsigned long)fs.f_type != TMPFS_MAGIC) {
 		wr_error_set(err, WEIR_E_PEER_BADFD, 0,
 			"a peer's descriptor is not a memfd");
-		wr_error_differs(err, "file type %o on file system %lx; expected a "
+		wr_error_differs(err,
+			"file type %o on file system %lx; expected a "
 			"regular file on tmpfs (%lx)",
 			(unsigned)(st.st_mode & S_IFMT), (unsigned long)fs.f_type,
 			(unsigned long)TMPFS_MAGIC);
@@ -336,8 +337,7 @@ inspect(int fd, uint64_t announced, struct weir_error *err)
 	seals = fcntl(fd, F_GET_SEALS);
 	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 ||
 		(seals & (F_SEAL_FUTURE_WRITE | F_SEAL_WRITE)) == 0) {
-		wr_error_set(err, WEIR_E_PEER_BADFD, 0,
-			"a peer's memory is not sealed");
+		wr_error_set(err, WEIR_E_PEER_BADFD, 0, "a peer's memory is not sealed");
 		wr_error_differs(err, "seals 0x%x; expected at least 0x%x",
 			seals < 0 ? 0u : (unsigned)seals, (unsigned)SEALS_NEEDED);
 		return -WEIR_E_PEER_BADFD;
@@ -355,8 +355,7 @@ inspect(int fd, uint64_t announced, struct weir_error *err)
 }
 
 int
-wr_region_map(struct wr_region *region, int fd, uint64_t announced,
-	struct weir_error *err)
+wr_region_map(struct wr_region *region, int fd, uint64_t announced, struct weir_error *err)
 {
 	void *mem;
 	int rc;

@@ -55,8 +55,8 @@ int wr_region_reserve(struct wr_region *region, uint64_t offset, uint64_t bytes,
  * It must be a memfd of exactly `announced` bytes that can neither shrink nor be written
  * to through anything new: else PEER_BADFD. ENV_MAPS ENV_OS.
  */
-int wr_region_map(struct wr_region *region, int fd, uint64_t announced,
-	struct weir_error *err);
+int wr_region_map(
+	struct wr_region *region, int fd, uint64_t announced, struct weir_error *err);
 
 /*
  * Faults a range in for reading, so that the first lap costs no faults. A hint: ranges
