@@ -17,7 +17,8 @@ SPDX = "/* SPDX-License-Identifier: MIT OR Apache-2.0 */\n"
 GOOD = {
     "dev": "#!/bin/sh\n# SPDX-License-Identifier: MIT OR Apache-2.0\n"
            "case $command in\nbuild | test) x ;;\nesac\n",
-    "include/weir/weir.h": SPDX + "#include <stddef.h>\n",
+    "include/weir/weir.h": SPDX + "#include <stddef.h>\n#define WEIR_A_MAX (64u << 10) /* */\n",
+    "docs/guarantees.md": "| `WEIR_A_MAX` | 64 KiB | of |\n",
     "bus/log.h": SPDX + '#include "bus/atomic.h"\n#include <weir/weir.h>\n',
     "bus/log.c": SPDX + '#include "bus/log.h"\n/* memory_order_relaxed would do */\n'
                  "wr_store_release(\n\tput_len, p, 1);\n",
@@ -74,6 +75,11 @@ BAD = {
         ("docs/x.md", "[b](b.md#four)\n", "no heading"),
         ("docs/x.md", "./dev fly\n", "no command"),
         ("docs/x.md", "see `bus/lag.c`\n", "is not there"),
+    ],
+    "limits": [
+        ("docs/guarantees.md", "| `WEIR_A_MAX` | 64 | of |\n", "is 65536 in"),
+        ("docs/guarantees.md", "nothing\n", "not stated"),
+        ("docs/guarantees.md", "| `WEIR_A_MAX` | 64 KiB | |\n| `WEIR_B_MAX` | 1 | |\n", "is None"),
     ],
     "labels": [
         ("bus/x.c", SPDX + "wr_load_acquire(take_len, p);\n", "take_len has no row"),

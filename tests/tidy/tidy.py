@@ -285,6 +285,31 @@ def rule_labels():
         broken(table, rows[label], f"no step is labelled {label}")
 
 
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+
+
+def rule_limits():
+    """docs/guarantees.md states every limit of weir.h, with its value."""
+    page, header = "docs/guarantees.md", "include/weir/weir.h"
+    there = {}
+    for path in (page, header):
+        if not os.path.exists(os.path.join(ROOT, path)):
+            return
+    for n, line in lines_of(header):
+        m = re.match(r"#define (WEIR_\w+_(?:MAX|DEFAULT|MS))\s+\(?(\d+)u?(?: << (\d+))?\)?", line)
+        if m:
+            there[m[1]] = int(m[2]) << int(m[3] or 0)
+    stated = {}
+    for n, line in lines_of(page):
+        m = re.match(r"\| `(WEIR_\w+)` \| (\d+) ?(\w*) \|", line)
+        if m:
+            stated[m[1]] = int(m[2]) * UNITS[m[3]]
+            if stated[m[1]] != there.get(m[1]):
+                broken(page, n, f"{m[1]} is {there.get(m[1])} in {header}")
+    for name in sorted(there.keys() - stated.keys()):
+        broken(page, 1, f"the limit {name} is not stated")
+
+
 RULES = {name[5:]: fn for name, fn in list(globals().items()) if name.startswith("rule_")}
 
 
