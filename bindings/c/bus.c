@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The composition root: opens and closes a bus out of the rooms, and runs its loop.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "bindings/c/signals.h"
+#include "bus/error.h"
+#include "bus/hub.h"
+#include "bus/steward.h"
+#include "bus/topic.h"
+#include "protocols/bus.h"
+
+#define INPROC "inproc:"
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static const char *
+node_name(const weir_bus_opts *opts)
+{
+	if (opts->node)
+		return opts->node;
+	return program_invocation_short_name && *program_invocation_short_name
+		? program_invocation_short_name
+		: "weir";
+}
+
+static int
+check_options(const weir_bus_opts *opts, struct weir_error *err)
+{
+	if (opts->size != sizeof(*opts))
+		return wr_error_set(err, WEIR_E_USAGE_SIZE, 0,
+			"weir_bus_opts of %zu bytes, this library knows %zu", opts->size,
+			sizeof(*opts));
+	if (!opts->name || wr_name_check(opts->name) < 0)
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "'%s' is not a bus name",
+			opts->name ? opts->name : "(null)");
+	if (opts->node && wr_name_check(opts->node) < 0)
+		return wr_error_set(
+			err, WEIR_E_USAGE_NAME, 0, "'%s' is not a node name", opts->node);
+	if (opts->idle > WEIR_IDLE_SPIN)
+		return wr_error_set(
+			err, WEIR_E_USAGE_INVAL, 0, "idle %u is not a choice", opts->idle);
+	if ((opts->flags & ~(uint32_t)(WEIR_BUS_NO_THREAD | WEIR_BUS_NO_SIGNALS |
+				WEIR_BUS_QUIET)) != 0)
+		return wr_error_set(
+			err, WEIR_E_USAGE_INVAL, 0, "flags %#x are not all known", opts->flags);
+	return 0;
+}
+
+static int
+meet(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
+{
+	struct wr_steward_opts sopts = {.dir = opts->dir,
+		.group = opts->group,
+		.users = opts->users,
+		.deadline_ns = wr_deadline_ns(bus->attach_ms),
+		.thread = (opts->flags & WEIR_BUS_NO_THREAD) == 0};
+
+	if (bus->node.in_process)
+		return wr_hub_open(&bus->node, err);
+	return wr_steward_open(&bus->node, &sopts, err);
+}
+
+static int
+bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
+{
+	struct weir_error *err = &bus->handle.err;
+	int rc = check_options(opts, err);
+
+	if (rc < 0)
+		return rc;
+	rc = wr_node_init(&bus->node, opts->name, node_name(opts),
+		strncmp(opts->name, INPROC, sizeof(INPROC) - 1) == 0, err);
+	if (rc < 0)
+		return rc;
+	rc = wr_reactor_init(&bus->reactor, bus->node.flag, opts->idle);
+	if (rc < 0) {
+		wr_error_set(err, -rc, errno, "no descriptor for the loop");
+		goto fail_node;
+	}
+	rc = meet(bus, opts, err);
+	if (rc < 0)
+		goto fail_reactor;
+	if (bus->node.ops->watch(&bus->node, bus->reactor.epoll_fd) < 0) {
+		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
+		goto fail_meeting;
+	}
+	bus->opened = true;
+	return 0;
+
+fail_meeting:
+	bus->node.ops->close(&bus->node, 0);
+fail_reactor:
+	wr_reactor_fini(&bus->reactor);
+fail_node:
+	wr_node_fini(&bus->node);
+	return rc;
+}
+
+weir_bus *
+weir_open_(const weir_bus_opts *opts)
+{
+	static struct weir_bus none = {.handle = {.code = WEIR_E_ENV_MEMORY}};
+	struct weir_bus *bus = NULL;
+
+	/* The words that other threads touch have lines of their own. */
+	if (posix_memalign((void **)&bus, WR_LINE, sizeof(*bus)) != 0)
+		return &none;
+	memset(bus, 0, sizeof(*bus));
+	wr_handle_init(&bus->handle);
+	bus->attach_ms = opts->attach_ms ? opts->attach_ms : WEIR_ATTACH_MS;
+	bus->close_ms = opts->close_ms ? opts->close_ms : WEIR_CLOSE_MS;
+	bus->flags = opts->flags;
+	bus->on_event = opts->on_event;
+	bus->ctx = opts->ctx;
+	if (bus_open(bus, opts) < 0) {
+		wr_error_where(&bus->handle.err, "weir_open '%s'", opts->name ? opts->name : "");
+		(void)wr_handle_fail(&bus->handle);
+	}
+	return bus;
+}
+
+/* ---- errors ----------------------------------------------------------------------------------- */
+
+const weir_error *
+weir_why(const weir_bus *bus)
+{
+	return &bus->handle.err;
+}
+
+void
+wr_bus_blame(struct weir_bus *bus, const struct weir_error *err)
+{
+	if (bus->handle.err.code == 0)
+		bus->handle.err = *err;
+}
+
+/* Says once on stderr what has failed, and what a program should exit with. */
+static int
+answer_for(struct weir_bus *bus)
+{
+	char text[1024];
+
+	if (bus->handle.err.code == 0)
+		return 0;
+	if ((bus->flags & WEIR_BUS_QUIET) == 0 && !bus->answered) {
+		(void)weir_error_format(&bus->handle.err, "weir", text, sizeof(text));
+		(void)fputs(text, stderr);
+		bus->answered = true;
+	}
+	return weir_err_exit(bus->handle.err.code) ? weir_err_exit(bus->handle.err.code) : 1;
+}
+
+/* ---- closing ------------------------------------------------------------------------------------ */
+
+int
+weir_close(weir_bus *bus)
+{
+	int rc;
+
+	if (!bus)
+		return 0;
+	rc = wr_handle_enter(&bus->handle);
+	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+		return rc;
+	if (bus->handle.pid == 0)
+		return weir_err_exit(bus->handle.code); /* the handle of "no memory" */
+	if (bus->signals)
+		wr_signals_release(bus);
+	wr_subs_close(bus);
+	wr_pubs_close(bus);
+	if (bus->opened) {
+		bus->node.ops->close(&bus->node, wr_deadline_ns(bus->close_ms));
+		wr_reactor_fini(&bus->reactor);
+		wr_node_fini(&bus->node);
+	}
+	rc = answer_for(bus);
+	free(bus);
+	return rc;
+}
+
+int
+weir_adopt(weir_bus *bus)
+{
+	int rc = wr_handle_adopt(&bus->handle);
+
+	if (rc < 0)
+		return rc;
+	wr_pubs_adopt(bus);
+	wr_subs_adopt(bus);
+	return 0;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------- */
+
+static bool
+stopped(const struct weir_bus *bus)
+{
+	return wr_load_acquire(loop_stopped, &bus->reactor.stopped) != 0;
+}
+
+/* Events go to the callback, if there is one; else they wait to be pulled. */
+static int
+deliver_events(struct weir_bus *bus)
+{
+	weir_event event;
+	int count = 0;
+
+	while (bus->on_event && wr_node_event_take(&bus->node, &event)) {
+		bus->on_event(bus->ctx, &event);
+		count++;
+	}
+	return count;
+}
+
+static int
+turn(struct weir_bus *bus, int timeout_ms, int *verdict)
+{
+	int work;
+
+	if ((bus->flags & WEIR_BUS_NO_THREAD) != 0)
+		(void)bus->node.ops->turn(&bus->node, 0);
+	work = deliver_events(bus);
+	work += wr_reactor_poll(&bus->reactor, verdict);
+	if (work > 0 || *verdict != 0 || timeout_ms == 0)
+		return work;
+	(void)wr_reactor_idle(&bus->reactor, timeout_ms);
+	if ((bus->flags & WEIR_BUS_NO_THREAD) != 0)
+		(void)bus->node.ops->turn(&bus->node, 0);
+	work = deliver_events(bus);
+	return work + wr_reactor_poll(&bus->reactor, verdict);
+}
+
+int
+weir_turn(weir_bus *bus, int timeout_ms)
+{
+	int rc = wr_handle_enter(&bus->handle);
+	int verdict = 0;
+
+	if (rc < 0)
+		return rc;
+	if (stopped(bus))
+		return -WEIR_E_GONE_STOPPED;
+	wr_reactor_disarm(&bus->reactor);
+	rc = turn(bus, timeout_ms, &verdict);
+	return verdict != 0 ? verdict : rc;
+}
+
+static void
+watch_signals(struct weir_bus *bus)
+{
+	if (!bus->signals && (bus->flags & WEIR_BUS_NO_SIGNALS) == 0)
+		bus->signals = wr_signals_watch(bus) == 0;
+}
+
+int
+weir_run(weir_bus *bus)
+{
+	bool watched = bus->signals;
+	int verdict = 0;
+	int rc = wr_handle_enter(&bus->handle);
+
+	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+		return rc;
+	if (bus->handle.err.code != 0)
+		return answer_for(bus);
+	watch_signals(bus);
+	bus->in_run = true;
+	while (!stopped(bus) && verdict == 0)
+		(void)turn(bus, WEIR_FOREVER, &verdict);
+	bus->in_run = false;
+	if (!watched && bus->signals) {
+		wr_signals_release(bus);
+		bus->signals = false;
+	}
+	return verdict;
+}
+
+int
+weir_fd(weir_bus *bus)
+{
+	int rc = wr_handle_enter(&bus->handle);
+
+	return rc < 0 ? rc : bus->reactor.epoll_fd;
+}
+
+int
+weir_arm(weir_bus *bus)
+{
+	int rc = wr_handle_enter(&bus->handle);
+
+	if (rc < 0)
+		return rc;
+	return stopped(bus) || !wr_reactor_arm(&bus->reactor);
+}
+
+int
+weir_ok(weir_bus *bus)
+{
+	if (wr_handle_enter(&bus->handle) < 0)
+		return 0;
+	watch_signals(bus);
+	return bus->handle.err.code == 0 && !stopped(bus);
+}
+
+int
+weir_sleep(weir_bus *bus, int ms)
+{
+	uint64_t deadline = wr_deadline_ns(ms < 0 ? 0 : (uint32_t)ms);
+	int rc = wr_handle_enter(&bus->handle);
+	int verdict = 0;
+
+	if (rc < 0)
+		return rc;
+	while (!stopped(bus)) {
+		uint64_t now = wr_now_ns();
+
+		if (ms >= 0 && now >= deadline)
+			return 0;
+		(void)turn(bus, ms < 0 ? WEIR_FOREVER : (int)((deadline - now) / 1000000) + 1,
+			&verdict);
+		if (verdict != 0)
+			return verdict;
+	}
+	return -WEIR_E_GONE_STOPPED;
+}
+
+/* Async-signal-safe; a full counter still leaves its token. */
+int
+weir_wake(weir_bus *bus)
+{
+	static const uint64_t one = 1;
+	int saved = errno;
+
+	if (!bus->opened)
+		return -bus->handle.code;
+	if (write(bus->node.bell_fd, &one, sizeof(one)) < 0)
+		errno = saved;
+	return 0;
+}
+
+int
+weir_stop(weir_bus *bus)
+{
+	wr_store_release(loop_stopped, &bus->reactor.stopped, 1);
+	return weir_wake(bus);
+}
+
+int
+weir_next_event(weir_bus *bus, weir_event *event)
+{
+	int rc = wr_handle_enter(&bus->handle);
+
+	return rc < 0 ? rc : wr_node_event_take(&bus->node, event);
+}
+
+int
+weir_pending(weir_bus *bus, char *names, size_t size)
+{
+	int rc = wr_handle_enter(&bus->handle);
+
+	return rc < 0 ? rc : bus->node.ops->pending(&bus->node, names, size);
+}

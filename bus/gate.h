@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The gate of a stream: who reads it, and who is waited for. Private to the publishing
+ * process; everything here is done under the writer's lock.
+ *
+ * Flow control and memory safety are two things. A gating cursor says "please wait for
+ * me": a policy, and the publisher may stop counting it at any time. An announced segment
+ * or a hold says "I am reading this": it is respected, gating or not, while its owner
+ * lives, and therefore bounded by what the row was granted.
+ */
+#ifndef WR_BUS_GATE_H
+#define WR_BUS_GATE_H
+
+#include "bus/layout.h"
+
+struct wr_bell;
+
+/* One reader of the stream. */
+struct wr_row {
+	uint64_t node;
+	uint64_t sub;
+	const struct wr_slot *slot; /* its words, in its node's region */
+	struct wr_bell *bell;       /* of its node */
+	uint64_t from;  /* gates here until it has set its cursor */
+	uint64_t seen;  /* its cursor when last read: it runs forward only */
+	uint32_t holds; /* distinct ordinals it may hold */
+	bool gate;      /* it is waited for */
+	bool evicted;   /* it broke the protocol: no service, and its pins count no more */
+	uint32_t pid;
+	uint32_t uid;
+	char name[WR_NAME_BYTES];
+};
+
+struct wr_gate {
+	struct wr_row *rows;
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t detached; /* rows that are not waited for */
+	uint64_t pins;     /* segments that all rows together may hold back */
+	uint64_t evicted;
+	uint64_t left;     /* bumped when a row goes: a waiting publisher looks again */
+};
+
+/* Adds a row or finds the one that stands: keyed by node and sub. AGAIN_QUOTA beyond
+ * WEIR_SUBSCRIBERS_MAX, ENV_MEMORY. Returns 1 if it is new, 0 if it stood. */
+int wr_gate_add(struct wr_gate *gate, const struct wr_row *row);
+
+/* Removes one row; true if it stood. */
+bool wr_gate_remove(struct wr_gate *gate, uint64_t node, uint64_t sub);
+struct wr_row *wr_gate_find(struct wr_gate *gate, uint64_t node, uint64_t sub);
+
+/* Stops waiting for a row, or waits for it again. Again is possible only while the row's
+ * cursor names a live segment, oldest..head; false if not. */
+void wr_gate_detach(struct wr_gate *gate, struct wr_row *row);
+bool wr_gate_attach(struct wr_gate *gate, struct wr_row *row, uint64_t oldest, uint64_t head);
+
+/*
+ * Reads every cursor once, checks it against the books, puts out who lies, and returns
+ * the smallest ordinal that a gating row still needs (head if none).
+ */
+uint64_t wr_gate_read(struct wr_gate *gate, uint64_t head);
+
+/* True if any row announces or holds this ordinal: announcements first, then holds. Also
+ * puts out who holds more than granted. */
+bool wr_gate_pins(struct wr_gate *gate, uint64_t ord);
+
+void wr_gate_fini(struct wr_gate *gate);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What a weir_bus is made of: a node (where the bytes are) and a reactor (whose turn it
+ * is). bindings/c opens and closes it; the protocols hang their handles on it.
+ */
+#ifndef WR_PROTOCOLS_BUS_H
+#define WR_PROTOCOLS_BUS_H
+
+#include <weir/weir.h>
+
+#include "bus/handle.h"
+#include "bus/node.h"
+#include "scheduler/reactor.h"
+
+struct weir_bus {
+	struct wr_handle handle;
+	struct wr_node node;
+	struct wr_reactor reactor;
+	struct weir_pub *pubs;
+	struct weir_sub *subs;
+	uint32_t attach_ms;
+	uint32_t close_ms;
+	uint32_t flags;
+	weir_event_fn on_event;
+	void *ctx;
+	bool opened;    /* node, reactor and meeting exist */
+	bool signals;   /* we are among those that watch for SIGINT and SIGTERM */
+	bool in_run;    /* inside weir_run: nobody pulls */
+	bool answered;  /* the error was printed */
+};
+
+static inline uint64_t
+wr_deadline_ns(uint32_t ms)
+{
+	return wr_now_ns() + (uint64_t)ms * 1000000;
+}
+
+/* Close every handle of the bus; the bus's own thread. */
+void wr_pubs_close(struct weir_bus *bus);
+void wr_subs_close(struct weir_bus *bus);
+void wr_pubs_adopt(struct weir_bus *bus);
+void wr_subs_adopt(struct weir_bus *bus);
+
+/* A handle that failed makes its bus answer for it in weir_run and weir_close. */
+void wr_bus_blame(struct weir_bus *bus, const struct weir_error *err);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The publishing end of pub/sub: a handle on a stream of the node. The data path goes
+ * straight down to bus/writer; waiting for room happens here, because how long is the
+ * caller's choice.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bus/error.h"
+#include "bus/mutant.h"
+#include "bus/topic.h"
+#include "protocols/bus.h"
+
+struct weir_pub {
+	struct wr_handle handle;
+	struct weir_bus *bus;
+	struct wr_stream *stream; /* NULL once the handle has failed */
+	int32_t wait_ms;
+	struct weir_pub *next;
+};
+
+/* ---- opening and closing ---------------------------------------------------------------- */
+
+static void
+relay(void *ctx)
+{
+	struct wr_node *node = ctx;
+
+	node->ops->relay(node);
+}
+
+static int
+watch(void *ctx, int epoll_fd)
+{
+	struct wr_node *node = ctx;
+
+	return node->ops->watch(node, epoll_fd);
+}
+
+static void
+moved(void *ctx, struct wr_writer *w)
+{
+	struct wr_node *node = ctx;
+
+	if (node->ops->moved)
+		node->ops->moved(node, w);
+}
+
+static int
+check_options(const weir_pub_opts *opts, struct weir_error *err)
+{
+	if (opts->size != sizeof(*opts))
+		return wr_error_set(err, WEIR_E_USAGE_SIZE, 0,
+			"weir_pub_opts of %zu bytes, this library knows %zu", opts->size,
+			sizeof(*opts));
+	if (!opts->topic || wr_topic_check(opts->topic) < 0)
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "'%s' is not a topic",
+			opts->topic ? opts->topic : "(null)");
+	if (opts->type && strlen(opts->type) > WEIR_NAME_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "the type's name is too long");
+	if (opts->stamp > WEIR_STAMP_OFF)
+		return wr_error_set(
+			err, WEIR_E_USAGE_INVAL, 0, "stamp %u is not a choice", opts->stamp);
+	if (opts->wait_ms < WEIR_NEVER)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"wait_ms %d is neither a time nor a choice", opts->wait_ms);
+	return 0;
+}
+
+static int
+stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *err)
+{
+	struct wr_node *node = &pub->bus->node;
+	struct wr_writer_opts wopts = {.stamp = opts->stamp,
+		.ops = {.moved = moved,
+			.relay = node->ops->relay ? relay : NULL,
+			.watch = watch,
+			.ctx = node}};
+	struct wr_stream *stream = NULL;
+	int rc = check_options(opts, err);
+
+	if (rc < 0)
+		return rc;
+	rc = wr_geometry_of(&wopts.plan.geo, opts, err);
+	if (rc < 0)
+		return rc;
+	/* The writer's lines are aligned, so its memory must be. */
+	if (posix_memalign((void **)&stream, WR_LINE, sizeof(*stream)) != 0)
+		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a publisher");
+	memset(stream, 0, sizeof(*stream));
+	stream->node = node;
+	stream->id = wr_node_random();
+	stream->open_to_all = !opts->readers;
+	rc = wr_access_parse(&stream->readers, opts->readers, err);
+	if (rc < 0)
+		goto fail_stream;
+	wopts.plan.stream = stream->id;
+	wopts.plan.node = node->id;
+	wopts.plan.topic = opts->topic;
+	wopts.plan.type = opts->type;
+	wopts.plan.type_hash = opts->type_hash;
+	wopts.plan.private_memory = node->in_process;
+	rc = wr_writer_init(&stream->writer, &wopts, err);
+	if (rc < 0)
+		goto fail_stream;
+	rc = node->ops->advertise(node, stream, wr_deadline_ns(pub->bus->attach_ms), err);
+	if (rc < 0)
+		goto fail_writer;
+	pub->stream = stream;
+	return 0;
+
+fail_writer:
+	wr_writer_fini(&stream->writer);
+fail_stream:
+	free(stream);
+	return rc;
+}
+
+weir_pub *
+weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
+{
+	struct weir_pub *pub = calloc(1, sizeof(*pub));
+	static struct weir_pub none = {.handle = {.code = WEIR_E_ENV_MEMORY}};
+
+	if (!pub)
+		return &none;
+	wr_handle_init(&pub->handle);
+	pub->bus = bus;
+	pub->wait_ms = opts->wait_ms ? opts->wait_ms : WEIR_ROOM_MS;
+	if (wr_handle_enter(&bus->handle) < 0)
+		wr_error_set(&pub->handle.err, -wr_handle_enter(&bus->handle), 0,
+			"the bus cannot be used: %s", weir_err_text(wr_handle_enter(&bus->handle)));
+	else
+		(void)stream_open(pub, opts, &pub->handle.err);
+	if (!pub->stream) {
+		wr_error_where(&pub->handle.err, "weir_advertise '%s' on bus '%s'",
+			opts->topic ? opts->topic : "", bus->node.bus);
+		(void)wr_handle_fail(&pub->handle);
+		if (bus->handle.owner == wr_self())
+			wr_bus_blame(bus, &pub->handle.err);
+	}
+	if (bus->handle.owner == wr_self()) {
+		pub->next = bus->pubs;
+		bus->pubs = pub;
+	}
+	return pub;
+}
+
+static void
+stream_close(struct weir_pub *pub)
+{
+	struct wr_stream *stream = pub->stream;
+	struct wr_node *node = &pub->bus->node;
+
+	wr_writer_end(&stream->writer);
+	node->ops->unadvertise(node, stream, wr_deadline_ns(pub->bus->close_ms));
+	wr_writer_fini(&stream->writer);
+	free(stream);
+	pub->stream = NULL;
+}
+
+int
+weir_pub_close(weir_pub *pub)
+{
+	if (!pub)
+		return 0;
+	if (pub->handle.pid != 0) {
+		int rc = wr_handle_enter(&pub->handle);
+
+		if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+			return rc;
+	}
+	if (!pub->bus)
+		return 0; /* the handle that stands for "no memory for a handle" */
+	for (struct weir_pub **at = &pub->bus->pubs; *at; at = &(*at)->next)
+		if (*at == pub) {
+			*at = pub->next;
+			break;
+		}
+	if (pub->stream)
+		stream_close(pub);
+	free(pub);
+	return 0;
+}
+
+void
+wr_pubs_close(struct weir_bus *bus)
+{
+	while (bus->pubs) {
+		bus->pubs->handle.owner = wr_self();
+		(void)weir_pub_close(bus->pubs);
+	}
+}
+
+void
+wr_pubs_adopt(struct weir_bus *bus)
+{
+	for (struct weir_pub *pub = bus->pubs; pub; pub = pub->next)
+		(void)wr_handle_adopt(&pub->handle);
+}
+
+const weir_error *
+weir_pub_why(const weir_pub *pub)
+{
+	return &pub->handle.err;
+}
+
+int
+weir_pub_adopt(weir_pub *pub)
+{
+	return wr_handle_adopt(&pub->handle);
+}
+
+/* ---- the data path ------------------------------------------------------------------------ */
+
+/* A claim that could not be made: says why, or waits for room and tries again. */
+static int
+claim_slow(weir_pub *pub, size_t len, weir_claim_t *claims, size_t count, int rc)
+{
+	struct wr_writer *w = &pub->stream->writer;
+	struct weir_error *err = &pub->handle.err;
+	uint64_t deadline = 0;
+
+	if (pub->wait_ms == WEIR_FOREVER)
+		deadline = UINT64_MAX;
+	else if (pub->wait_ms > 0)
+		deadline = wr_deadline_ns((uint32_t)pub->wait_ms);
+	while (rc == -WEIR_E_AGAIN_FULL) {
+		rc = wr_writer_wait(w, deadline, err);
+		if (rc == 0)
+			rc = wr_writer_claim_n(w, len, claims, count, err);
+		else
+			break;
+	}
+	if (rc == -WEIR_E_USAGE_TOOBIG) {
+		wr_error_set(err, WEIR_E_USAGE_TOOBIG, 0, "a message of %zu bytes", len);
+		wr_error_differs(err, "topic '%s' takes %u bytes", w->topic, w->max_message);
+	} else if (rc == -WEIR_E_AGAIN_CLAIMS) {
+		wr_error_set(err, WEIR_E_AGAIN_CLAIMS, 0, NULL);
+	}
+	if (rc < 0)
+		wr_error_where(err, "weir_claim on topic '%s', bus '%s'", w->topic,
+			pub->bus->node.bus);
+	return rc;
+}
+
+int
+weir_claim(weir_pub *pub, size_t len, weir_claim_t *claim)
+{
+	int rc = wr_handle_enter(&pub->handle);
+
+	if (rc < 0)
+		return rc;
+	rc = wr_writer_claim(&pub->stream->writer, len, claim, &pub->handle.err);
+	if (__builtin_expect(rc < 0, 0))
+		return claim_slow(pub, len, claim, 1, rc);
+	return rc;
+}
+
+int
+weir_claim_n(weir_pub *pub, size_t len, weir_claim_t *claims, size_t count)
+{
+	int rc = wr_handle_enter(&pub->handle);
+
+	if (rc < 0)
+		return rc;
+	rc = wr_writer_claim_n(&pub->stream->writer, len, claims, count, &pub->handle.err);
+	if (__builtin_expect(rc < 0, 0))
+		return claim_slow(pub, len, claims, count, rc);
+	return rc;
+}
+
+int
+weir_commit(weir_pub *pub, weir_claim_t *claim)
+{
+	int rc = wr_handle_enter(&pub->handle);
+
+	return rc < 0 ? rc : wr_writer_commit(&pub->stream->writer, claim);
+}
+
+int
+weir_commit_n(weir_pub *pub, weir_claim_t *claims, size_t count)
+{
+	int rc = wr_handle_enter(&pub->handle);
+
+	return rc < 0 ? rc : wr_writer_commit_n(&pub->stream->writer, claims, count);
+}
+
+int
+weir_abort(weir_pub *pub, weir_claim_t *claim)
+{
+	int rc = wr_handle_enter(&pub->handle);
+
+	return rc < 0 ? rc : wr_writer_abort(&pub->stream->writer, claim);
+}
+
+int
+weir_send(weir_pub *pub, const void *data, size_t len)
+{
+	weir_claim_t claim;
+	int rc;
+
+	if (!data && len > 0)
+		return -WEIR_E_USAGE_INVAL;
+	rc = weir_claim(pub, len, &claim);
+	if (rc < 0)
+		return rc;
+	if (len > 0)
+		memcpy(claim.data, data, len);
+	return weir_commit(pub, &claim);
+}
+
+/* ---- who listens ------------------------------------------------------------------------------ */
+
+static int
+subscribers(struct weir_pub *pub)
+{
+	struct wr_writer *w = &pub->stream->writer;
+	int count;
+
+	pthread_mutex_lock(&w->lock);
+	count = (int)w->gate.count;
+	pthread_mutex_unlock(&w->lock);
+	return count;
+}
+
+int
+weir_subscribers(weir_pub *pub)
+{
+	int rc = wr_handle_enter(&pub->handle);
+
+	return rc < 0 ? rc : subscribers(pub);
+}
+
+int
+weir_wait_subscribers(weir_pub *pub, int count, int timeout_ms)
+{
+	static const struct timespec rest = {.tv_nsec = 500 * 1000};
+	uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : wr_deadline_ns((uint32_t)timeout_ms);
+	int rc = wr_handle_enter(&pub->handle);
+	struct wr_node *node;
+
+	if (rc < 0)
+		return rc;
+	node = &pub->bus->node;
+	while (subscribers(pub) < count) {
+		if (wr_load_acquire(loop_stopped, &pub->bus->reactor.stopped))
+			return -WEIR_E_GONE_STOPPED;
+		if (wr_now_ns() >= deadline)
+			return wr_error_set(&pub->handle.err, WEIR_E_AGAIN_TIMEOUT, 0,
+				"%d of %d subscribers came to '%s' in %d ms", subscribers(pub), count,
+				pub->stream->writer.topic, timeout_ms);
+		if ((pub->bus->flags & WEIR_BUS_NO_THREAD) != 0)
+			(void)node->ops->turn(node, 1);
+		else
+			nanosleep(&rest, NULL);
+	}
+	return subscribers(pub);
+}
+
+int
+weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats)
+{
+	int rc = wr_handle_enter(&pub->handle);
+	const struct wr_writer *w;
+
+	if (rc < 0)
+		return rc;
+	if (stats->size != sizeof(*stats))
+		return -WEIR_E_USAGE_SIZE;
+	w = &pub->stream->writer;
+	pthread_mutex_lock(&pub->stream->writer.lock);
+	*stats = (weir_pub_stats){
+		.size = sizeof(*stats),
+		.publisher = pub->stream->id,
+		.published = w->published,
+		.bytes = w->bytes,
+		.aborted = w->aborted,
+		.waits = w->waits,
+		.wait_ns = w->wait_ns,
+		.rolls = w->pool.rolls,
+		.moves = w->pool.moves,
+		.rings = w->rings,
+		.evicted = w->gate.evicted,
+		.denied = pub->stream->denied,
+		.subscribers = w->gate.count,
+		.segment_bytes = w->plan.geo.seg_bytes,
+		.window_bytes = w->plan.geo.window_bytes,
+		.region_bytes = w->pool.zone->store->region.bytes,
+		.reserved_bytes = w->pool.zone->store->region.reserved,
+	};
+	pthread_mutex_unlock(&pub->stream->writer.lock);
+	return 0;
+}

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The reading end of pub/sub: one subscription, the streams that it follows, and whose
+ * turn it is among them. A subscription with a callback is polled by the reactor; one
+ * without is pulled by its owner. Both read in place.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/error.h"
+#include "bus/topic.h"
+#include "protocols/bus.h"
+
+enum { BATCH = 64 };
+
+struct weir_sub {
+	struct wr_handle handle;
+	struct wr_task task; /* of the bus's reactor */
+	struct weir_bus *bus;
+	struct wr_subscription *sub; /* NULL once the handle has failed */
+	weir_msg_fn on_msg;
+	weir_batch_fn on_batch;
+	void *ctx;
+	int batch;
+	bool busy; /* inside a callback of ours */
+
+	/* the streams, and where the next turn begins */
+	struct wr_link **links;
+	uint32_t count, capacity, turn;
+
+	/* what was peeked last: views of one link, until passed */
+	struct wr_link *at;
+	struct wr_view views[BATCH];
+	int view_count;
+
+	uint64_t past_delivered, past_bytes, past_lost, past_aborted; /* of links that ended */
+	uint64_t ended;
+	uint64_t held;
+	struct weir_sub *next;
+};
+
+static struct weir_sub *
+of_task(struct wr_task *task)
+{
+	return (struct weir_sub *)(void *)((uint8_t *)task - offsetof(struct weir_sub, task));
+}
+
+/* ---- streams come and go ------------------------------------------------------------------ */
+
+static void
+take_inbox(struct weir_sub *sub)
+{
+	struct wr_link *link = wr_sub_take_inbox(sub->sub);
+
+	while (link) {
+		struct wr_link *next = link->inbox;
+
+		if (sub->count == sub->capacity) {
+			uint32_t capacity = sub->capacity ? sub->capacity * 2 : 8;
+			struct wr_link **links = realloc(sub->links, capacity * sizeof(*links));
+
+			if (!links) {
+				/* It is attached and gates: let it go rather than hold others up. */
+				wr_link_leave(link);
+				link = next;
+				continue;
+			}
+			sub->links = links;
+			sub->capacity = capacity;
+		}
+		sub->links[sub->count++] = link;
+		link = next;
+	}
+}
+
+static void
+drop_link(struct weir_sub *sub, struct wr_link *link)
+{
+	uint32_t i = 0;
+
+	while (sub->links[i] != link)
+		i++;
+	sub->links[i] = sub->links[--sub->count];
+	sub->past_delivered += link->reader.passed;
+	sub->past_bytes += link->reader.bytes;
+	sub->past_lost += link->reader.lost;
+	sub->past_aborted += link->reader.aborted;
+	if (sub->at == link)
+		sub->at = NULL;
+	wr_link_leave(link);
+}
+
+static bool
+holds_any(const struct wr_link *link)
+{
+	for (uint32_t k = 0; k < link->reader.holds; k++)
+		if (link->reader.held[k].count > 0)
+			return true;
+	return false;
+}
+
+/* A stream that gave its last answer; it stays while a message of it is held. */
+static void
+end_link(struct weir_sub *sub, struct wr_link *link, int rc)
+{
+	sub->ended++;
+	if (rc == -WEIR_E_PEER_PROTOCOL)
+		wr_node_event(&sub->bus->node, WEIR_EV_PROTOCOL, WEIR_E_PEER_PROTOCOL, link->name,
+			link->pid, 0, link->topic, link->stream);
+	if (!holds_any(link))
+		drop_link(sub, link);
+}
+
+/* ---- messages --------------------------------------------------------------------------------- */
+
+static void
+msg_of(const struct wr_link *link, const struct wr_view *view, weir_msg *msg)
+{
+	msg->data = view->data;
+	msg->len = view->len;
+	msg->seq = view->seq;
+	msg->time_ns = view->time_ns;
+	msg->publisher = link->stream;
+	msg->lost = view->lost;
+	msg->topic = link->topic;
+	msg->opaque[0] = (uint64_t)(uintptr_t)link;
+	msg->opaque[1] = link->reader.ord;
+}
+
+/* Finds the next stream with something to say, in turn. Returns as wr_reader_peek does,
+ * and in *which whose answer it is. */
+static int
+peek_next_link(struct weir_sub *sub, int count, struct wr_link **which)
+{
+	take_inbox(sub);
+	for (uint32_t i = 0; i < sub->count; i++) {
+		struct wr_link *link = sub->links[(sub->turn + i) % sub->count];
+		int rc = wr_reader_peek(&link->reader, sub->views, count);
+
+		if (rc == 0 || rc == -WEIR_E_AGAIN_EMPTY)
+			continue;
+		sub->turn = (sub->turn + i + 1) % sub->count;
+		*which = link;
+		return rc;
+	}
+	return 0;
+}
+
+static int
+peek_n(struct weir_sub *sub, weir_msg *msgs, int count)
+{
+	struct wr_link *link;
+	int rc;
+
+	if (sub->at) {
+		link = sub->at;
+		rc = wr_reader_peek(&link->reader, sub->views, count);
+	} else {
+		rc = peek_next_link(sub, count, &link);
+	}
+	sub->view_count = rc > 0 ? rc : 0;
+	sub->at = rc > 0 ? link : NULL;
+	for (int i = 0; i < rc; i++)
+		msg_of(link, &sub->views[i], &msgs[i]);
+	if (rc < 0) {
+		memset(&msgs[0], 0, sizeof(msgs[0]));
+		msgs[0].publisher = link->stream;
+		msgs[0].topic = sub->sub->pattern;
+		end_link(sub, link, rc);
+	}
+	return rc;
+}
+
+int
+weir_peek_n(weir_sub *sub, weir_msg *msgs, size_t count)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (!msgs || count == 0)
+		return -WEIR_E_USAGE_INVAL;
+	return peek_n(sub, msgs, count < BATCH ? (int)count : BATCH);
+}
+
+int
+weir_peek(weir_sub *sub, weir_msg *msg)
+{
+	return weir_peek_n(sub, msg, 1);
+}
+
+int
+weir_next_n(weir_sub *sub, size_t count)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (!sub->at || count == 0 || count > (size_t)sub->view_count)
+		return -WEIR_E_USAGE_STATE;
+	wr_reader_pass(&sub->at->reader, sub->views, (int)count);
+	sub->at = NULL;
+	return 0;
+}
+
+int
+weir_next(weir_sub *sub)
+{
+	return weir_next_n(sub, 1);
+}
+
+/* One look of weir_recv: a message copied, or why not. */
+static int
+recv_once(struct weir_sub *sub, void *buf, size_t size, weir_msg *msg)
+{
+	int rc = peek_n(sub, msg, 1);
+
+	if (rc <= 0)
+		return rc == 0 ? -WEIR_E_AGAIN_EMPTY : rc;
+	if (msg->len > size)
+		return -WEIR_E_DATA_TRUNC;
+	if (msg->len > 0)
+		memcpy(buf, msg->data, msg->len);
+	msg->data = buf;
+	wr_reader_pass(&sub->at->reader, sub->views, 1);
+	sub->at = NULL;
+	return (int)msg->len;
+}
+
+int
+weir_recv(weir_sub *sub, void *buf, size_t size, int timeout_ms, weir_msg *msg)
+{
+	uint64_t deadline = timeout_ms > 0 ? wr_deadline_ns((uint32_t)timeout_ms) : 0;
+	struct wr_reactor *reactor;
+	weir_msg own;
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (!buf && size > 0)
+		return -WEIR_E_USAGE_INVAL;
+	reactor = &sub->bus->reactor;
+	for (;;) {
+		int left_ms = timeout_ms;
+
+		rc = recv_once(sub, buf, size, msg ? msg : &own);
+		if (rc != -WEIR_E_AGAIN_EMPTY || timeout_ms == 0)
+			return rc;
+		if (wr_load_acquire(loop_stopped, &reactor->stopped))
+			return -WEIR_E_GONE_STOPPED;
+		if (deadline) {
+			uint64_t now = wr_now_ns();
+
+			if (now >= deadline)
+				return rc;
+			left_ms = (int)((deadline - now) / 1000000) + 1;
+		}
+		if ((sub->bus->flags & WEIR_BUS_NO_THREAD) != 0)
+			(void)sub->bus->node.ops->turn(&sub->bus->node, 0);
+		reactor->only = &sub->task;
+		(void)wr_reactor_idle(reactor, left_ms);
+		reactor->only = NULL;
+	}
+}
+
+/* ---- holds -------------------------------------------------------------------------------------- */
+
+static struct wr_link *
+link_of(struct weir_sub *sub, const weir_msg *msg)
+{
+	for (uint32_t i = 0; i < sub->count; i++)
+		if ((uint64_t)(uintptr_t)sub->links[i] == msg->opaque[0])
+			return sub->links[i];
+	return NULL;
+}
+
+int
+weir_hold(weir_sub *sub, const weir_msg *msg)
+{
+	struct wr_link *link;
+	uint64_t ord;
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	link = link_of(sub, msg);
+	if (!link || link != sub->at || link->reader.ord != msg->opaque[1])
+		return -WEIR_E_USAGE_STATE;
+	rc = wr_reader_hold(&link->reader, &ord);
+	sub->held += rc == 0;
+	return rc;
+}
+
+int
+weir_release(weir_sub *sub, const weir_msg *msg)
+{
+	struct wr_link *link;
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	link = link_of(sub, msg);
+	if (!link)
+		return -WEIR_E_USAGE_STATE;
+	rc = wr_reader_release(&link->reader, msg->opaque[1]);
+	if (rc == 0) {
+		sub->held--;
+		if (link->reader.over && !holds_any(link))
+			drop_link(sub, link);
+	}
+	return rc;
+}
+
+/* ---- the reactor's side ----------------------------------------------------------------------------- */
+
+/* Hands one peeked batch of a link to the callback. Returns how many were handled. */
+static int
+dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
+{
+	weir_msg msgs[BATCH];
+	int done = 0;
+
+	for (int i = 0; i < count; i++)
+		msg_of(link, &sub->views[i], &msgs[i]);
+	sub->at = link;
+	sub->busy = true;
+	if (sub->on_batch) {
+		*verdict = sub->on_batch(sub->ctx, msgs, (size_t)count);
+		wr_reader_pass(&link->reader, sub->views, count);
+		done = count;
+	}
+	while (done < count && *verdict == 0) {
+		*verdict = sub->on_msg(sub->ctx, &msgs[done]);
+		wr_reader_pass(&link->reader, &sub->views[done], 1);
+		done++;
+	}
+	sub->busy = false;
+	sub->at = NULL;
+	return done;
+}
+
+static int
+sub_poll(struct wr_task *task, int *verdict)
+{
+	struct weir_sub *sub = of_task(task);
+	int work = 0;
+
+	if (!sub->on_msg && !sub->on_batch)
+		return 0;
+	take_inbox(sub);
+	for (uint32_t left = sub->count; left > 0 && work < sub->batch && *verdict == 0; left--) {
+		struct wr_link *link = NULL;
+		int rc = peek_next_link(sub, sub->batch - work, &link);
+
+		if (rc == 0)
+			break;
+		if (rc < 0)
+			end_link(sub, link, rc);
+		else
+			work += dispatch(sub, link, rc, verdict);
+	}
+	return work;
+}
+
+static bool
+sub_ready(struct wr_task *task)
+{
+	struct weir_sub *sub = of_task(task);
+
+	/* Nobody pulls while weir_run runs, so what waits there keeps nobody awake. */
+	if (!sub->on_msg && !sub->on_batch && sub->bus->in_run)
+		return false;
+	if (wr_load_acquire(inbox_count, &sub->sub->inbox_count) != 0)
+		return true;
+	for (uint32_t i = 0; i < sub->count; i++)
+		if (wr_reader_ready(&sub->links[i]->reader))
+			return true;
+	return false;
+}
+
+static bool
+sub_heavy(struct wr_task *task)
+{
+	struct weir_sub *sub = of_task(task);
+
+	for (uint32_t i = 0; i < sub->count; i++)
+		if (wr_reader_heavy(&sub->links[i]->reader))
+			return true;
+	return false;
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------------ */
+
+static int
+check_options(const weir_sub_opts *opts, struct weir_error *err)
+{
+	if (opts->size != sizeof(*opts))
+		return wr_error_set(err, WEIR_E_USAGE_SIZE, 0,
+			"weir_sub_opts of %zu bytes, this library knows %zu", opts->size,
+			sizeof(*opts));
+	if (!opts->topic || wr_pattern_check(opts->topic) < 0)
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "'%s' is not a topic or pattern",
+			opts->topic ? opts->topic : "(null)");
+	if (opts->type && strlen(opts->type) > WEIR_NAME_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "the type's name is too long");
+	if (opts->holds > WEIR_HOLDS_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "holds %u is above the limit of %d",
+			opts->holds, WEIR_HOLDS_MAX);
+	if (opts->on_msg && opts->on_batch)
+		return wr_error_set(
+			err, WEIR_E_USAGE_INVAL, 0, "both on_msg and on_batch are given");
+	return 0;
+}
+
+static struct wr_subscription *
+subscription_new(struct wr_node *node, const weir_sub_opts *opts, struct weir_error *err)
+{
+	struct wr_subscription *sub = calloc(1, sizeof(*sub));
+
+	if (!sub) {
+		wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a subscription");
+		return NULL;
+	}
+	sub->node = node;
+	sub->holds = opts->holds ? opts->holds : WEIR_HOLDS_DEFAULT;
+	sub->open_to_all = !opts->writers;
+	sub->type_hash = opts->type ? opts->type_hash : 0;
+	strncpy(sub->pattern, opts->topic, WEIR_NAME_MAX);
+	strncpy(sub->type, opts->type ? opts->type : "", WEIR_NAME_MAX);
+	pthread_mutex_init(&sub->inbox_lock, NULL);
+	if (wr_access_parse(&sub->writers, opts->writers, err) < 0) {
+		free(sub);
+		return NULL;
+	}
+	pthread_mutex_lock(node->lock);
+	sub->id = node->next_id++;
+	pthread_mutex_unlock(node->lock);
+	return sub;
+}
+
+static void
+subscription_leave(struct weir_sub *sub)
+{
+	struct wr_node *node = &sub->bus->node;
+
+	/* Off the table first: from here on nothing is attached to it any more. */
+	pthread_mutex_lock(node->lock);
+	wr_node_remove_sub(node, sub->sub);
+	pthread_mutex_unlock(node->lock);
+	take_inbox(sub);
+	while (sub->count > 0)
+		drop_link(sub, sub->links[0]);
+	pthread_mutex_destroy(&sub->sub->inbox_lock);
+	free(sub->sub);
+	sub->sub = NULL;
+}
+
+static int
+subscription_open(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error *err)
+{
+	struct wr_node *node = &sub->bus->node;
+	int rc = check_options(opts, err);
+
+	if (rc < 0)
+		return rc;
+	sub->sub = subscription_new(node, opts, err);
+	if (!sub->sub)
+		return -err->code;
+	rc = node->ops->subscribe(node, sub->sub, wr_deadline_ns(sub->bus->attach_ms), err);
+	if (rc < 0) {
+		subscription_leave(sub);
+		return rc;
+	}
+	take_inbox(sub);
+	/* One publisher of another type is an event; none of the right one is an error. */
+	if (sub->count == 0 && sub->sub->refused > 0 && wr_pattern_is_literal(opts->topic) &&
+		sub->sub->type_hash != 0 && sub->sub->type_refused) {
+		wr_error_set(err, WEIR_E_USAGE_TYPE, 0, "topic '%s' carries another type than '%s'",
+			opts->topic, opts->type);
+		wr_error_differs(err, "published as '%s' %016llx, subscribed as %016llx",
+			sub->sub->refused_type, (unsigned long long)sub->sub->refused_hash,
+			(unsigned long long)opts->type_hash);
+		subscription_leave(sub);
+		return -WEIR_E_USAGE_TYPE;
+	}
+	return 0;
+}
+
+weir_sub *
+weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
+{
+	static struct weir_sub none = {.handle = {.code = WEIR_E_ENV_MEMORY}};
+	struct weir_sub *sub = calloc(1, sizeof(*sub));
+
+	if (!sub)
+		return &none;
+	wr_handle_init(&sub->handle);
+	sub->bus = bus;
+	sub->on_msg = opts->on_msg;
+	sub->on_batch = opts->on_batch;
+	sub->ctx = opts->ctx;
+	sub->batch = opts->batch > 0 && opts->batch < BATCH ? (int)opts->batch : BATCH;
+	sub->task.poll = sub_poll;
+	sub->task.ready = sub_ready;
+	sub->task.heavy = sub_heavy;
+	if (wr_handle_enter(&bus->handle) < 0)
+		wr_error_set(&sub->handle.err, -wr_handle_enter(&bus->handle), 0,
+			"the bus cannot be used: %s", weir_err_text(wr_handle_enter(&bus->handle)));
+	else
+		(void)subscription_open(sub, opts, &sub->handle.err);
+	if (!sub->sub) {
+		wr_error_where(&sub->handle.err, "weir_subscribe '%s' on bus '%s'",
+			opts->topic ? opts->topic : "", bus->node.bus);
+		(void)wr_handle_fail(&sub->handle);
+		if (bus->handle.owner == wr_self())
+			wr_bus_blame(bus, &sub->handle.err);
+	} else {
+		wr_reactor_add(&bus->reactor, &sub->task);
+	}
+	if (bus->handle.owner == wr_self()) {
+		sub->next = bus->subs;
+		bus->subs = sub;
+	}
+	return sub;
+}
+
+int
+weir_unsubscribe(weir_sub *sub)
+{
+	int rc;
+
+	if (!sub || !sub->bus)
+		return 0;
+	rc = wr_handle_enter(&sub->handle);
+	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+		return rc;
+	if (sub->busy)
+		return -WEIR_E_USAGE_STATE;
+	for (struct weir_sub **at = &sub->bus->subs; *at; at = &(*at)->next)
+		if (*at == sub) {
+			*at = sub->next;
+			break;
+		}
+	if (sub->sub) {
+		wr_reactor_remove(&sub->bus->reactor, &sub->task);
+		subscription_leave(sub);
+	}
+	free(sub->links);
+	free(sub);
+	return 0;
+}
+
+void
+wr_subs_close(struct weir_bus *bus)
+{
+	while (bus->subs) {
+		bus->subs->busy = false;
+		(void)weir_unsubscribe(bus->subs);
+	}
+}
+
+void
+wr_subs_adopt(struct weir_bus *bus)
+{
+	for (struct weir_sub *sub = bus->subs; sub; sub = sub->next)
+		(void)wr_handle_adopt(&sub->handle);
+}
+
+const weir_error *
+weir_sub_why(const weir_sub *sub)
+{
+	return &sub->handle.err;
+}
+
+int
+weir_publishers(weir_sub *sub)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	take_inbox(sub);
+	return (int)sub->count;
+}
+
+int
+weir_sub_get_stats(weir_sub *sub, weir_sub_stats *stats)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (stats->size != sizeof(*stats))
+		return -WEIR_E_USAGE_SIZE;
+	take_inbox(sub);
+	*stats = (weir_sub_stats){
+		.size = sizeof(*stats),
+		.delivered = sub->past_delivered,
+		.bytes = sub->past_bytes,
+		.lost = sub->past_lost,
+		.aborted = sub->past_aborted,
+		.held = sub->held,
+		.streams = sub->count,
+		.ended = sub->ended,
+	};
+	for (uint32_t i = 0; i < sub->count; i++) {
+		const struct wr_reader *reader = &sub->links[i]->reader;
+
+		stats->delivered += reader->passed;
+		stats->bytes += reader->bytes;
+		stats->lost += reader->lost;
+		stats->aborted += reader->aborted;
+	}
+	pthread_mutex_lock(sub->bus->node.lock);
+	stats->refused = sub->sub->refused;
+	pthread_mutex_unlock(sub->bus->node.lock);
+	return 0;
+}
