@@ -68,7 +68,7 @@ BAD = {
         ("bus/log.c", SPDX + "f(memory_order_relaxed);\n", "memory_order_relaxed"),
         ("bus/log.c", SPDX + "__atomic_load_n(p, 0);\n", "__atomic"),
         ("protocols/x.c", SPDX + "atomic_fetch_add(p, 1);\n", "atomic_fetch_add"),
-        ("protocols/x.h", SPDX + "_Atomic int x;\n", "atomic type"),
+        ("tools/x.h", SPDX + "_Atomic int x;\n", "atomic type"),
     ],
     "links": [
         ("docs/x.md", "[b](c.md)\n", "leads nowhere"),
