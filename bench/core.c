@@ -155,18 +155,22 @@ struct pairs {
 	int runs;
 };
 
-/* The two take turns, and turns in who is first, so what drifts meets both alike. */
+/* The two take turns, and turns in who is first, so what drifts meets both alike. One
+ * that does not work at all is left out, and the other is measured alone. */
 static void
 run_pairs(const struct trial *over, const struct trial *under, int runs, struct pairs *p)
 {
-	for (p->runs = 0; p->runs < runs; p->runs++) {
-		int i = p->runs;
-		if (i % 2 && run_trial(over, &p->over[i]) < 0)
-			return;
-		if (run_trial(under, &p->under[i]) < 0)
-			return;
-		if (i % 2 == 0 && run_trial(over, &p->over[i]) < 0)
-			return;
+	const struct trial *sides[2] = {under, over};
+	struct gen_result *results[2] = {p->under, p->over};
+	int broken[2] = {0, 0};
+	for (p->runs = 0; p->runs < runs && !(broken[0] && broken[1]); p->runs++) {
+		for (int turn = 0; turn < 2; turn++) {
+			int side = turn ^ (p->runs & 1);
+			results[side][p->runs] = gen_nothing;
+			if (!broken[side])
+				broken[side] =
+					run_trial(sides[side], &results[side][p->runs]) < 0;
+		}
 	}
 }
 
@@ -332,7 +336,7 @@ static const struct {
 static int
 check_peer(const char *name, size_t size, double per_s)
 {
-	if (find_half_trip() != GOOD)
+	if (!isfinite(per_s) || find_half_trip() != GOOD)
 		return UNMEASURED;
 	double speed = THEIR_HALF_TRIP_NS / half_trip_ns;
 	double scale = speed < 1 ? speed : 1;
@@ -340,7 +344,7 @@ check_peer(const char *name, size_t size, double per_s)
 		if (strcmp(peer_rows[i].name, name) != 0 || peer_rows[i].size != (double)size)
 			continue;
 		double row = peer_rows[i].per_s;
-		int slow = !(per_s >= row * scale / 2);
+		int slow = per_s < row * scale / 2;
 		bench_row_note("%s %zu B: %.0f/s is %.2f of its row in notes/peers.md "
 			       "(%.0f/s, where the half round trip is %.1f ns; here %.1f ns, so "
 			       "the row counts %.2f): %s",
