@@ -73,7 +73,8 @@ list(const char *dir)
 	if (count > 0)
 		return TOOL_YES;
 	tool_complain("no benchmarks in %s; they are built from bench/ and installed with "
-		"the package", dir);
+		      "the package",
+		dir);
 	return TOOL_NO;
 }
 

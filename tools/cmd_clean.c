@@ -20,7 +20,8 @@ clean_bus(struct job *job, const char *bus)
 	weir_error err = {0};
 	int count = weir_look_clean(bus, tool.dir, yes, &err);
 	if (count < 0) {
-		job->failed = err.code ? tool_fail(&err) : tool_fail_code(count, "cleaning");
+		job->failed =
+			err.code ? tool_fail(&err) : tool_fail_code(count, "cleaning");
 		return;
 	}
 	job->found += count;
@@ -31,8 +32,8 @@ clean_bus(struct job *job, const char *bus)
 		json_bool(&job->j, "removed", yes);
 		json_end_object(&job->j);
 	} else if (count) {
-		printf("bus %s: %d dead socket%s%s\n", bus, count, count == 1 ? "" : "s",
-			yes ? " removed" : "");
+		printf("bus %s: %d dead socket%s%s\n", bus, count,
+			count == 1 ? "" : "s", yes ? " removed" : "");
 	}
 }
 
@@ -72,8 +73,9 @@ static const struct tool_opt opts[] = {
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 
-const struct tool_verb verb_clean = {"clean", "[--yes]", "removes what deaths left behind",
-	opts,
+const struct tool_verb verb_clean = {"clean", "[--yes]",
+	"removes what deaths left behind", opts,
 	"  Sockets that nobody listens on, in all buses or the one of -b. What lives is never\n"
 	"  touched. Nothing depends on this: a new start cleans its own bus, too.\n"
-	"  Exit 1 if there is something to remove and --yes was not given.\n", run, 0, 0};
+	"  Exit 1 if there is something to remove and --yes was not given.\n",
+	run, 0, 0};

@@ -48,7 +48,8 @@ make_place(struct demo *demo)
 		base = "/tmp";
 	snprintf(demo->dir, sizeof(demo->dir), "%s/weir-demo-XXXXXX", base);
 	if (!mkdtemp(demo->dir)) {
-		tool_complain("could not make a directory in %s: %s", base, strerror(errno));
+		tool_complain(
+			"could not make a directory in %s: %s", base, strerror(errno));
 		return TOOL_DENIED;
 	}
 	demo->ruler = memfd_create("weir-demo", 0);
@@ -99,8 +100,8 @@ spawn(struct demo *demo, int index)
 	snprintf(number[4], sizeof(number[4]), "%f", demo->rate);
 	char *argv[] = {(char *)"weir",
 		(char *)(index == DEMO_SOURCE ? "_demo-source" : "_demo-consumer"),
-		(char *)"--", demo->dir, number[0], number[1], number[2], number[3], number[4],
-		(char *)file, (char *)(opt.repeat ? "1" : "0"), NULL};
+		(char *)"--", demo->dir, number[0], number[1], number[2], number[3],
+		number[4], (char *)file, (char *)(opt.repeat ? "1" : "0"), NULL};
 	fflush(NULL);
 	child->pid = fork();
 	if (child->pid == 0)
@@ -315,11 +316,11 @@ blame(const struct demo *demo)
 		if (child->pid <= 0 || (child->last.phase == DEMO_FINAL && !child->status))
 			continue;
 		if (WIFSIGNALED(child->status))
-			tool_complain("%s[%d] was killed by signal %d", child->name, child->pid,
-				WTERMSIG(child->status));
+			tool_complain("%s[%d] was killed by signal %d", child->name,
+				child->pid, WTERMSIG(child->status));
 		else
-			tool_complain("%s[%d] ended early, exit %d", child->name, child->pid,
-				WEXITSTATUS(child->status));
+			tool_complain("%s[%d] ended early, exit %d", child->name,
+				child->pid, WEXITSTATUS(child->status));
 		if (!rc && WIFEXITED(child->status))
 			rc = WEXITSTATUS(child->status);
 		rc = rc ? rc : TOOL_NO;
@@ -340,8 +341,8 @@ conduct(struct demo *demo)
 	}
 	if (tool.out == TOOL_TABLE && !tool.quiet)
 		printf("%s to three consumer processes, %g s; look at it from another terminal:\n"
-		       "  weir --dir %s -b " DEMO_BUS " topic hz '>'\n", demo->what,
-			demo->seconds_ms / 1e3, demo->dir);
+		       "  weir --dir %s -b " DEMO_BUS " topic hz '>'\n",
+			demo->what, demo->seconds_ms / 1e3, demo->dir);
 	watch(demo);
 	drain(demo);
 	if (demo->live)
@@ -349,7 +350,8 @@ conduct(struct demo *demo)
 	demo_draw_end(demo);
 	finish(demo);
 	int fallen = blame(demo);
-	uint64_t missed = tool.out == TOOL_TABLE ? demo_summary(demo) : demo_summary_json(demo);
+	uint64_t missed =
+		tool.out == TOOL_TABLE ? demo_summary(demo) : demo_summary_json(demo);
 	if (fallen || missed)
 		return TOOL_NO;
 	return demo->interrupted ? TOOL_INTERRUPTED : TOOL_YES;
@@ -392,8 +394,8 @@ run(int argc, char **argv)
 	if (opt.file || opt.from_stdin)
 		demo.kind = opt.file ? "file" : "stdin";
 	if (!opt.file && !opt.from_stdin)
-		snprintf(what, sizeof(what), "/proc/stat and /proc/net/dev, %g times a second,",
-			opt.rate);
+		snprintf(what, sizeof(what),
+			"/proc/stat and /proc/net/dev, %g times a second,", opt.rate);
 	else
 		snprintf(what, sizeof(what), "The lines of %.60s",
 			opt.file ? opt.file : "stdin");
@@ -407,12 +409,13 @@ run(int argc, char **argv)
 
 static const struct tool_opt opts[] = {
 	{'s', "seconds", OPT_MS, &opt.seconds_ms, "how long (20)", "T", 0, 0},
-	{'r', "rate", OPT_REAL, &opt.rate, "samples or lines a second (1000; 0 = flat out)",
-		"HZ", 0, 0},
+	{'r', "rate", OPT_REAL, &opt.rate,
+		"samples or lines a second (1000; 0 = flat out)", "HZ", 0, 0},
 	{0, "file", OPT_STR, &opt.file, "the lines of this file", "F", 0, 0},
 	{0, "repeat", OPT_SET, &opt.repeat, "the file again and again", 0, 1, 0},
 	{0, "stdin", OPT_SET, &opt.from_stdin, "the lines of stdin", 0, 1, 0},
-	{0, "headless", OPT_SET, &opt.headless, "a line a second instead of a table", 0, 1, 0},
+	{0, "headless", OPT_SET, &opt.headless, "a line a second instead of a table", 0,
+		1, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 

@@ -7,7 +7,9 @@
 #include "tools/tool.h"
 #include "tools/watch.h"
 
-enum { LOOK_MS = 500 }; /* so often it is looked whether anybody reads what is printed */
+enum {
+	LOOK_MS = 500 /* so often it is looked whether anybody reads what is printed */
+};
 
 static struct show show;
 static uint64_t count_max;
@@ -71,7 +73,8 @@ run(int argc, char **argv)
 	int rc = watch_open(&job.watch, argv[0], 1, from_oldest);
 	if (!rc) {
 		if (tool.timeout_ms >= 0)
-			job.deadline_ns = weir_now_ns() + (uint64_t)tool.timeout_ms * 1000000;
+			job.deadline_ns =
+				weir_now_ns() + (uint64_t)tool.timeout_ms * 1000000;
 		rc = loop(&job);
 		tool_say("%s message%s seen, %s missed by looking too late",
 			text_count(job.seen).s, job.seen == 1 ? "" : "s",
@@ -83,14 +86,16 @@ run(int argc, char **argv)
 
 static const struct tool_opt opts[] = {
 	{'n', "count", OPT_U64, &count_max, "end after N messages", "N", 0, 0},
-	{0, "oldest", OPT_SET, &from_oldest, "from the oldest message that still lives", 0, 1, 0},
+	{0, "oldest", OPT_SET, &from_oldest, "from the oldest message that still lives",
+		0, 1, 0},
 	{0, "raw", OPT_SET, &show.mode, "the bytes and nothing else", 0, SHOW_RAW, 0},
-	{0, "hex", OPT_SET, &show.mode, "a line of hexadecimal digits a message", 0, SHOW_HEX,
-		0},
+	{0, "hex", OPT_SET, &show.mode, "a line of hexadecimal digits a message", 0,
+		SHOW_HEX, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 
 const struct tool_verb verb_topic_echo = {"topic echo", "PATTERN",
 	"prints messages without attaching", opts,
 	"  As weir sub prints them, but read from outside: nobody waits for this reader and\n"
-	"  nobody counts it. What it is too slow for it misses, and says so.\n", run, 0, 0};
+	"  nobody counts it. What it is too slow for it misses, and says so.\n",
+	run, 0, 0};

@@ -16,7 +16,9 @@ static const int codes[] = {
 #undef WEIR_ERR
 };
 
-enum { CODES = sizeof(codes) / sizeof(codes[0]) };
+enum {
+	CODES = sizeof(codes) / sizeof(codes[0])
+};
 
 static const char *
 family_name(int code)
@@ -74,7 +76,8 @@ static int
 run_errors(int argc, char **argv)
 {
 	if (argc)
-		return tool_usage("errors takes no '%s'; weir explain %s", argv[0], argv[0]);
+		return tool_usage(
+			"errors takes no '%s'; weir explain %s", argv[0], argv[0]);
 	if (tool.out == TOOL_TABLE) {
 		print_table();
 		return TOOL_YES;
@@ -141,7 +144,8 @@ static int
 run_explain(int argc, char **argv)
 {
 	if (argc != 1)
-		return tool_usage("explain takes one code, as in: weir explain AGAIN_FULL");
+		return tool_usage(
+			"explain takes one code, as in: weir explain AGAIN_FULL");
 	int code = code_of(argv[0]);
 	if (!code)
 		return not_found(argv[0]);
@@ -151,15 +155,15 @@ run_explain(int argc, char **argv)
 		put(&j, code);
 		return TOOL_YES;
 	}
-	printf("%s (%d, returned as -%d; the command exits with %d)\n\n", weir_err_name(code),
-		code, code, weir_err_exit(code));
+	printf("%s (%d, returned as -%d; the command exits with %d)\n\n",
+		weir_err_name(code), code, code, weir_err_exit(code));
 	printf("  means:  %s\n  try:    %s\n  family: %s, %s\n", weir_err_text(code),
 		weir_err_hint(code), family_name(code), family_words(code));
 	return TOOL_YES;
 }
 
-const struct tool_verb verb_errors = {
-	"errors", "", "every error that Weir can answer with", NULL, NULL, run_errors, 0, 0};
+const struct tool_verb verb_errors = {"errors", "",
+	"every error that Weir can answer with", NULL, NULL, run_errors, 0, 0};
 
 const struct tool_verb verb_explain = {"explain", "CODE", "one error: meaning and advice",
 	NULL, "  CODE is a number or a name: 201, AGAIN_FULL, WEIR_E_AGAIN_FULL.\n",

@@ -15,12 +15,14 @@ struct word {
 static const struct word words[] = {
 	{"bus", "a named meeting place of processes: a directory of sockets, no daemon"},
 	{"topic", "a dotted name for one kind of message: imu, cam.front.raw"},
-	{"pattern", "names several topics: '*' is one token, '>' at the end is all the rest;\n"
-		    "  quote it, or the shell will read it first"},
+	{"pattern",
+		"names several topics: '*' is one token, '>' at the end is all the rest;\n"
+		"  quote it, or the shell will read it first"},
 	{"node", "one process's attachment to a bus"},
 	{"stream", "one publisher's log on one topic"},
-	{"segment", "a fixed piece of a stream's memory; reused when every gating cursor has\n"
-		    "  passed it and nobody holds a message in it"},
+	{"segment",
+		"a fixed piece of a stream's memory; reused when every gating cursor has\n"
+		"  passed it and nobody holds a message in it"},
 	{"frame", "one message, with its header, in a segment"},
 	{"position", "where a reader stands in a stream"},
 	{"cursor", "a reader's published position"},
@@ -36,7 +38,9 @@ static const struct word words[] = {
 	{"lost", "claims that a reader did not get; it is told how many"},
 };
 
-enum { WORDS = sizeof(words) / sizeof(words[0]) };
+enum {
+	WORDS = sizeof(words) / sizeof(words[0])
+};
 
 static const struct word *
 find_word(const char *name)
@@ -72,7 +76,8 @@ noun_help(const char *noun)
 	for (int i = 0; tool_verbs[i]; i++) {
 		const struct tool_verb *verb = tool_verbs[i];
 		if (!strncmp(verb->name, noun, len) && verb->name[len] == ' ') {
-			printf("  weir %s %s\n      %s\n", verb->name, verb->args, verb->about);
+			printf("  weir %s %s\n      %s\n", verb->name, verb->args,
+				verb->about);
 			found = 1;
 		}
 	}

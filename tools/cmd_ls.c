@@ -169,11 +169,14 @@ say_nodes(const struct look *look)
 	for (size_t i = 0; i < look->node_count; i++) {
 		const weir_look_node *node = &look->nodes[i];
 		if (node->silent)
-			tool_complain("bus %s: %s[%" PRIu32 "] does not answer (stopped?); what it "
-				"has is not listed", look->bus, node->name, node->pid);
+			tool_complain("bus %s: %s[%" PRIu32
+				      "] does not answer (stopped?); what it "
+				      "has is not listed",
+				look->bus, node->name, node->pid);
 		else if (tool.verbose)
 			tool_say("bus %s: %s[%" PRIu32 "] %" PRIu32 " streams, %" PRIu32
-				 " subscriptions", look->bus, node->name, node->pid, node->streams,
+				 " subscriptions",
+				look->bus, node->name, node->pid, node->streams,
 				node->subscriptions);
 	}
 }
@@ -189,7 +192,8 @@ list_bus(struct job *job, const char *bus)
 		look_close(&look);
 		return rc;
 	}
-	const char **names = calloc(look.stream_count + look.sub_count + 1, sizeof(*names));
+	const char **names =
+		calloc(look.stream_count + look.sub_count + 1, sizeof(*names));
 	if (!names)
 		return TOOL_MEMORY;
 	size_t count = names_of(&look, job->glob, names);
@@ -239,12 +243,13 @@ end(struct job *job, int rc)
 		table_free(&job->topics);
 	if (rc)
 		return rc;
-	if (!job->found) {
-		tool_say(job->glob ? "no topic matches '%s'" : "no bus yet; weir pub and weir sub "
-			"make one", job->glob);
+	if (job->glob && !job->found) {
+		tool_say("no topic matches '%s'", job->glob);
 		return TOOL_NO;
 	}
-	if (tool.out == TOOL_TABLE && !rows)
+	if (!job->found)
+		tool_say("no bus yet; weir pub and weir sub make one");
+	else if (tool.out == TOOL_TABLE && !rows)
 		tool_say("no topics yet");
 	return TOOL_YES;
 }
@@ -273,13 +278,14 @@ run(int argc, char **argv)
 }
 
 static const struct tool_opt opts[] = {
-	{0, "sample", OPT_MS, &sample_ms, "time over which the rate is taken (200ms; 0 = none)",
-		"T", 0, 0},
+	{0, "sample", OPT_MS, &sample_ms,
+		"time over which the rate is taken (200ms; 0 = none)", "T", 0, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 
-const struct tool_verb verb_ls = {"ls", "[GLOB]", "lists buses, topics, and who is there",
-	opts,
+const struct tool_verb verb_ls = {"ls", "[GLOB]",
+	"lists buses, topics, and who is there", opts,
 	"  All buses of the runtime directory, or the one of -b. GLOB chooses topics: '*' and\n"
 	"  '?' as in the shell. Looking attaches nothing and slows nobody.\n"
-	"  Exit 1 if there is nothing to list.\n", run, 0, 0};
+	"  Exit 1 if no topic matches GLOB.\n",
+	run, 0, 0};

@@ -16,11 +16,15 @@
 #include "tools/watch.h"
 
 enum {
-	HEADER_EVERY = 20,    /* lines between two headers */
+	HEADER_EVERY = 20,     /* lines between two headers */
 	DELAY_PAUSE_NS = 50000 /* delay looks this often, since its own waiting is in it */
 };
 
-enum kind { HZ, BW, DELAY };
+enum kind {
+	HZ,
+	BW,
+	DELAY
+};
 
 static uint64_t reports_max;
 static int every_ms = 1000;
@@ -124,7 +128,8 @@ rate_of(const struct meter *m)
 {
 	if (m->last_ns <= m->from_ns)
 		return NAN;
-	return (double)(m->last_seq - m->from_seq) * 1e9 / (double)(m->last_ns - m->from_ns);
+	return (double)(m->last_seq - m->from_seq) * 1e9 /
+		(double)(m->last_ns - m->from_ns);
 }
 
 static double
@@ -219,14 +224,16 @@ report_line(struct job *job, const struct meter *m)
 		cell[2] = text_bytes((double)m->len_min);
 		cell[3] = text_bytes((double)m->len_max);
 	} else {
-		cell[0] = gap_text(m->delays.count ? (double)hist_at(&m->delays, 0.5) : NAN);
-		cell[1] = gap_text(m->delays.count ? (double)hist_at(&m->delays, 0.99) : NAN);
+		cell[0] = gap_text(
+			m->delays.count ? (double)hist_at(&m->delays, 0.5) : NAN);
+		cell[1] = gap_text(
+			m->delays.count ? (double)hist_at(&m->delays, 0.99) : NAN);
 		cell[2] = gap_text(m->delays.count ? (double)m->delays.max : NAN);
 		cell[3] = text_count(m->seen);
 	}
 	printf("%-24s %9s %9s %9s %9s %9s\n", m->topic,
-		or_dash(text_rate(isfinite(rate) ? rate : 0), rate).s, cell[0].s, cell[1].s,
-		cell[2].s, cell[3].s);
+		or_dash(text_rate(isfinite(rate) ? rate : 0), rate).s, cell[0].s,
+		cell[1].s, cell[2].s, cell[3].s);
 	if (m->missed)
 		tool_say("%s: %s messages were not looked at in time", m->topic,
 			text_count(m->missed).s);
@@ -349,7 +356,8 @@ static const struct tool_opt opts[] = {
 const struct tool_verb verb_topic_hz = {"topic hz", "PATTERN",
 	"messages a second, without attaching", opts,
 	"  The rate is taken from the publisher's own numbers and times. MEAN, MIN, MAX and\n"
-	"  STDDEV are of the times between neighbours.\n", run_hz, 0, 0};
+	"  STDDEV are of the times between neighbours.\n",
+	run_hz, 0, 0};
 const struct tool_verb verb_topic_bw = {"topic bw", "PATTERN",
 	"bytes a second, without attaching", opts,
 	"  MEAN, MIN and MAX are of the lengths of messages.\n", run_bw, 0, 0};

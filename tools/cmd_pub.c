@@ -17,9 +17,9 @@
 #include "tools/tool.h"
 
 enum {
-	ROOM_MS = 200,  /* one wait for room; between two of them signals are looked at */
-	PATIENCE = 5,   /* waits for room before it is said aloud */
-	EXPANDED = 64   /* the longest that a {{word}} becomes */
+	ROOM_MS = 200, /* one wait for room; between two of them signals are looked at */
+	PATIENCE = 5,  /* waits for room before it is said aloud */
+	EXPANDED = 64  /* the longest that a {{word}} becomes */
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -111,7 +111,8 @@ source_open(struct source *src, const char *word)
 	}
 	src->is_lines = 1;
 	/* One byte more than fits, so that a line that is too long is seen as such. */
-	return lines_init(&src->lines, STDIN_FILENO, largest(src) + 2) < 0 ? TOOL_MEMORY : 0;
+	return lines_init(&src->lines, STDIN_FILENO, largest(src) + 2) < 0 ? TOOL_MEMORY
+									   : 0;
 }
 
 static void
@@ -181,8 +182,8 @@ expand(struct job *job, const char **data, size_t *len)
 		if (end - from >= 4 && from[0] == '{' && from[1] == '{')
 			close = memmem(from + 2, (size_t)(end - from) - 2, "}}", 2);
 		if (close)
-			done = expand_word(from + 2, (size_t)(close - from) - 2, job->sent,
-				job->scratch + out, EXPANDED);
+			done = expand_word(from + 2, (size_t)(close - from) - 2,
+				job->sent, job->scratch + out, EXPANDED);
 		if (!done)
 			job->scratch[out++] = *from++;
 		if (done) {
@@ -305,13 +306,13 @@ wait_for_subscribers(struct job *job)
 			return TOOL_INTERRUPTED;
 		have = weir_subscribers(job->pub);
 		if (out_of_time(job)) {
-			tool_complain("%d of %d consumers on '%s' when the time was up", have, want,
-				job->topic);
+			tool_complain("%d of %d consumers on '%s' when the time was up",
+				have, want, job->topic);
 			return TOOL_NOBODY;
 		}
 		if (!told++)
-			tool_say("waiting for %d consumers on '%s', %d so far", want, job->topic,
-				have);
+			tool_say("waiting for %d consumers on '%s', %d so far", want,
+				job->topic, have);
 	}
 }
 
@@ -338,8 +339,8 @@ report(const struct job *job)
 	if (tool.out != TOOL_TABLE)
 		report_json(job);
 	tool_say("%s message%s, %s -> %d consumer%s", text_count(job->sent).s,
-		job->sent == 1 ? "" : "s", text_bytes((double)job->bytes).s, job->consumers,
-		job->consumers == 1 ? "" : "s");
+		job->sent == 1 ? "" : "s", text_bytes((double)job->bytes).s,
+		job->consumers, job->consumers == 1 ? "" : "s");
 	if (!job->unheard)
 		return 0;
 	if (job->unheard < job->sent) {
@@ -348,7 +349,8 @@ report(const struct job *job)
 		return 0;
 	}
 	tool_say("nobody is subscribed to '%s' on bus '%s'", job->topic, tool_bus());
-	tool_say("try: weir sub %s in another terminal, or --wait-subs 1 here", job->topic);
+	tool_say("try: weir sub %s in another terminal, or --wait-subs 1 here",
+		job->topic);
 	return TOOL_NOBODY;
 }
 
@@ -383,7 +385,8 @@ run(int argc, char **argv)
 		rc = tool_attach("weir-pub", NULL, NULL, &job.bus);
 	if (!rc) {
 		if (tool.timeout_ms >= 0)
-			job.deadline_ns = weir_now_ns() + (uint64_t)tool.timeout_ms * 1000000;
+			job.deadline_ns =
+				weir_now_ns() + (uint64_t)tool.timeout_ms * 1000000;
 		rc = serve(&job, &src);
 		int closing = tool_detach(job.bus);
 		rc = rc ? rc : closing;
@@ -394,12 +397,13 @@ run(int argc, char **argv)
 }
 
 static const struct tool_opt opts[] = {
-	{'n', "count", OPT_U64, &opt.count, "messages (0 = without end; 1 for DATA)", "N", 0, 0},
+	{'n', "count", OPT_U64, &opt.count, "messages (0 = without end; 1 for DATA)",
+		"N", 0, 0},
 	{'r', "rate", OPT_REAL, &opt.rate, "messages a second (flat out)", "HZ", 0, 0},
 	{0, "wait-subs", OPT_U64, &opt.wait_subs, "first wait for N consumers", "N", 0, 0},
 	{0, "verbatim", OPT_SET, &opt.verbatim, "leave {{...}} alone", 0, 1, 0},
-	{0, "max-message", OPT_SIZE, &opt.max_message, "largest message of the topic (64k)",
-		"SIZE", 0, 0},
+	{0, "max-message", OPT_SIZE, &opt.max_message,
+		"largest message of the topic (64k)", "SIZE", 0, 0},
 	{0, "window", OPT_SIZE, &opt.window, "bytes kept for readers (16M)", "SIZE", 0, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
@@ -412,4 +416,5 @@ const struct tool_verb verb_pub = {"pub", "TOPIC [DATA | - | @FILE]", "publishes
 	"  Says how many consumers there were; exit 4 if nobody was there.\n\n"
 	"  weir pub hello 'hi there'\n"
 	"  weir pub tick 'tick {{seq}} at {{now}}' -n 10 -r 2 --wait-subs 1\n"
-	"  tail -f log | weir pub log\n", run, 0, 0};
+	"  tail -f log | weir pub log\n",
+	run, 0, 0};

@@ -10,7 +10,9 @@
 #include "tools/tool.h"
 
 /* Between two turns it is looked whether anybody still reads what is printed. */
-enum { TURN_MS = 500 };
+enum {
+	TURN_MS = 500
+};
 
 static struct show show;
 static uint64_t count_max;
@@ -44,8 +46,8 @@ greet(struct job *job, const weir_msg *msg)
 	uint64_t before = msg->seq - (msg->lost < msg->seq ? msg->lost : msg->seq);
 	if (before)
 		tool_say("  %s: joined at seq %" PRIu64 "; %" PRIu64
-			 " earlier message%s not seen", msg->topic, before, before,
-			before == 1 ? "" : "s");
+			 " earlier message%s not seen",
+			msg->topic, before, before, before == 1 ? "" : "s");
 }
 
 static int
@@ -125,7 +127,8 @@ subscribe(struct job *job, int argc, char **argv)
 		publishers += weir_publishers(sub);
 	}
 	tool_say("listening to '%s'%s on bus '%s', %d publisher%s so far", argv[0],
-		argc > 1 ? " and more" : "", tool_bus(), publishers, publishers == 1 ? "" : "s");
+		argc > 1 ? " and more" : "", tool_bus(), publishers,
+		publishers == 1 ? "" : "s");
 	return 0;
 }
 
@@ -141,7 +144,8 @@ static int
 run(int argc, char **argv)
 {
 	if (argc < 1)
-		return tool_usage("sub needs a topic or a pattern, as in: weir sub 'cam.*'");
+		return tool_usage(
+			"sub needs a topic or a pattern, as in: weir sub 'cam.*'");
 	struct job job = {.subs = calloc((size_t)argc, sizeof(*job.subs))};
 	if (!job.subs)
 		return TOOL_MEMORY;
@@ -163,10 +167,11 @@ run(int argc, char **argv)
 
 static const struct tool_opt opts[] = {
 	{'n', "count", OPT_U64, &count_max, "end after N messages", "N", 0, 0},
-	{'e', "until-end", OPT_SET, &until_end, "end when the last publisher has gone", 0, 1, 0},
+	{'e', "until-end", OPT_SET, &until_end, "end when the last publisher has gone",
+		0, 1, 0},
 	{0, "raw", OPT_SET, &show.mode, "the bytes and nothing else", 0, SHOW_RAW, 0},
-	{0, "hex", OPT_SET, &show.mode, "a line of hexadecimal digits a message", 0, SHOW_HEX,
-		0},
+	{0, "hex", OPT_SET, &show.mode, "a line of hexadecimal digits a message", 0,
+		SHOW_HEX, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 
@@ -175,4 +180,5 @@ const struct tool_verb verb_sub = {"sub", "PATTERN...", "subscribes and prints",
 	"  Messages go to stdout; joins, ends and losses to stderr. --json prints one object\n"
 	"  a message. Messages are printed as text; what is not is written \\xNN.\n\n"
 	"  weir sub hello -n 1\n"
-	"  weir sub 'cam.*' --json | jq .seq\n", run, 0, 0};
+	"  weir sub 'cam.*' --json | jq .seq\n",
+	run, 0, 0};

@@ -148,7 +148,9 @@ print(const struct look *look, const char *asked)
 static int
 run(int argc, char **argv)
 {
-	enum { SAMPLE_MS = 200 };
+	enum {
+		SAMPLE_MS = 200
+	};
 	if (argc != 1)
 		return tool_usage("topic info takes one topic or pattern");
 	struct look look;
@@ -156,7 +158,8 @@ run(int argc, char **argv)
 	if (!rc)
 		rc = look_twice(&look, SAMPLE_MS);
 	if (!rc && !print(&look, argv[0])) {
-		tool_complain("there is no topic '%s' on bus '%s'; weir ls shows what is there",
+		tool_complain(
+			"there is no topic '%s' on bus '%s'; weir ls shows what is there",
 			argv[0], look.bus);
 		rc = TOOL_NOTFOUND;
 	}

@@ -27,9 +27,10 @@ run(int argc, char **argv)
 }
 
 static const struct tool_opt opts[] = {
-	{0, "build", OPT_SET, &with_build, "compiler, options, what the kernel offers", 0, 1, 0},
+	{0, "build", OPT_SET, &with_build, "compiler, options, what the kernel offers",
+		0, 1, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 
-const struct tool_verb verb_version = {
-	"version", "[--build]", "the version, and how it was built", opts, NULL, run, 0, 0};
+const struct tool_verb verb_version = {"version", "[--build]",
+	"the version, and how it was built", opts, NULL, run, 0, 0};

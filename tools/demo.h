@@ -33,7 +33,12 @@ struct demo_head {
 /* FNV-1a, 64 bits. */
 uint64_t demo_sum(const void *data, size_t len);
 
-enum demo_phase { DEMO_STARTING = 0, DEMO_READY, DEMO_RUNNING, DEMO_FINAL };
+enum demo_phase {
+	DEMO_STARTING = 0,
+	DEMO_READY,
+	DEMO_RUNNING,
+	DEMO_FINAL
+};
 
 /* What the source has counted. */
 struct demo_made {
@@ -49,14 +54,14 @@ struct demo_made {
 struct demo_taken {
 	uint64_t delivered;
 	uint64_t bytes;
-	uint64_t lost;     /* as its messages told it */
+	uint64_t lost; /* as its messages told it */
 	uint64_t aborted;
 	uint64_t held;
-	uint64_t passed;   /* claims that lie behind it, by its positions */
-	uint64_t lag;      /* claims before it, at the time of the report */
-	uint64_t holes;    /* numbers that did not follow each other */
-	uint64_t damaged;  /* content that did not have its sum */
-	uint64_t ended;    /* streams drained to their end */
+	uint64_t passed;  /* claims that lie behind it, by its positions */
+	uint64_t lag;     /* claims before it, at the time of the report */
+	uint64_t holes;   /* numbers that did not follow each other */
+	uint64_t damaged; /* content that did not have its sum */
+	uint64_t ended;   /* streams drained to their end */
 	uint64_t recent_p50, recent_p99;
 	uint64_t p50, p99, max;
 	char fact[DEMO_FACT]; /* something that it read in the content */

@@ -11,7 +11,11 @@
 #include "tools/text.h"
 #include "tools/tool.h"
 
-enum manner { EACH = 0, BATCH, NAP };
+enum manner {
+	EACH = 0,
+	BATCH,
+	NAP
+};
 
 /* One stream, as this consumer has it. */
 struct track {
@@ -48,7 +52,8 @@ read_stat(struct job *job, const char *text)
 {
 	unsigned long long field[8] = {0};
 	int got = sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &field[0],
-		&field[1], &field[2], &field[3], &field[4], &field[5], &field[6], &field[7]);
+		&field[1], &field[2], &field[3], &field[4], &field[5], &field[6],
+		&field[7]);
 	if (got < 4)
 		return;
 	uint64_t total = 0;
@@ -67,9 +72,11 @@ static void
 read_net(struct job *job, const char *text, double seconds)
 {
 	uint64_t octets = 0;
-	for (const char *colon = strchr(text, ':'); colon; colon = strchr(colon + 1, ':')) {
+	for (const char *colon = strchr(text, ':'); colon;
+		colon = strchr(colon + 1, ':')) {
 		unsigned long long in, out;
-		if (sscanf(colon + 1, "%llu %*u %*u %*u %*u %*u %*u %*u %llu", &in, &out) == 2)
+		if (sscanf(colon + 1, "%llu %*u %*u %*u %*u %*u %*u %*u %llu", &in,
+			    &out) == 2)
 			octets += in + out;
 	}
 	if (job->octets && octets >= job->octets)

@@ -14,7 +14,7 @@
 #include "tools/tool.h"
 
 enum {
-	SPARE = 1024,       /* a sample may be so much longer than the one before it */
+	SPARE = 1024, /* a sample may be so much longer than the one before it */
 	ADMISSION_MS = 30000
 };
 
@@ -120,7 +120,8 @@ sample(struct job *job, struct feed *feed)
 	int rc = claim(job, feed, room, &to);
 	if (rc)
 		return rc;
-	ssize_t got = pread(feed->fd, (char *)to.data + sizeof(struct demo_head), room, 0);
+	ssize_t got =
+		pread(feed->fd, (char *)to.data + sizeof(struct demo_head), room, 0);
 	if (got < 0) {
 		weir_abort(feed->pub, &to);
 		return 0;
@@ -240,7 +241,8 @@ open_feeds(struct job *job)
 	const char *file = job->args.file;
 	if (!file) {
 		job->feed[0] = (struct feed){.topic = "demo.stat", .path = "/proc/stat"};
-		job->feed[1] = (struct feed){.topic = "demo.net", .path = "/proc/net/dev"};
+		job->feed[1] =
+			(struct feed){.topic = "demo.net", .path = "/proc/net/dev"};
 	} else if (!strcmp(file, "-")) {
 		job->feed[0] = (struct feed){.topic = "demo.stdin"};
 	} else {
@@ -252,7 +254,8 @@ open_feeds(struct job *job)
 			return rc;
 	}
 	size_t most = WEIR_MESSAGE_DEFAULT - sizeof(struct demo_head);
-	return file && lines_init(&job->lines, job->feed[0].fd, most) < 0 ? TOOL_MEMORY : 0;
+	return file && lines_init(&job->lines, job->feed[0].fd, most) < 0 ? TOOL_MEMORY
+									  : 0;
 }
 
 static int
@@ -295,5 +298,4 @@ run(int argc, char **argv)
 	return rc ? rc : closing;
 }
 
-const struct tool_verb verb_demo_source = {
-	"_demo-source", "", "", NULL, NULL, run, 1, 0};
+const struct tool_verb verb_demo_source = {"_demo-source", "", "", NULL, NULL, run, 1, 0};

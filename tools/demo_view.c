@@ -21,7 +21,8 @@ seconds_between(uint64_t from, uint64_t to)
 static double
 elapsed(const struct demo *demo)
 {
-	return seconds_between(demo->start_ns, demo->end_ns ? demo->end_ns : weir_now_ns());
+	return seconds_between(
+		demo->start_ns, demo->end_ns ? demo->end_ns : weir_now_ns());
 }
 
 /* Keeps a report of about a second ago, so that rates are of the last second. */
@@ -36,7 +37,8 @@ static double
 rate_of(const struct demo_child *child, uint64_t last, uint64_t before)
 {
 	double seconds = seconds_between(child->before.time_ns, child->last.time_ns);
-	return child->before.time_ns && seconds > 0 ? (double)(last - before) / seconds : 0;
+	return child->before.time_ns && seconds > 0 ? (double)(last - before) / seconds
+						    : 0;
 }
 
 static uint64_t
@@ -73,8 +75,8 @@ missed_by(const struct demo *demo, const struct demo_child *child)
 /* ---- the table ---------------------------------------------------------------------- */
 
 /* One line, with what stood there before cleared away. */
-static void
-line(struct demo *demo, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void line(struct demo *demo, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void
 line(struct demo *demo, const char *fmt, ...)
@@ -94,9 +96,10 @@ draw_consumer(struct demo *demo, struct demo_child *child)
 	double rate = rate_of(child, taken->delivered, child->before.taken.delivered);
 	uint64_t bad = taken->damaged + taken->holes;
 	line(demo, "%-8s %12s %9s %7s %5s %5s %9s %9s", child->name,
-		text_count(taken->delivered).s, text_rate(rate).s, text_count(taken->lag).s,
-		text_count(taken->lost).s, text_count(bad).s,
-		text_ns((double)taken->recent_p50).s, text_ns((double)taken->recent_p99).s);
+		text_count(taken->delivered).s, text_rate(rate).s,
+		text_count(taken->lag).s, text_count(taken->lost).s, text_count(bad).s,
+		text_ns((double)taken->recent_p50).s,
+		text_ns((double)taken->recent_p99).s);
 	move_on(child);
 }
 
@@ -113,15 +116,16 @@ demo_draw(struct demo *demo)
 		printf("\033[%dA", demo->lines_drawn);
 	demo->lines_drawn = 0;
 	line(demo, "%s", "");
-	line(demo, "%s%-8s %12s %9s %9s %9s%s", bold, "SOURCE", "PUBLISHED", "RATE", "BYTES",
-		"TIME", plain);
+	line(demo, "%s%-8s %12s %9s %9s %9s%s", bold, "SOURCE", "PUBLISHED", "RATE",
+		"BYTES", "TIME", plain);
 	line(demo, "%-8s %12s %9s %9s %7.1f s", demo->kind, text_count(made->published).s,
-		text_rate(rate_of(source, made->published, source->before.made.published)).s,
+		text_rate(rate_of(source, made->published, source->before.made.published))
+			.s,
 		text_bytes((double)made->bytes).s, elapsed(demo));
 	move_on(source);
 	line(demo, "%s", "");
-	line(demo, "%s%-8s %12s %9s %7s %5s %5s %9s %9s%s", bold, "CONSUMER", "DELIVERED",
-		"RATE", "LAG", "LOST", "BAD", "P50", "P99", plain);
+	line(demo, "%s%-8s %12s %9s %7s %5s %5s %9s %9s%s", bold, "CONSUMER",
+		"DELIVERED", "RATE", "LAG", "LOST", "BAD", "P50", "P99", plain);
 	for (int i = 0; i < DEMO_CONSUMERS; i++)
 		draw_consumer(demo, &demo->child[i]);
 	line(demo, "%s", "");
@@ -149,7 +153,8 @@ demo_line(struct demo *demo)
 	const struct demo_made *made = &source->last.made;
 	printf("%3.0f s  %s published, %s;  lag/p99", elapsed(demo),
 		text_count(made->published).s,
-		text_rate(rate_of(source, made->published, source->before.made.published)).s);
+		text_rate(rate_of(source, made->published, source->before.made.published))
+			.s);
 	move_on(source);
 	for (int i = 0; i < DEMO_CONSUMERS; i++) {
 		const struct demo_taken *taken = &demo->child[i].last.taken;
@@ -182,12 +187,12 @@ demo_summary(const struct demo *demo)
 {
 	const struct demo_made *made = &demo->child[DEMO_SOURCE].last.made;
 	struct table t;
-	static const char *const heads[] = {"CONSUMER", "PUBLISHED =", "DELIVERED +", "LOST +",
-		"WAITING", "ABORTED", "P50", "P99", "MAX"};
+	static const char *const heads[] = {"CONSUMER", "PUBLISHED =", "DELIVERED +",
+		"LOST +", "WAITING", "ABORTED", "P50", "P99", "MAX"};
 	uint64_t missed = 0;
 	printf("\n%s messages, %s in %.1f s; the source waited %s times for room.\n\n",
-		text_count(made->published).s, text_bytes((double)made->bytes).s, elapsed(demo),
-		text_count(made->waits).s);
+		text_count(made->published).s, text_bytes((double)made->bytes).s,
+		elapsed(demo), text_count(made->waits).s);
 	table_init(&t, "lrrrrrrrr");
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
 		table_add(&t, "%s", heads[i]);

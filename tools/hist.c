@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-enum { STEPS = 1 << HIST_STEP_BITS };
+enum {
+	STEPS = 1 << HIST_STEP_BITS
+};
 
 /* Values below STEPS have a bucket each; above, each power of two has STEPS of them. */
 static unsigned

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 enum {
-	HIST_STEP_BITS = 6,                        /* steps per power of two: 64 */
-	HIST_POWERS = 36,                          /* up to about 73 minutes in ns */
+	HIST_STEP_BITS = 6, /* steps per power of two: 64 */
+	HIST_POWERS = 36,   /* up to about 73 minutes in ns */
 	HIST_BUCKETS = (HIST_POWERS + 1) << HIST_STEP_BITS
 };
 

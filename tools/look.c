@@ -7,7 +7,9 @@
 
 #include "tools/tool.h"
 
-enum { SILENT_MS = 300 }; /* how long a process that does not answer is waited for */
+enum {
+	SILENT_MS = 300 /* how long a process that does not answer is waited for */
+};
 
 int
 look_peers(struct look *look, int silent_ms)

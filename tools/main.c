@@ -18,12 +18,14 @@ unknown(int argc, char **argv)
 	snprintf(words, sizeof(words), "%s%s%s", argv[0], argc > 1 ? " " : "",
 		argc > 1 ? argv[1] : "");
 	if (!strcmp(argv[0], "topic"))
-		return tool_usage("topic needs one of info, echo, hz, bw, delay, and a topic");
+		return tool_usage(
+			"topic needs one of info, echo, hz, bw, delay, and a topic");
 	const char *near = tool_nearest(argv[0], names);
 	if (!near)
 		near = tool_nearest(words, names);
 	if (near)
-		return tool_usage("there is no verb '%s'; did you mean '%s'?", argv[0], near);
+		return tool_usage(
+			"there is no verb '%s'; did you mean '%s'?", argv[0], near);
 	return tool_usage("there is no verb '%s'; weir help lists them", argv[0]);
 }
 
@@ -52,7 +54,8 @@ run(int argc, char **argv)
 		tool_verb_help(verb);
 		return TOOL_YES;
 	}
-	return verb->rest ? verb->run(argc - found, argv + found) : verb->run(found, argv);
+	return verb->rest ? verb->run(argc - found, argv + found)
+			  : verb->run(found, argv);
 }
 
 int

@@ -11,17 +11,21 @@
 
 #include "tools/tool.h"
 
-enum { NAMES_MAX = 48 }; /* long options of one verb and the globals together */
+enum {
+	NAMES_MAX = 48 /* long options of one verb and the globals together */
+};
 
 const struct tool_opt tool_globals[] = {
-	{'b', "bus", OPT_STR, &tool.bus, "the bus ($WEIR_BUS, else \"default\")", "NAME", 0, 0},
+	{'b', "bus", OPT_STR, &tool.bus, "the bus ($WEIR_BUS, else \"default\")",
+		"NAME", 0, 0},
 	{0, "dir", OPT_STR, &tool.dir, "the runtime directory", "DIR", 0, 0},
 	{'o', "output", OPT_WORD, &tool.out, "table, json (one object) or jsonl (lines)",
 		"FORM", 0, "table|json|jsonl"},
 	{0, "json", OPT_SET, &tool.out, "short for -o json", 0, TOOL_JSON, 0},
 	{'q', "quiet", OPT_SET, &tool.quiet, "no talk on stderr, only errors", 0, 1, 0},
 	{'v', "verbose", OPT_SET, &tool.verbose, "more of it", 0, 1, 0},
-	{0, "timeout", OPT_MS, &tool.timeout_ms, "give up after (500ms, 2s, 1m)", "T", 0, 0},
+	{0, "timeout", OPT_MS, &tool.timeout_ms, "give up after (500ms, 2s, 1m)", "T",
+		0, 0},
 	{'h', "help", OPT_SET, &tool.help, "help on the verb", 0, 1, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
@@ -207,9 +211,11 @@ unknown(const struct tool_opt *own, const char *word)
 {
 	const char *names[NAMES_MAX + 1];
 	int count = 0;
-	for (const struct tool_opt *opt = own; opt && opt->name && count < NAMES_MAX; opt++)
+	for (const struct tool_opt *opt = own; opt && opt->name && count < NAMES_MAX;
+		opt++)
 		names[count++] = opt->name;
-	for (const struct tool_opt *opt = tool_globals; opt->name && count < NAMES_MAX; opt++)
+	for (const struct tool_opt *opt = tool_globals; opt->name && count < NAMES_MAX;
+		opt++)
 		names[count++] = opt->name;
 	names[count] = NULL;
 	const char *near = word[1] == '-' ? tool_nearest(word + 2, names) : NULL;
@@ -217,7 +223,8 @@ unknown(const struct tool_opt *own, const char *word)
 		tool_usage("unknown option '%s'; did you mean --%s?", word, near);
 	else
 		tool_usage("unknown option '%s'; see --help (data that begins with '-' "
-			"comes after --)", word);
+			   "comes after --)",
+			word);
 	return -1;
 }
 

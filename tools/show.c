@@ -93,8 +93,8 @@ show_message(const struct show *show, const weir_msg *msg)
 void
 show_loss(const weir_msg *msg)
 {
-	tool_complain("! %s: lost %" PRIu64 " message%s before seq %" PRIu64, msg->topic,
-		msg->lost, msg->lost == 1 ? "" : "s", msg->seq);
+	tool_complain("! %s: lost %" PRIu64 " message%s before seq %" PRIu64,
+		msg->topic, msg->lost, msg->lost == 1 ? "" : "s", msg->seq);
 }
 
 static const char *
@@ -138,7 +138,8 @@ void
 show_event(const weir_event *event)
 {
 	const char *words = event_words(event);
-	int bus_only = event->kind == WEIR_EV_NODE_JOINED || event->kind == WEIR_EV_NODE_LEFT;
+	int bus_only =
+		event->kind == WEIR_EV_NODE_JOINED || event->kind == WEIR_EV_NODE_LEFT;
 	if (bus_only && !tool.verbose)
 		return;
 	void (*tell)(const char *, ...) = words[0] == '!' ? tool_complain : tool_say;

@@ -35,8 +35,8 @@ scaled(double value, const char *const *units, size_t count)
 		unit++;
 	}
 	int decimals = value >= 99.95 || value == (double)(long)value ? 0
-		: value >= 9.995 ? 1
-				 : 2;
+		: value >= 9.995                                      ? 1
+								      : 2;
 	snprintf(out.s, sizeof(out.s), "%.*f%s", decimals, value, units[unit]);
 	return out;
 }

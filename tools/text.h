@@ -12,10 +12,10 @@ struct text {
 	char s[32];
 };
 
-struct text text_count(uint64_t value);  /* 24,012 */
+struct text text_count(uint64_t value);   /* 24,012 */
 struct text text_rate(double per_second); /* 2.00k/s */
-struct text text_bytes(double bytes);    /* 3.1 MB (powers of ten) */
-struct text text_ns(double ns);          /* 12 us */
+struct text text_bytes(double bytes);     /* 3.1 MB (powers of ten) */
+struct text text_ns(double ns);           /* 12 us */
 
 /* Length of the UTF-8 sequence at p, of at most left bytes; 0 if it is not one. */
 size_t text_utf8(const unsigned char *p, size_t left);

@@ -153,8 +153,8 @@ tool_fail_code(int code, const char *doing)
 {
 	int plain = code < 0 ? -code : code;
 	tool_complain("%s: %s", doing, weir_err_text(plain));
-	fprintf(stderr, "weir: try: %s\nweir: more: weir explain %s\n", weir_err_hint(plain),
-		weir_err_name(plain));
+	fprintf(stderr, "weir: try: %s\nweir: more: weir explain %s\n",
+		weir_err_hint(plain), weir_err_name(plain));
 	return weir_err_exit(plain);
 }
 
@@ -162,7 +162,9 @@ tool_fail_code(int code, const char *doing)
 static unsigned
 edits(const char *a, const char *b)
 {
-	enum { WORD = 32 };
+	enum {
+		WORD = 32
+	};
 	unsigned row[WORD + 1];
 	size_t width = strlen(b);
 	if (width > WORD)
@@ -174,7 +176,8 @@ edits(const char *a, const char *b)
 		row[0] = i;
 		for (size_t j = 1; j <= width; j++) {
 			unsigned change = corner + (*a != b[j - 1]);
-			unsigned least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+			unsigned least =
+				row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
 			corner = row[j];
 			row[j] = change < least ? change : least;
 		}
@@ -240,8 +243,10 @@ tool_wait_many(struct pollfd *fds, size_t count, uint64_t until_ns)
 	while (!signal_caught) {
 		uint64_t now = weir_now_ns();
 		uint64_t left = until_ns > now ? until_ns - now : 0;
-		struct timespec wait = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-		int rc = ppoll(all, count + 1, until_ns == UINT64_MAX ? NULL : &wait, NULL);
+		struct timespec wait = {
+			(time_t)(left / 1000000000), (long)(left % 1000000000)};
+		int rc = ppoll(
+			all, count + 1, until_ns == UINT64_MAX ? NULL : &wait, NULL);
 		memcpy(fds, all, count * sizeof(*fds));
 		if (rc >= 0 && !signal_caught)
 			return rc;

@@ -7,8 +7,8 @@
 #include "tools/tool.h"
 
 enum {
-	REFRESH_MS = 500,  /* how soon a new publisher is noticed */
-	SILENT_MS = 50,    /* how long a process that does not answer keeps us from reading */
+	REFRESH_MS = 500, /* how soon a new publisher is noticed */
+	SILENT_MS = 50, /* how long a process that does not answer keeps us from reading */
 	PAUSE_NS = 1000000
 };
 
