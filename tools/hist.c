@@ -52,7 +52,8 @@ hist_at(const struct hist *h, double share)
 	if ((double)rank < share * (double)h->count)
 		rank++;
 	uint64_t seen = 0;
-	for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+	/* The last bucket has no top: what is in it is known by the maximum only. */
+	for (unsigned i = 0; i + 1 < HIST_BUCKETS; i++) {
 		seen += h->bucket[i];
 		if (seen && seen >= rank)
 			return top_of(i) < h->max ? top_of(i) : h->max;

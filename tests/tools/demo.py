@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""demo.py WEIR CASE: the demo, to its end, to an early end, and past deaths."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+
+from harness import (SIGINT, SIGKILL, WEIR, Watchdog, await_true, check, children_of, equal,
+                     main, text)
+
+BOOKS = ("published", "delivered", "lost", "waiting", "held", "aborted", "holes", "damaged")
+
+
+def clean_up_seen(b):
+    equal(os.listdir(b.run_dir), [], "what the demo left behind")
+
+
+def balanced(demo):
+    source = demo["source"]
+    check(source["published"] > 0, "nothing was published:", demo)
+    equal([c["name"] for c in demo["consumers"]], ["each", "batch", "nap"], "consumers")
+    for c in demo["consumers"]:
+        equal({k: c[k] for k in BOOKS},
+              dict.fromkeys(BOOKS, 0) | {"published": source["published"],
+                                         "delivered": source["published"]}, c["name"])
+        check(c["balanced"] and c["finished"], c)
+        check(0 < c["p50_ns"] <= c["p99_ns"] <= c["max_ns"], c)
+    equal(demo["missed"], 0, "missed")
+
+
+def live(b):
+    """The machine's own data to three processes: all of it, in order, intact; no trace."""
+    code, out, err = b.run("demo", "--seconds", "3", "--json")
+    equal((code, err), (0, ""), "exit and stderr")
+    demo = json.loads(out)
+    balanced(demo)
+    equal(demo["source"]["kind"], "proc", "kind")
+    check(not demo["interrupted"], demo)
+    check(re.match(r"cpu \d+ % busy", demo["fact"]), "the content was read:", demo["fact"])
+    clean_up_seen(b)
+
+
+def headless(b):
+    """Without a terminal: a line a second, then the books, and an end by itself."""
+    code, out, err = b.run("demo", "--seconds", "2500ms", "--rate", "200")
+    equal((code, err), (0, ""), "exit and stderr")
+    check(re.search(r"^ +1 s  [\d,]+ published, .* each \d+/.* batch .* nap ", out, re.M), out)
+    check("The books balance" in out, out)
+    for line in out.splitlines():
+        check(len(line) <= 80 and "\x1b" not in line, repr(line))
+    clean_up_seen(b)
+
+
+def terminal(b):
+    """On a terminal of 80 columns: a table redrawn in place, the cursor given back."""
+    main_end, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    p = b.start("demo", "--seconds", "2", stdin=other, stdout=other, stderr=other,
+                env={"TERM": "xterm"})
+    os.close(other)
+    seen = b""
+    watchdog = Watchdog()
+    while True:
+        watchdog.look("the demo on a terminal")
+        if not select.select([main_end], [], [], 1)[0]:
+            continue
+        try:
+            data = os.read(main_end, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+    os.close(main_end)
+    equal(b.finish(p)[0], 0, "exit")
+    out = text(seen)
+    check(out.count("CONSUMER") > 5, "the table is redrawn", out.count("CONSUMER"))
+    check(out.rfind("\x1b[?25h") > out.rfind("\x1b[?25l"), "the cursor is given back")
+    check(out.rfind("\x1b[?7h") > out.rfind("\x1b[?7l"), "wrapping is given back")
+    for line in re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", out).splitlines():
+        check(len(line) <= 80, "too wide:", repr(line))
+    check("The books balance" in out, out[-500:])
+    clean_up_seen(b)
+
+
+def interrupted(b):
+    """Ctrl-C, to the whole group as a terminal sends it: the summary, then 130."""
+    p = b.start("demo", "--seconds", "1000", "--json", start_new_session=True)
+    running(p)
+    os.killpg(p.pid, SIGINT)
+    code, out, err = b.finish(p)
+    equal((code, err), (130, ""), "exit and stderr")
+    demo = json.loads(out)
+    check(demo["interrupted"], demo)
+    balanced(demo)
+    clean_up_seen(b)
+
+
+def running(p):
+    """pid by role, once all are there."""
+    def roles():
+        found = {}
+        for pid, args in children_of(p.pid).items():
+            if "_demo-source" in args:
+                found["source"] = pid
+            elif "_demo-consumer" in args:
+                found[("each", "batch", "nap")[int(args[4])]] = pid
+        return found if len(found) == 4 else None
+    return await_true(roles, "the processes of the demo")
+
+
+def publishing(b, pid):
+    """Waits until the source has published something: then all are admitted."""
+    del b
+
+    def wrote():
+        with open(f"/proc/{pid}/io") as f:
+            return int(re.search(r"syscr: (\d+)", f.read())[1]) > 100
+    await_true(wrote, "the source publishes")
+
+
+def consumer_dies(b):
+    """A consumer that is killed has missed something: exit 1, and it is named."""
+    p = b.start("demo", "--seconds", "1000", "--json")
+    roles = running(p)
+    publishing(b, roles["source"])
+    os.kill(roles["batch"], SIGKILL)
+    code, out, err = b.finish(p)
+    equal(code, 1, err)
+    check(f"batch[{roles['batch']}] was killed by signal 9" in err, err)
+    by_name = {c["name"]: c for c in json.loads(out)["consumers"]}
+    check(not by_name["batch"]["finished"], by_name["batch"])
+    for name in ("each", "nap"):
+        c = by_name[name]
+        check(c["finished"] and c["balanced"] and c["missed"] == 0, c)
+    clean_up_seen(b)
+
+
+def source_dies(b):
+    """The source dies: the consumers drain what it had committed; exit 1."""
+    p = b.start("demo", "--seconds", "1000", "--json")
+    roles = running(p)
+    publishing(b, roles["source"])
+    os.kill(roles["source"], SIGKILL)
+    code, out, err = b.finish(p)
+    equal(code, 1, err)
+    check(f"source[{roles['source']}] was killed" in err, err)
+    demo = json.loads(out)
+    for c in demo["consumers"]:
+        equal((c["finished"], c["holes"], c["damaged"], c["lost"]), (True, 0, 0, 0), c["name"])
+    equal(len({c["delivered"] for c in demo["consumers"]}), 1, "all have the same")
+    clean_up_seen(b)
+
+
+def watcher_dies(b):
+    """The watching process is killed: the others end and clear the directory."""
+    p = b.start("demo", "--seconds", "1000", "--json")
+    roles = running(p)
+    publishing(b, roles["source"])
+    p.send_signal(SIGKILL)
+    p.wait()
+    await_true(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in roles.values()),
+               "the children end")
+    clean_up_seen(b)
+
+
+def files(b):
+    """A file is published line by line, to its end, again with --repeat until the time."""
+    count = 300
+    path = b.path("lines", b"".join(b"line %d \xff\n" % i for i in range(count)))
+    code, out, err = b.run("demo", "--file", path, "--rate", "0", "--json")
+    equal(code, 0, err)
+    demo = json.loads(out)
+    balanced(demo)
+    equal((demo["source"]["kind"], demo["source"]["published"]), ("file", count), "lines")
+    code, out, _ = b.run("demo", "--file", path, "--rate", "0", "--repeat", "--seconds", "1",
+                         "--json")
+    equal(code, 0, "--repeat")
+    demo = json.loads(out)
+    balanced(demo)
+    check(demo["source"]["published"] > count, demo)
+    code, _, err = b.run("demo", "--file", "/nonexistent", "--json")
+    check(code == 3 and "/nonexistent" in err, code, err)
+    clean_up_seen(b)
+
+
+def stdin(b):
+    """So is stdin, and its end is the end."""
+    code, out, err = b.run("demo", "--stdin", "--rate", "0", "--json", "--seconds", "1000",
+                           data=b"a\nb\nc")
+    equal(code, 0, err)
+    demo = json.loads(out)
+    balanced(demo)
+    equal(demo["source"]["published"], 3, "lines")
+    code, out, _ = b.run("demo", "--stdin", "--json", "--seconds", "1000", data=b"")
+    equal((code, json.loads(out)["source"]["published"]), (0, 0), "an empty stdin")
+    clean_up_seen(b)
+
+
+def looked_at(b):
+    """It can be looked at meanwhile, as its first lines say, and that disturbs nothing."""
+    p = b.start("demo", "--seconds", "1000")
+    where = b.await_line(p.stdout, "weir --dir ").split()
+    args = where[1:where.index("topic")]
+    hz = [json.loads(line) for line in
+          b.run(*args, "topic", "hz", ">", "-n", "2", "--json", "--every", "500ms")[1]
+          .splitlines()]
+    equal({r["topic"] for r in hz}, {"demo.stat", "demo.net"}, "topics")
+    p.send_signal(SIGINT)
+    code, out, err = b.finish(p)
+    check(code == 130 and "The books balance" in out, code, out, err)
+
+
+if __name__ == "__main__":
+    assert WEIR and subprocess
+    main({f.__name__: f for f in (
+        live, headless, terminal, interrupted, consumer_dies, source_dies, watcher_dies, files,
+        stdin, looked_at)})

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""plain.py WEIR CASE: what the command answers without any bus."""
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from harness import WEIR, check, equal, main, text
+
+VERBS = ("pub", "sub", "ls", "topic info", "topic echo", "topic hz", "topic bw",
+         "topic delay", "clean", "demo", "bench", "errors", "explain", "version", "help")
+
+
+def usage(b):
+    """Exit 2, one line that says what is wrong, and the nearest word where there is one."""
+    for args, part in (
+            (["pubb", "x"], "did you mean 'pub'"),
+            (["topic"], "needs one of info, echo, hz, bw, delay"),
+            (["topic", "zz", "x"], "needs one of"),
+            (["pub"], "needs a topic"),
+            (["pub", "a", "b", "c"], "quote it"),
+            (["pub", "a", "b", "-n", "x"], "is not a whole number"),
+            (["pub", "a", "b", "-r", "nan"], "is not a number"),
+            (["pub", "a", "b", "-r", "-1"], "is not a number"),
+            (["pub", "a", "b", "--wait-sub", "1"], "did you mean --wait-subs"),
+            (["pub", "a", "b", "--timeout", "5 years"], "is not a time"),
+            (["pub", "a", "b", "--max-message", "5x"], "is not a size"),
+            (["pub", "a", "-n"], "needs a whole number"),
+            (["pub", "a", "-Z"], "unknown option '-Z'"),
+            (["sub"], "needs a topic"),
+            (["ls", "a", "b"], "takes one pattern"),
+            (["ls", "-o", "yaml"], "table|json|jsonl"),
+            (["ls", "--quiet=1"], "takes no value"),
+            (["topic", "hz"], "takes one topic"),
+            (["clean", "x"], "takes no 'x'"),
+            (["demo", "x"], "takes no 'x'"),
+            (["demo", "--file", "a", "--stdin"], "not both"),
+            (["explain"], "takes one code"),
+            (["bench", "../x"], "not the name of a benchmark"),
+            (["--bsu", "x", "ls"], "did you mean --bus"),
+    ):
+        code, out, err = b.run(*args)
+        equal(code, 2, f"exit of {args}, {err!r}")
+        equal(out, "", f"stdout of {args}")
+        check(part in err, args, "lacks", repr(part), "in", repr(err))
+        check(err.startswith("weir: "), args, repr(err))
+    equal(b.run()[0], 2, "exit without a verb")
+
+
+def helps(b):
+    """Every verb has help, from both sides, and none is wider than a terminal."""
+    code, listing, _ = b.run("help")
+    equal(code, 0, "exit of help")
+    for verb in VERBS:
+        check(re.search(rf"^  {verb} ", listing, re.M), "help does not list", verb)
+        code, out, _ = b.run(*verb.split(), "--help")
+        equal(code, 0, f"{verb} --help")
+        check(out.startswith(f"weir {verb} "), verb, repr(out))
+        equal(b.run("help", *verb.split())[1], out, f"help {verb}")
+        for line in out.splitlines():
+            check(len(line) <= 88, verb, "is too wide:", line)
+    check("_demo" not in listing, "hidden verbs are listed")
+    code, out, _ = b.run("help", "gate")
+    check(code == 0 and "cursors" in out, "a word of the house:", repr(out))
+    code, out, _ = b.run("help", "AGAIN_FULL")
+    check(code == 0 and "no room" in out, "an error:", repr(out))
+    equal(b.run("help", "nonsense")[0], 3, "help nonsense")
+    code, out, _ = b.run("help", "topic")
+    check(code == 0 and "weir topic hz PATTERN" in out, "a noun:", repr(out))
+
+
+def errors(b):
+    """The table is err.def, whole, and explain finds each in every spelling."""
+    path = os.path.join(os.path.dirname(__file__), "../../include/weir/err.def")
+    with open(path, encoding="utf-8") as f:
+        rows = re.findall(r'^WEIR_ERR\((\w+), (\d+), (\w+), (\d+), "([^"]*)", "([^"]*)"\)',
+                          f.read(), re.M)
+    check(len(rows) > 30, "err.def was not understood")
+    got = b.json("errors")["errors"]
+    want = [{"code": int(n), "name": name, "family": fam, "exit": int(code), "text": what,
+             "hint": hint} for name, n, fam, code, what, hint in rows]
+    equal(got, want, "weir errors -o json")
+    table = b.run("errors")[1]
+    each = [json.loads(line) for line in b.run("errors", "-o", "jsonl")[1].splitlines()]
+    equal(each, want, "weir errors -o jsonl")
+    for row in want:
+        check(row["name"] in table and row["text"] in table, row["name"], "not in the table")
+    for row in want[::7]:
+        name, number = row["name"], row["code"]
+        for word in (name, name.lower(), "WEIR_E_" + name, "-WEIR_E_" + name, str(number)):
+            equal(b.json("explain", "--", word), row, f"explain {word}")
+        equal(b.json("explain", "--", f"-{number}"), row, f"explain -{number}")
+        out = b.run("explain", name)[1]
+        check(row["text"] in out and row["hint"] in out, name, repr(out))
+    code, _, err = b.run("explain", "AGAIN_FUL")
+    check(code == 3 and "AGAIN_FULL" in err, "nearest:", code, err)
+    for word in ("0", "99999", "200", "", "2O1"):
+        equal(b.run("explain", word)[0], 3, f"explain {word!r}")
+
+
+def version(b):
+    code, out, _ = b.run("version")
+    check(code == 0 and re.fullmatch(r"weir \d+\.\d+\.\d+\n", out), repr(out))
+    code, out, _ = b.run("version", "--build")
+    check(code == 0 and len(out.splitlines()) >= 2, repr(out))
+    both = b.json("version")
+    equal(sorted(both), ["build", "version"], "version -o json")
+    equal(f"weir {both['version']}", out.splitlines()[0], "version")
+
+
+def bench(b):
+    """Benchmarks are found beside the command, wherever it lies, and get their arguments."""
+    prefix = b.path("prefix")
+    os.makedirs(f"{prefix}/bin")
+    shutil.copy(WEIR, f"{prefix}/bin/weir")
+    lib = os.path.join(os.path.dirname(WEIR), "../lib")
+
+    def run(*args):
+        p = subprocess.run([f"{prefix}/bin/weir", "bench", *args], capture_output=True,
+                           env=dict(b.env, LD_LIBRARY_PATH=lib), check=False)
+        return p.returncode, text(p.stdout), text(p.stderr)
+
+    code, out, err = run()
+    check(code == 1 and out == "" and "no benchmarks" in err, code, out, err)
+    os.makedirs(f"{prefix}/libexec/weir")
+    for name in ("one", "two"):
+        path = f"{prefix}/libexec/weir/bench-{name}"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write('#!/bin/sh\necho "$0" "$@"\nexit 9\n')
+        os.chmod(path, 0o755)
+    equal(run()[:2], (0, "one\ntwo\n"), "the list")
+    equal(json.loads(run("-o", "json")[1]), {"cases": ["one", "two"]}, "the list as JSON")
+    code, out, _ = run("two", "--json", "-n", "5", "--", "x y")
+    check(code == 9 and out.split("/bench-")[1] == "two --json -n 5 -- x y\n", code, out)
+    check(out.startswith(os.path.realpath(prefix)), out)
+    code, _, err = run("three")
+    check(code == 3 and "weir bench lists them" in err, code, err)
+
+
+def links(_):
+    """The command links the C library and libweir, and none of the peers."""
+    found = subprocess.run(["readelf", "-d", WEIR], capture_output=True, check=True)
+    needed = re.findall(r"\(NEEDED\).*\[([\w.+-]+)\]", text(found.stdout))
+    allowed = re.compile(r"(libweir|libc|libm|libpthread|lib[atu]san|ld-linux.*)\.so.*")
+    check(needed, "nothing needed?")
+    for name in needed:
+        check(allowed.fullmatch(name), "the command links", name)
+
+
+def stdout(b):
+    """What cannot be written is said; who stops reading is no error; -q is quiet."""
+    with open("/dev/full", "wb") as full:
+        code, _, err = b.run("errors", stdout=full)
+    check(code == 1 and "No space left" in err, "/dev/full:", code, err)
+    code, _, err = b.run("errors", stdout=None, preexec_fn=lambda: os.close(1))
+    check(code == 1 and "could not write" in err, "closed stdout:", code, err)
+    read, write = os.pipe()
+    os.close(read)
+    code, _, err = b.run("errors", stdout=write)
+    os.close(write)
+    check(code == 0 and err == "", "a reader that has gone:", code, err)
+    code, out, err = b.run("clean", "-q")
+    equal((code, out, err), (0, "", ""), "clean -q")
+
+
+main({f.__name__: f for f in (usage, helps, errors, version, bench, links, stdout)})
