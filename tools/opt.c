@@ -285,6 +285,13 @@ take_short(const struct tool_opt *own, int argc, char **argv, int *at)
 	return 0;
 }
 
+/* "-" is stdin, and a negative number is a number. */
+static int
+is_operand(const char *word)
+{
+	return word[0] != '-' || !word[1] || isdigit((unsigned char)word[1]);
+}
+
 int
 tool_opt_parse(const struct tool_opt *own, int argc, char **argv, int only_first)
 {
@@ -293,7 +300,7 @@ tool_opt_parse(const struct tool_opt *own, int argc, char **argv, int only_first
 	for (int i = 0; i < argc; i++) {
 		char *word = argv[i];
 		int rc = 0;
-		if (!options || word[0] != '-' || !word[1]) {
+		if (!options || is_operand(word)) {
 			if (only_first)
 				return i;
 			argv[operands++] = word;

@@ -189,7 +189,7 @@ const char *
 tool_nearest(const char *word, const char *const *names)
 {
 	const char *best = NULL;
-	unsigned least = strlen(word) < 4 ? 2 : 3;
+	unsigned least = strlen(word) < 3 ? 2 : 3;
 	for (; *names; names++) {
 		unsigned far = edits(word, *names);
 		if (far < least) {

@@ -82,7 +82,7 @@ class Bench:
         return p.returncode, text(out), text(err)
 
     def json(self, *args, want=0):
-        code, out, err = self.run(*args, "-o", "json")
+        code, out, err = self.run("-o", "json", *args)
         equal(code, want, f"exit of {args}, stderr {err!r}")
         return json.loads(out)
 

@@ -90,7 +90,7 @@ def errors(b):
         name, number = row["name"], row["code"]
         for word in (name, name.lower(), "WEIR_E_" + name, "-WEIR_E_" + name, str(number)):
             equal(b.json("explain", "--", word), row, f"explain {word}")
-        equal(b.json("explain", "--", f"-{number}"), row, f"explain -{number}")
+        equal(b.json("explain", f"-{number}"), row, f"explain -{number}")
         out = b.run("explain", name)[1]
         check(row["text"] in out and row["hint"] in out, name, repr(out))
     code, _, err = b.run("explain", "AGAIN_FUL")
