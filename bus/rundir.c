@@ -836,9 +836,12 @@ sweep_entry(int dirfd, const char *name, bool temporary, void *arg)
 	if (!is_stale(dirfd, name))
 		return 0;
 	/* In a sticky directory others' left-overs are theirs, or the owner's, to remove. */
-	if (sweep->remove && unlinkat(dirfd, name, 0) != 0 && errno != ENOENT &&
-		errno != EPERM && errno != EACCES)
-		return -wr_error_from_errno(errno);
+	if (sweep->remove && unlinkat(dirfd, name, 0) != 0) {
+		if (errno == ENOENT)
+			return 0;
+		if (errno != EPERM && errno != EACCES)
+			return -wr_error_from_errno(errno);
+	}
 	sweep->count++;
 	return 0;
 }
