@@ -336,7 +336,7 @@ conduct(struct demo *demo)
 		rc = start(demo);
 	if (rc) {
 		finish(demo);
-		int fallen = blame(demo);
+		int fallen = rc == TOOL_INTERRUPTED ? 0 : blame(demo);
 		return rc == TOOL_NO && fallen ? fallen : rc;
 	}
 	if (tool.out == TOOL_TABLE && !tool.quiet)

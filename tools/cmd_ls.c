@@ -185,7 +185,9 @@ static int
 list_bus(struct job *job, const char *bus)
 {
 	struct look look;
-	int rc = look_open(&look, bus);
+	int rc = look_open(&look, bus, !tool.bus);
+	if (rc < 0)
+		return 0;
 	if (!rc)
 		rc = look_twice(&look, sample_ms);
 	if (rc) {
@@ -194,8 +196,10 @@ list_bus(struct job *job, const char *bus)
 	}
 	const char **names =
 		calloc(look.stream_count + look.sub_count + 1, sizeof(*names));
-	if (!names)
+	if (!names) {
+		look_close(&look);
 		return TOOL_MEMORY;
+	}
 	size_t count = names_of(&look, job->glob, names);
 	say_nodes(&look);
 	if (tool.out != TOOL_TABLE)

@@ -212,10 +212,10 @@ send_one(struct job *job, const char *data, size_t len)
 		int rc = weir_send(job->pub, data, len);
 		if (rc >= 0)
 			break;
-		if (rc != -WEIR_E_AGAIN_FULL || out_of_time(job))
-			return tool_fail(weir_pub_why(job->pub));
 		if (tool_caught())
 			return TOOL_INTERRUPTED;
+		if (rc != -WEIR_E_AGAIN_FULL || out_of_time(job))
+			return tool_fail(weir_pub_why(job->pub));
 		if (waits == PATIENCE)
 			tool_say("waiting for room: %s", weir_pub_why(job->pub)->text);
 	}

@@ -154,7 +154,7 @@ run(int argc, char **argv)
 	if (argc != 1)
 		return tool_usage("topic info takes one topic or pattern");
 	struct look look;
-	int rc = look_open(&look, tool_bus());
+	int rc = look_open(&look, tool_bus(), 0);
 	if (!rc)
 		rc = look_twice(&look, SAMPLE_MS);
 	if (!rc && !print(&look, argv[0])) {

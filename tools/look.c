@@ -25,11 +25,13 @@ look_peers(struct look *look, int silent_ms)
 }
 
 int
-look_open(struct look *look, const char *bus)
+look_open(struct look *look, const char *bus, int may_be_gone)
 {
 	weir_error err = {0};
 	*look = (struct look){.bus = bus};
 	look->handle = weir_look_open(bus, tool.dir, &err);
+	if (!look->handle && may_be_gone && err.code == WEIR_E_ENV_NOTFOUND)
+		return -1;
 	if (!look->handle)
 		return tool_fail(&err);
 	tool_catch(NULL);

@@ -30,8 +30,9 @@ struct look {
 	uint64_t looked_ns;
 };
 
-/* Opens a look and takes the first one. Returns 0, or an exit code after saying why. */
-int look_open(struct look *look, const char *bus);
+/* Opens a look and takes the first one. Returns 0, or an exit code after saying why; with
+ * may_be_gone it is not said that there is no such bus, and the answer is -1. */
+int look_open(struct look *look, const char *bus, int may_be_gone);
 void look_close(struct look *look);
 /* Asks all processes again, waiting so long for those that are silent. */
 int look_peers(struct look *look, int silent_ms);

@@ -54,7 +54,7 @@ int
 watch_open(struct watch *w, const char *pattern, int content, int from_oldest)
 {
 	*w = (struct watch){.pattern = pattern, .content = content, .pause_ns = PAUSE_NS};
-	int rc = look_open(&w->look, tool_bus());
+	int rc = look_open(&w->look, tool_bus(), 0);
 	if (rc)
 		return rc;
 	rc = weir_look_follow(w->look.handle, pattern, from_oldest);
