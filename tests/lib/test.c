@@ -161,9 +161,7 @@ wr_test_long(void)
 unsigned
 wr_test_slowness(void)
 {
-#if defined(__SANITIZE_THREAD__)
-	return 10;
-#elif defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 	return 4;
 #else
 	return 1;

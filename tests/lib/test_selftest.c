@@ -163,7 +163,7 @@ provoke_crash(void)
 {
 	CHECK(1);
 	if (provoked("crash"))
-		kill(getpid(), SIGBUS);
+		kill(getpid(), SIGKILL);
 }
 
 static void

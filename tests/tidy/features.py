@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""features.py [--junit FILE] [--table FILE] [--rows FILE] [--list FILE]
+"""features.py [--junit FILE] [--promises FILE] [--table FILE] [--rows FILE] [--list FILE]
 
 Checks docs/features.md: the table | row | state | test | command | holds every row of
 tests/tidy/rows.txt exactly once, and nothing else. With --junit, each test that a row
 names exists in that run, and those of a row that is done ran and passed. With --list (by
-default ../shared/FEATURES.md, where it is there) rows.txt is compared with that list."""
+default ../shared/FEATURES.md, where it is there) rows.txt is compared with that list. With
+--promises, each item of that page's section Promised names its tests, and they passed."""
 import argparse
 import os
 import re
@@ -70,10 +71,36 @@ def check_run(entries, ran, say):
                 say(f"line {n}: {row} is done but {test} {ran[test]}")
 
 
+def promises(path):
+    """(line, text, [tests]) of each item of the section Promised."""
+    items = []
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    start = text.index("\n## Promised\n")
+    end = text.find("\n## ", start + 1)
+    first = text.count("\n", 0, start) + 1
+    for n, line in enumerate(text[start:end].split("\n"), first):
+        if line.startswith("- "):
+            items.append([n, line])
+        elif line.startswith("  ") and items:
+            items[-1][1] += " " + line.strip()
+    return [(n, item, re.findall(r"`(\w+/\w+)`", item)) for n, item in items]
+
+
+def check_promises(path, ran, say):
+    for n, item, tests in promises(path):
+        if not tests:
+            say(f"{path}:{n}: no test is named for: {item[2:60]}...")
+        for test in tests:
+            if ran is not None and ran.get(test) != "passed":
+                say(f"{path}:{n}: {test} {ran.get(test, 'is not there')}")
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--junit")
     options.add_argument("--table", default=os.path.join(ROOT, "docs/features.md"))
+    options.add_argument("--promises", help="docs/guarantees.md")
     options.add_argument("--rows", default=os.path.join(ROOT, "tests/tidy/rows.txt"))
     options.add_argument("--list", default=os.path.join(ROOT, "../shared/FEATURES.md"))
     o = options.parse_args()
@@ -87,10 +114,13 @@ def main():
     entries = list(table(o.table))
     check_rows(rows, entries, wrong.append)
     check_entries(entries, wrong.append)
+    ran = junit.outcomes(o.junit) if o.junit else None
     if o.junit:
-        check_run(entries, junit.outcomes(o.junit), wrong.append)
-    for line in wrong:
-        print(f"{o.table}: {line}")
+        check_run(entries, ran, wrong.append)
+    wrong = [f"{o.table}: {line}" for line in wrong]
+    if o.promises:
+        check_promises(o.promises, ran, wrong.append)
+    print("".join(line + "\n" for line in wrong), end="")
     states = [e[2] for e in entries]
     print("features: " + ", ".join(f"{states.count(s)} {s}" for s in STATES))
     return 1 if wrong else 0

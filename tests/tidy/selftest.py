@@ -152,6 +152,14 @@ TABLES = [
 ]
 
 
+PROMISES = [
+    ("- It works\n  always (`a/good`).", ""),
+    ("- It works (`a/good`).\n- So does this.", "no test is named"),
+    ("- It works (`a/good`, `a/bad`).", "a/bad failed"),
+    ("- It works (`a/none`).", "is not there"),
+]
+
+
 def feature_table():
     with tempfile.TemporaryDirectory() as root:
         at = lambda name: os.path.join(root, name)  # noqa: E731
@@ -168,6 +176,12 @@ def feature_table():
             write(root, "list.md", rows)
             code, out = run("features.py", *base, "--list", at("list.md"))
             expect(code == code_wanted, f"features, list {rows!r}: {out!r}")
+        write(root, "t.md", TABLE + TABLES[0][0])
+        for item, said in PROMISES:
+            write(root, "p.md", f"# P\n\n## Promised\n\n{item}\n\n## Not\n\n- nothing\n")
+            code, out = run("features.py", *base, "--list", at("none"), "--promises", at("p.md"))
+            good = code == 0 if not said else code == 1 and said in out
+            expect(good, f"promises: wanted {said!r}, got {out!r}")
         for rc, counts in (("8", "1 2 1"), ("0", "1 2 1")):
             expect(run("junit.py", at("run.xml"), rc)[1].strip() == counts, "junit counts")
         expect(run("junit.py", at("none"), "1")[1].strip() == "0 1 0", "junit, no run")
