@@ -161,8 +161,8 @@ wr_test_long(void)
 unsigned
 wr_test_slowness(void)
 {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-	return 4;
+#if defined(WR_TEST_SLOWNESS)
+	return WR_TEST_SLOWNESS;
 #else
 	return 1;
 #endif
