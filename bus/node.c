@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bus/node.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -368,6 +369,7 @@ wr_link_new(struct wr_subscription *sub, uint64_t stream, const char *topic,
 		return NULL;
 	}
 	link->sub = sub;
+	link->sub_id = sub->id;
 	link->stream = stream;
 	link->slot = (uint32_t)slot;
 	strncpy(link->topic, topic, WEIR_NAME_MAX);
@@ -434,9 +436,9 @@ wr_link_leave(struct wr_link *link)
 {
 	struct wr_node *node = link->sub->node;
 
-	wr_reader_fini(&link->reader);
 	pthread_mutex_lock(node->lock);
 	wr_link_unlist(link);
+	wr_reader_fini(&link->reader);
 	if (link->peer) {
 		node->ops->leave(node, link);
 	} else {
@@ -452,14 +454,17 @@ wr_link_leave(struct wr_link *link)
 
 int
 wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64 *flag,
-	uint64_t *place, struct wr_store **store)
+	wr_admitted_fn admitted, void *ctx)
 {
 	struct wr_writer *w = &stream->writer;
 	struct wr_row stands = *row;
-	int rc;
+	const struct wr_seg *seg;
+	int added, rc;
 
-	if (WR_MUTANT(ADMIT_NOLOCK))
+	if (WR_MUTANT(ADMIT_NOLOCK)) {
 		stands.from = w->pool.head_ord;
+		sched_yield();
+	}
 	WR_POINT(admit_lock);
 	pthread_mutex_lock(&w->lock);
 	if (!WR_MUTANT(ADMIT_NOLOCK))
@@ -469,23 +474,19 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	/* The row gates from here on, cursor or not: a reader that has been told where to
 	 * begin must find it. */
 	WR_POINT(admit_row);
-	rc = wr_gate_add(&w->gate, &stands);
-	if (rc == 1) {
+	rc = added = wr_gate_add(&w->gate, &stands);
+	if (rc == 0)
+		stands.from = wr_gate_find(&w->gate, row->node, row->sub)->seen;
+	if (rc == 1)
 		rc = wr_writer_wake_add(w, flag, row->bell);
-		if (rc < 0)
-			wr_gate_remove(&w->gate, row->node, row->sub);
-	} else if (rc == 0) {
-		struct wr_row *old = wr_gate_find(&w->gate, row->node, row->sub);
-
-		stands.from = old->seen;
-	}
 	if (rc >= 0) {
-		const struct wr_seg *seg = w->pool.live[stands.from % w->pool.live_size];
-
-		*place = wr_place(stands.from, seg->index);
-		*store = wr_store_ref(seg->zone->store);
-		wr_stat_set(&w->pool.zone->store->hdr->stat_subscribers, w->gate.count);
+		seg = w->pool.live[stands.from % w->pool.live_size];
+		WR_POINT(admit_reply);
+		rc = admitted(ctx, wr_place(stands.from, seg->index), seg->zone->store);
 	}
+	if (rc < 0 && added == 1)
+		wr_gate_remove(&w->gate, row->node, row->sub);
+	wr_stat_set(&w->pool.zone->store->hdr->stat_subscribers, w->gate.count);
 	WR_POINT(admit_unlock);
 	pthread_mutex_unlock(&w->lock);
 	return rc < 0 ? rc : 0;
@@ -523,6 +524,22 @@ wr_stream_dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub)
 	return stood;
 }
 
+/* What a reader of this process needs to begin. */
+struct local_start {
+	uint64_t place;
+	struct wr_store *store;
+};
+
+static int
+start_local(void *ctx, uint64_t place, struct wr_store *store)
+{
+	struct local_start *start = ctx;
+
+	start->place = place;
+	start->store = wr_store_ref(store);
+	return 0;
+}
+
 int
 wr_join_local(
 	struct wr_subscription *sub, struct wr_stream *stream, struct weir_error *err)
@@ -533,11 +550,11 @@ wr_join_local(
 		.sub = sub->id,
 		.bell = node->bell,
 		.holds = sub->holds,
+		.mapped = true,
 		.pid = node->pid,
 		.uid = node->uid};
-	struct wr_store *store;
+	struct local_start start;
 	struct wr_link *link;
-	uint64_t place;
 	int rc;
 
 	if (wr_sub_find_link(sub, stream->id) ||
@@ -549,15 +566,15 @@ wr_join_local(
 	row.slot = &node->slots[link->slot];
 	memcpy(row.name, node->name, sizeof(row.name));
 
-	rc = wr_stream_admit(stream, &row, node->flag, &place, &store);
+	rc = wr_stream_admit(stream, &row, node->flag, start_local, &start);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "topic '%s' has %d subscriptions", w->topic,
 			WEIR_SUBSCRIBERS_MAX);
 		goto fail_slot;
 	}
-	rc = wr_reader_init(&link->reader, store, &node->slots[link->slot], place, sub->holds,
-		stream->node->bell);
-	wr_store_unref(store);
+	rc = wr_reader_init(&link->reader, start.store, &node->slots[link->slot], start.place,
+		sub->holds, stream->node->bell);
+	wr_store_unref(start.store);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "cannot read topic '%s'", w->topic);
 		goto fail_row;

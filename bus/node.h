@@ -40,6 +40,9 @@ struct wr_meeting_ops {
 	 * admitted reader of another process. With the writer's lock held, from the
 	 * publisher's thread. NULL: everybody has it already. */
 	void (*moved)(struct wr_node *node, struct wr_writer *w);
+	/* The subscription goes: what is still being attached for it is given up. With the
+	 * lock held. NULL: nothing ever is. */
+	void (*withdraw)(struct wr_node *node, struct wr_subscription *sub);
 	/* Some sleepers are still to be rung. Any thread, without the lock. NULL: the
 	 * publisher rings them all itself. */
 	void (*relay)(struct wr_node *node);
@@ -51,6 +54,8 @@ struct wr_meeting_ops {
 	int (*pending)(struct wr_node *node, char *names, size_t size);
 	/* Adds what rings this node to an epoll set, edge-triggered. 0 or -1. */
 	int (*watch)(struct wr_node *node, int epoll_fd);
+	/* Before that set is closed. NULL: nothing to forget. */
+	void (*unwatch)(struct wr_node *node, int epoll_fd);
 };
 
 /* One of our publishers: a stream and who may read it. */
@@ -64,6 +69,12 @@ struct wr_stream {
 	struct wr_stream *next;
 };
 
+enum wr_link_state {
+	WR_LINK_ATTACHED = 0,
+	WR_LINK_ATTACHING, /* the publisher was asked; sub is NULL if nobody wants it now */
+	WR_LINK_LEAVING    /* the publisher was told; its answer frees the slot */
+};
+
 /* One stream as one subscription reads it. */
 struct wr_link {
 	struct wr_reader reader; /* the subscription's thread, once it is out of the inbox */
@@ -71,13 +82,17 @@ struct wr_link {
 	struct wr_stream *local; /* in this process and not yet ended; under the lock */
 	struct wr_peer *peer;    /* in another one; under the lock */
 	uint64_t stream;
+	uint64_t sub_id;
 	uint64_t node;
 	uint32_t pid;
 	uint32_t slot;
+	enum wr_link_state state;
+	struct wr_store *newest;   /* the last region known here; the reader's chain keeps it */
 	char name[WR_NAME_BYTES];  /* of the publishing node */
 	char topic[WR_NAME_BYTES];
 	struct wr_link *next;      /* of the subscription, under the lock */
 	struct wr_link *inbox;     /* on its way to the subscription's thread */
+	struct wr_link *peer_next; /* of the peer, under the lock */
 };
 
 struct wr_subscription {
@@ -188,12 +203,14 @@ void wr_link_unlist(struct wr_link *link);
 struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
 
 /*
- * Admits a reader to one of our streams: the row stands and gates when this returns, and
- * *place is where it may begin, *store (a reference) where that is. Idempotent by node
- * and sub. AGAIN_QUOTA, ENV_MEMORY. Takes the writer's lock.
+ * Admits a reader to one of our streams: the row stands and gates when `admitted` is
+ * called, still under the writer's lock, with the place where the reader may begin and
+ * the store that this place is in (no reference). Idempotent by node and sub.
+ * AGAIN_QUOTA, ENV_MEMORY, or what `admitted` returned: then there is no row.
  */
+typedef int (*wr_admitted_fn)(void *ctx, uint64_t place, struct wr_store *store);
 int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64 *flag,
-	uint64_t *place, struct wr_store **store);
+	wr_admitted_fn admitted, void *ctx);
 /* Removes a row; true if it stood. A publisher that waits for room goes on. */
 bool wr_stream_dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub);
 

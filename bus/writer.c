@@ -100,6 +100,8 @@ wr_writer_init(struct wr_writer *w, const struct wr_writer_opts *opts, struct we
 void
 wr_writer_fini(struct wr_writer *w)
 {
+	if (w->room_epoll >= 0 && w->ops.unwatch)
+		w->ops.unwatch(w->ops.ctx, w->room_epoll);
 	if (w->room_epoll >= 0)
 		close(w->room_epoll);
 	wr_pool_fini(&w->pool);
@@ -694,6 +696,8 @@ wr_writer_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err
 		uint64_t left_ms = (deadline_ns - now) / 1000000 + 1;
 
 		room_park(w, left_ms < ROOM_PARK_MS ? (int)left_ms : ROOM_PARK_MS);
+		if (w->ops.meanwhile)
+			w->ops.meanwhile(w->ops.ctx);
 		there = room_there(w);
 	}
 	w->wait_ns += wr_now_ns() - began;

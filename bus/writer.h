@@ -35,6 +35,10 @@ struct wr_writer_ops {
 	void (*relay)(void *ctx);
 	/* Adds the descriptors that ring this node to an epoll set, edge-triggered. */
 	int (*watch)(void *ctx, int epoll_fd);
+	void (*unwatch)(void *ctx, int epoll_fd);
+	/* Called now and then while the publisher waits for room: the steward's work, where
+	 * no thread does it. */
+	void (*meanwhile)(void *ctx);
 	void *ctx;
 };
 

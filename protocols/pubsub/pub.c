@@ -40,6 +40,23 @@ watch(void *ctx, int epoll_fd)
 }
 
 static void
+unwatch(void *ctx, int epoll_fd)
+{
+	struct wr_node *node = ctx;
+
+	if (node->ops->unwatch)
+		node->ops->unwatch(node, epoll_fd);
+}
+
+static void
+meanwhile(void *ctx)
+{
+	struct wr_node *node = ctx;
+
+	(void)node->ops->turn(node, 0);
+}
+
+static void
 moved(void *ctx, struct wr_writer *w)
 {
 	struct wr_node *node = ctx;
@@ -75,8 +92,12 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	struct wr_node *node = &pub->bus->node;
 	struct wr_writer_opts wopts = {.stamp = opts->stamp,
 		.ops = {.moved = moved,
-			.relay = node->ops->relay ? relay : NULL,
+			.relay = node->ops->relay && (pub->bus->flags & WEIR_BUS_NO_THREAD) == 0
+				? relay
+				: NULL,
 			.watch = watch,
+			.unwatch = unwatch,
+			.meanwhile = (pub->bus->flags & WEIR_BUS_NO_THREAD) != 0 ? meanwhile : NULL,
 			.ctx = node}};
 	struct wr_stream *stream = NULL;
 	int rc = check_options(opts, err);

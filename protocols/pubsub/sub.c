@@ -446,6 +446,8 @@ subscription_leave(struct weir_sub *sub)
 	/* Off the table first: from here on nothing is attached to it any more. */
 	pthread_mutex_lock(node->lock);
 	wr_node_remove_sub(node, sub->sub);
+	if (node->ops->withdraw)
+		node->ops->withdraw(node, sub->sub);
 	pthread_mutex_unlock(node->lock);
 	take_inbox(sub);
 	while (sub->count > 0)

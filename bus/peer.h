@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The other ends of a steward's connections: nodes of the same bus, and lookers.
+ */
+#ifndef WR_BUS_PEER_H
+#define WR_BUS_PEER_H
+
+#include <pthread.h>
+
+#include "bus/node.h"
+#include "bus/wire.h"
+
+enum wr_peer_state {
+	WR_PEER_FREE = 0,
+	WR_PEER_GUEST,      /* connected to us and has not said who it is */
+	WR_PEER_CONNECTING, /* a node that we know of and that has not answered */
+	WR_PEER_UP,         /* a node; hello was exchanged */
+	WR_PEER_LOST,       /* it hung up without bye; is it dead? */
+	WR_PEER_LOOKER
+};
+
+/* A stream that a peer announced. */
+struct wr_remote {
+	uint64_t stream;
+	uint64_t type_hash;
+	bool unanswered; /* the announcement waits for our links to stand */
+	uint32_t attaching;
+	char topic[WR_NAME_BYTES];
+	char type[WR_NAME_BYTES];
+	struct wr_remote *next;
+};
+
+/* A message that the socket would not take. */
+struct wr_unsent {
+	struct wr_wire msg;
+	int fd; /* ours, -1 = none */
+	struct wr_unsent *next;
+};
+
+struct wr_peer {
+	enum wr_peer_state state;
+	int index;      /* in the steward's table */
+	uint64_t node;
+	uint32_t pid, uid;
+	char name[WR_NAME_BYTES];
+	struct wr_creds creds;
+	bool ours;       /* we connected */
+	bool synced;     /* it has told us all its streams */
+	bool silent;     /* it missed a deadline: nobody waits for it until it speaks */
+	bool bye;
+	uint64_t since_ns;  /* of the present state */
+	uint64_t retry_ns;  /* when to connect again, 0 = not */
+
+	int pidfd;
+	int bell_in;        /* by which it rings us */
+	struct wr_bell bell; /* by which we ring it */
+	uint8_t *window;    /* its words */
+	const wr_a64 *flag;
+	const struct wr_slot *slots;
+
+	struct wr_remote *remotes;
+	struct wr_link *links; /* ours on its streams, in every state, by peer_next */
+	uint64_t *announced;   /* our announcements that it has not answered */
+	uint32_t announced_count, announced_size;
+
+	pthread_mutex_t send_lock; /* guards fd and the queue; taken last */
+	int fd;
+	bool wants_out;    /* the queue is not empty: watch for room */
+	bool watched_out;  /* the steward does */
+	struct wr_unsent *unsent, **unsent_end;
+};
+
+void wr_peer_init(struct wr_peer *peer, int index);
+
+/* Lets go of everything but the struct: rows and links must be gone. State FREE. */
+void wr_peer_reset(struct wr_peer *peer);
+
+/* Takes over a connected socket; the former one is closed. */
+void wr_peer_take_socket(struct wr_peer *peer, int fd);
+
+/*
+ * Sends, or queues what the socket does not take now. The descriptors stay the caller's.
+ * Any thread. 0, or -PEER_DIED.
+ */
+int wr_peer_send(struct wr_peer *peer, struct wr_wire *msg, const int *fds);
+
+/* Sends what is queued. True while something is left. */
+bool wr_peer_flush(struct wr_peer *peer);
+
+/* Remembers that a stream was announced and is unanswered; forgets it; asks. */
+int wr_peer_expect(struct wr_peer *peer, uint64_t stream);
+bool wr_peer_answered(struct wr_peer *peer, uint64_t stream);
+bool wr_peer_owes(const struct wr_peer *peer, uint64_t stream);
+
+struct wr_remote *wr_peer_find_remote(struct wr_peer *peer, uint64_t stream);
+void wr_peer_forget_remote(struct wr_peer *peer, uint64_t stream);
+struct wr_link *wr_peer_find_link(struct wr_peer *peer, uint64_t stream, uint64_t sub);
+void wr_peer_unlist_link(struct wr_peer *peer, struct wr_link *link);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What stewards say to each other: fixed-size messages over SOCK_SEQPACKET, at most two
+ * descriptors each. Every kind uses the same struct, so there is nothing to parse; what a
+ * kind does not use is zero. Whatever does not fit is refused whole, its descriptors
+ * closed.
+ */
+#ifndef WR_BUS_WIRE_H
+#define WR_BUS_WIRE_H
+
+#include "bus/layout.h"
+
+#define WR_WIRE_MAGIC 0x52494557u /* "WEIR" */
+
+enum { WR_WIRE_FDS = 2 };
+
+enum wr_wire_kind {
+	WR_WIRE_HELLO = 1, /* who I am; fds: my words, the bell that rings me */
+	WR_WIRE_SYNC,      /* you have been told of all my streams */
+	WR_WIRE_ANNOUNCE,  /* I have this stream */
+	WR_WIRE_ANNOUNCED, /* whoever wants it here is admitted to it */
+	WR_WIRE_ATTACH,    /* admit my subscription to your stream */
+	WR_WIRE_ATTACHED,  /* its row stands; begin at place; fd: the region */
+	WR_WIRE_REFUSED,   /* it is not admitted; code says why, as far as it may know */
+	WR_WIRE_MAPPED,    /* I have the region */
+	WR_WIRE_DETACH,    /* my subscription reads your stream no more */
+	WR_WIRE_DETACHED,  /* its row is gone; its slot is yours again */
+	WR_WIRE_MOVED,     /* my stream goes on in another region; fd: that one */
+	WR_WIRE_ENDED,     /* my stream has ended */
+	WR_WIRE_BYE,       /* I leave; everything of mine is ended and detached */
+	WR_WIRE_LOOK,      /* I am no node: tell me what there is */
+	WR_WIRE_NODE,      /* to a looker: who I am */
+	WR_WIRE_STREAM,    /* to a looker: one of my streams */
+	WR_WIRE_SUB,       /* to a looker: one of my subscriptions */
+	WR_WIRE_DONE,      /* to a looker: that was all */
+	WR_WIRE_SHOW,      /* from a looker: the region of this stream, please */
+	WR_WIRE_SHOWN,     /* to a looker; fd: the region */
+	WR_WIRE_KINDS
+};
+
+struct wr_wire {
+	uint32_t magic;
+	uint16_t layout;
+	uint16_t kind;
+	uint64_t node;
+	uint64_t stream;
+	uint64_t sub;
+	uint64_t place;
+	uint64_t bytes;      /* of the region */
+	uint64_t window;
+	uint64_t type_hash;
+	uint64_t count[2];
+	uint32_t seg_bytes;
+	uint32_t max_message;
+	uint32_t slot;
+	uint32_t holds;
+	uint32_t pid;
+	uint32_t code;
+	char name[WR_NAME_BYTES];
+	char topic[WR_NAME_BYTES];
+	char type[WR_NAME_BYTES];
+};
+_Static_assert(sizeof(struct wr_wire) == 728, "the same on every machine");
+
+/* How many descriptors a kind carries. */
+int wr_wire_fds(uint16_t kind);
+
+/*
+ * Checks what arrived: size, magic, kind, number of descriptors, ended names, and the
+ * bounds of every number that is used as an index or a size. 0, PEER_PROTOCOL, or
+ * ENV_VERSION for another layout. msg has size bytes.
+ */
+int wr_wire_check(const void *bytes, size_t size, int fd_count);
+
+/* Sends one message with its descriptors, which stay the caller's. 0; -AGAIN_FULL if the
+ * socket takes no more now; -PEER_DIED. Never waits. */
+int wr_wire_send(int fd, const struct wr_wire *msg, const int *fds);
+
+/*
+ * Takes one message. 1 and the descriptors are the caller's; 0 nothing now;
+ * -GONE_END the other side has closed; -PEER_PROTOCOL, -ENV_VERSION garbage, nothing kept.
+ */
+int wr_wire_recv(int fd, struct wr_wire *msg, int fds[WR_WIRE_FDS]);
+
+#endif
