@@ -470,6 +470,14 @@ case_throughput(void)
 		bench_row_print(&row, (struct bench_goal){0});
 	}
 #endif
+	return rc;
+}
+
+static int
+case_peers(void)
+{
+	static const size_t sizes[] = {64, 1 << 10, 64 << 10};
+	int rc = GOOD;
 	const struct gen_bus *const peers[] = {
 #ifdef BENCH_ZMQ
 		&zmq_push,
@@ -664,7 +672,8 @@ static const struct {
 	{"limit", case_limit, "the machine's limits, and the raw ring held against them"},
 	{"latency", case_latency, "one way, 64 B, spinning"},
 	{"parked", case_parked, "one way, 64 B, the reader sleeps"},
-	{"throughput", case_throughput, "1 to 1, lossless, beside the raw ring and peers"},
+	{"throughput", case_throughput, "1 to 1, lossless, beside the raw ring"},
+	{"peers", case_peers, "1 to 1, lossless, beside ZeroMQ and nng"},
 	{"fanout", case_fanout, "1 to 8 on two cores, lossless; latency at 10,000/s"},
 #ifdef BENCH_OURS
 	{"cost", case_cost, "the publisher's CPU with 1 and 64 subscribers"},

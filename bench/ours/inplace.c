@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weir/weir.h>
@@ -28,6 +29,7 @@
 
 enum { SIZE = 1024, WATCHDOG_S = 60, ATTACH_S = 10, ARRIVE_MS = 10000, TURN_MS = 1000 };
 enum { LAG_MAX = 512 }; /* so that the publisher never has to wait for room */
+enum { CONTROLS = 3 }; /* calls of getppid that strace must see */
 enum { GOOD = 0, FAILED = 1, UNMEASURED = 2 };
 #define WARM UINT64_C(100000)
 #define COUNT UINT64_C(1000000)
@@ -291,6 +293,8 @@ publish(struct crew *crew, struct proof *proof, weir_bus *bus)
 	}
 	proof->pub.copies = copies;
 	proof->pub.allocations = allocations;
+	for (int i = 0; i < CONTROLS; i++)
+		syscall(SYS_getppid);
 	atomic_store(&proof->sent, 1);
 	while (atomic_load(&proof->traced) == 1)
 		bench_pause();
@@ -332,13 +336,15 @@ is_traced(pid_t pid)
 	return all;
 }
 
-/* Sums the calls of the table that strace -c wrote. */
+/* Sums the calls of the table that strace -c wrote, but for those that the publisher made
+ * on purpose, at the end; without them the table is not to be believed, and the answer
+ * is -1. */
 static int64_t
 calls_in(const char *path, char *text, size_t size)
 {
 	FILE *file = fopen(path, "re");
 	char line[256];
-	int64_t sum = 0;
+	int64_t sum = 0, controls = 0;
 	if (!file)
 		return -1;
 	text[0] = 0;
@@ -352,12 +358,16 @@ calls_in(const char *path, char *text, size_t size)
 		const char *call = more[0] ? more : name;
 		if (strcmp(call, "total") == 0)
 			continue;
+		if (strcmp(call, "getppid") == 0) {
+			controls = calls;
+			continue;
+		}
 		size_t used = strlen(text);
 		snprintf(text + used, size - used, "%s%s %ld", used ? ", " : "", call, calls);
 		sum += calls;
 	}
 	fclose(file);
-	return sum;
+	return controls == CONTROLS ? sum : -1;
 }
 
 static pid_t
@@ -486,8 +496,8 @@ judge(const struct proof *p)
 	if (p->calls > 0)
 		bench_row_note("calls: %s", p->calls_text);
 	if (p->calls < 0)
-		fprintf(stderr, "bench-inplace: strace could not attach, system calls are not "
-				"counted\n");
+		fprintf(stderr, "bench-inplace: strace could not count, system calls are "
+				"unknown\n");
 	return rc;
 }
 
