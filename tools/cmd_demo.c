@@ -57,7 +57,8 @@ make_place(struct demo *demo)
 		tool_complain("could not make shared memory: %s", strerror(errno));
 		return TOOL_MEMORY;
 	}
-	return 0;
+	demo->measure = demo_ruler_map(demo->ruler, 0);
+	return demo->measure ? 0 : TOOL_MEMORY;
 }
 
 static int
@@ -295,6 +296,7 @@ finish(struct demo *demo)
 	for (int i = 0; i < DEMO_CHILDREN; i++) {
 		struct demo_child *child = &demo->child[i];
 		if (child->pid > 0 && child->pipe >= 0) {
+			child->given_up = 1;
 			end_child(child, SIGKILL);
 			close(child->pipe);
 		}
@@ -306,16 +308,22 @@ finish(struct demo *demo)
 		demo_clear(demo->dir);
 }
 
-/* Says which child fell, and how. 0 if none did. */
+/* Says which child fell, and how; who was ended by us counts only if it had its time to
+ * drain. 0 if none did. */
 static int
-blame(const struct demo *demo)
+blame(const struct demo *demo, int drained)
 {
 	int rc = 0;
 	for (int i = 0; i < DEMO_CHILDREN; i++) {
 		const struct demo_child *child = &demo->child[i];
 		if (child->pid <= 0 || (child->last.phase == DEMO_FINAL && !child->status))
 			continue;
-		if (WIFSIGNALED(child->status))
+		if (child->given_up && !drained)
+			continue;
+		if (child->given_up)
+			tool_complain("%s[%d] did not come to its end", child->name,
+				child->pid);
+		else if (WIFSIGNALED(child->status))
 			tool_complain("%s[%d] was killed by signal %d", child->name,
 				child->pid, WTERMSIG(child->status));
 		else
@@ -328,6 +336,14 @@ blame(const struct demo *demo)
 	return rc;
 }
 
+/* Rates are then of the whole time. */
+static void
+count_from_start(struct demo *demo)
+{
+	for (int i = 0; i < DEMO_CHILDREN; i++)
+		demo->child[i].before = (struct demo_report){.time_ns = demo->start_ns};
+}
+
 static int
 conduct(struct demo *demo)
 {
@@ -336,20 +352,22 @@ conduct(struct demo *demo)
 		rc = start(demo);
 	if (rc) {
 		finish(demo);
-		int fallen = rc == TOOL_INTERRUPTED ? 0 : blame(demo);
+		int fallen = rc == TOOL_INTERRUPTED ? 0 : blame(demo, 0);
 		return rc == TOOL_NO && fallen ? fallen : rc;
 	}
 	if (tool.out == TOOL_TABLE && !tool.quiet)
-		printf("%s to three consumer processes, %g s; look at it from another terminal:\n"
+		printf("%s to three processes, for %g s.\nLook at it from another terminal:\n"
 		       "  weir --dir %s -b " DEMO_BUS " topic hz '>'\n",
 			demo->what, demo->seconds_ms / 1e3, demo->dir);
+	count_from_start(demo);
 	watch(demo);
 	drain(demo);
+	count_from_start(demo);
 	if (demo->live)
 		demo_draw(demo);
 	demo_draw_end(demo);
 	finish(demo);
-	int fallen = blame(demo);
+	int fallen = blame(demo, 1);
 	uint64_t missed =
 		tool.out == TOOL_TABLE ? demo_summary(demo) : demo_summary_json(demo);
 	if (fallen || missed)
@@ -389,6 +407,10 @@ run(int argc, char **argv)
 		return tool_usage("--file or --stdin, not both");
 	if (opt.repeat && !opt.file)
 		return tool_usage("--repeat goes with --file");
+	if (opt.file && access(opt.file, R_OK)) {
+		tool_complain("could not read %s: %s", opt.file, strerror(errno));
+		return errno == EACCES ? TOOL_DENIED : TOOL_NOTFOUND;
+	}
 	for (int i = 0; i < DEMO_CHILDREN; i++)
 		demo.child[i].pipe = -1;
 	if (opt.file || opt.from_stdin)

@@ -110,8 +110,9 @@ struct demo_child {
 	const char *name;
 	const char *manner;
 	int pid;
-	int pipe;   /* -1 once it has ended */
-	int reaped; /* its wait status is known */
+	int pipe;     /* -1 once it has ended */
+	int reaped;   /* its wait status is known */
+	int given_up; /* it was ended by us */
 	int status;
 	struct demo_report last;
 	struct demo_report before; /* one second earlier, for rates */
@@ -121,8 +122,9 @@ struct demo {
 	struct demo_child child[DEMO_CHILDREN];
 	char dir[128];
 	int ruler;
-	const char *kind; /* "proc", "file", "stdin" */
-	const char *what; /* what is published, for a person */
+	const struct demo_ruler *measure; /* the ruler, mapped */
+	const char *kind;                 /* "proc", "file", "stdin" */
+	const char *what;                 /* what is published, for a person */
 	double rate;
 	int seconds_ms;
 	int live; /* the table is redrawn in place */

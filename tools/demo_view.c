@@ -25,6 +25,14 @@ elapsed(const struct demo *demo)
 		demo->start_ns, demo->end_ns ? demo->end_ns : weir_now_ns());
 }
 
+/* By the ruler, since the reports of five processes are not of the same moment. */
+static uint64_t
+published(const struct demo *demo)
+{
+	uint64_t reported = demo->child[DEMO_SOURCE].last.made.published;
+	return demo->end_ns ? reported : demo->measure->claimed;
+}
+
 /* Keeps a report of about a second ago, so that rates are of the last second. */
 static void
 move_on(struct demo_child *child)
@@ -128,7 +136,7 @@ demo_draw(struct demo *demo)
 	line(demo, "%s", "");
 	line(demo, "%s%-8s %12s %9s %9s %9s%s", bold, "SOURCE", "PUBLISHED", "RATE",
 		"BYTES", "TIME", plain);
-	line(demo, "%-8s %12s %9s %9s %7.1f s", demo->kind, text_count(made->published).s,
+	line(demo, "%-8s %12s %9s %9s %7.1f s", demo->kind, text_count(published(demo)).s,
 		text_rate(rate_of(source, made->published, source->before.made.published))
 			.s,
 		text_bytes((double)made->bytes).s, elapsed(demo));
@@ -151,7 +159,7 @@ demo_draw(struct demo *demo)
 void
 demo_draw_end(struct demo *demo)
 {
-	if (demo->lines_drawn)
+	if (demo->live)
 		printf("\033[?7h\033[?25h");
 	fflush(stdout);
 }
@@ -161,15 +169,19 @@ demo_line(struct demo *demo)
 {
 	struct demo_child *source = &demo->child[DEMO_SOURCE];
 	const struct demo_made *made = &source->last.made;
-	printf("%3.0f s  %s published, %s;  lag/p99", elapsed(demo),
-		text_count(made->published).s,
+	if (!demo->lines_drawn++)
+		printf("%6s %12s %9s  %14s  %14s  %14s\n", "TIME", "PUBLISHED", "RATE",
+			"each LAG/P99", "batch LAG/P99", "nap LAG/P99");
+	printf("%4.0f s %12s %9s", elapsed(demo), text_count(published(demo)).s,
 		text_rate(rate_of(source, made->published, source->before.made.published))
 			.s);
 	move_on(source);
 	for (int i = 0; i < DEMO_CONSUMERS; i++) {
 		const struct demo_taken *taken = &demo->child[i].last.taken;
-		printf("  %s %" PRIu64 "/%s", demo->child[i].name, taken->lag,
+		char cell[64];
+		snprintf(cell, sizeof(cell), "%s/%s", text_count(taken->lag).s,
 			text_ns((double)taken->recent_p99).s);
+		printf("  %14s", cell);
 	}
 	putchar('\n');
 	fflush(stdout);
@@ -200,12 +212,12 @@ demo_summary(const struct demo *demo)
 	const struct demo_made *made = &demo->child[DEMO_SOURCE].last.made;
 	struct table t;
 	static const char *const heads[] = {"CONSUMER", "PUBLISHED =", "DELIVERED +",
-		"LOST +", "WAITING", "ABORTED", "P50", "P99", "MAX"};
+		"LOST +", "WAITING", "ABORTED", "P50", "P99"};
 	uint64_t missed = 0;
 	printf("\n%s messages, %s in %.1f s; the source waited %s times for room.\n\n",
 		text_count(made->published).s, text_bytes((double)made->bytes).s,
 		elapsed(demo), text_count(made->waits).s);
-	table_init(&t, "lrrrrrrrr");
+	table_init(&t, "lrrrrrrr");
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
 		table_add(&t, "%s", heads[i]);
 	for (int i = 0; i < DEMO_CONSUMERS; i++) {
@@ -220,7 +232,6 @@ demo_summary(const struct demo *demo)
 		table_add(&t, "%s", text_count(taken->aborted).s);
 		table_add(&t, "%s", text_ns((double)taken->p50).s);
 		table_add(&t, "%s", text_ns((double)taken->p99).s);
-		table_add(&t, "%s", text_ns((double)taken->max).s);
 	}
 	table_print(&t, stdout, tool_color());
 	putchar('\n');

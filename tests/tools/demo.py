@@ -49,7 +49,7 @@ def headless(b):
     """Without a terminal: a line a second, then the books, and an end by itself."""
     code, out, err = b.run("demo", "--seconds", "2500ms", "--rate", "200")
     equal((code, err), (0, ""), "exit and stderr")
-    check(re.search(r"^ +1 s  [\d,]+ published, .* each \d+/.* batch .* nap ", out, re.M), out)
+    check(re.search(r"^ +1 s +[\d,]+ +\S+/s +\d+/\d.* us .*\d+/.*\d [mu]s$", out, re.M), out)
     check("The books balance" in out, out)
     for line in out.splitlines():
         check(len(line) <= 80 and "\x1b" not in line, repr(line))
@@ -91,7 +91,7 @@ def terminal(b):
 def interrupted(b):
     """Ctrl-C, to the whole group as a terminal sends it: the summary, then 130."""
     p = b.start("demo", "--seconds", "1000", "--json", start_new_session=True)
-    running(p)
+    publishing(b, running(p)["source"])
     os.killpg(p.pid, SIGINT)
     code, out, err = b.finish(p)
     equal((code, err), (130, ""), "exit and stderr")
