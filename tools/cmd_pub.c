@@ -208,6 +208,8 @@ out_of_time(const struct job *job)
 static int
 send_one(struct job *job, const char *data, size_t len)
 {
+	/* Who is there before it is sent gets it; who is counted afterwards may be gone. */
+	job->consumers = weir_subscribers(job->pub);
 	for (int waits = 1;; waits++) {
 		int rc = weir_send(job->pub, data, len);
 		if (rc >= 0)
@@ -219,7 +221,6 @@ send_one(struct job *job, const char *data, size_t len)
 		if (waits == PATIENCE)
 			tool_say("waiting for room: %s", weir_pub_why(job->pub)->text);
 	}
-	job->consumers = weir_subscribers(job->pub);
 	job->unheard += job->consumers <= 0;
 	job->sent++;
 	job->bytes += len;

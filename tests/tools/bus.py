@@ -286,7 +286,6 @@ def rate(b):
 def clean(b):
     """What a death left is found, named, and removed only with --yes; what lives stays."""
     dead = b.subscriber("t")
-    alive = b.subscriber("t", "-n", "1")
     dead.send_signal(SIGKILL)
     b.finish(dead)
     code, out, err = b.run("clean")
@@ -297,6 +296,8 @@ def clean(b):
     code, out, _ = b.run("clean", "--yes")
     equal((code, out), (0, "bus default: 1 dead socket removed\n"), "clean --yes")
     equal(b.run("clean")[0], 0, "clean after it")
+    alive = b.subscriber("t", "-n", "1")
+    equal(b.run("clean", "--yes")[:2], (0, ""), "clean beside what lives")
     equal(b.run("pub", "t", "x")[0], 0, "the living one is still there")
     equal(b.finish(alive)[1], "x\n", "and hears")
 
