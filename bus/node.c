@@ -487,9 +487,27 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	if (rc < 0 && added == 1)
 		wr_gate_remove(&w->gate, row->node, row->sub);
 	wr_stat_set(&w->pool.zone->store->hdr->stat_subscribers, w->gate.count);
+	pthread_cond_broadcast(&stream->joined);
 	WR_POINT(admit_unlock);
 	pthread_mutex_unlock(&w->lock);
 	return rc < 0 ? rc : 0;
+}
+
+int
+wr_stream_await_rows(struct wr_stream *stream, int count, uint64_t deadline_ns)
+{
+	struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+		.tv_nsec = (long)(deadline_ns % 1000000000)};
+	struct wr_writer *w = &stream->writer;
+	int rows;
+
+	pthread_mutex_lock(&w->lock);
+	while ((int)w->gate.count < count &&
+		pthread_cond_timedwait(&stream->joined, &w->lock, &until) == 0)
+		;
+	rows = (int)w->gate.count;
+	pthread_mutex_unlock(&w->lock);
+	return rows;
 }
 
 static bool

@@ -2,7 +2,9 @@
 #include "bus/parley.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -155,6 +157,21 @@ show_words(struct wr_peer *peer, int fd)
 	return 0;
 }
 
+/* Ringing must never wait, so what we ring is an eventfd and nothing else. */
+static bool
+is_bell(int fd)
+{
+	char path[40], name[40];
+	ssize_t size;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	size = readlink(path, name, sizeof(name) - 1);
+	if (size < 0)
+		return true; /* no /proc here to ask */
+	name[size] = 0;
+	return strstr(name, "eventfd") != NULL && (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
 /* Two nodes that found each other at the same time keep the connection that the one with
  * the smaller number made. Returns the peer that goes on, or NULL: hang up. */
 static struct wr_peer *
@@ -192,6 +209,10 @@ on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, 
 	if ((!answer && !reached) || msg->node == 0 || msg->node == node->id ||
 		wr_name_check(msg->name) < 0) {
 		*wrong = -WEIR_E_PEER_PROTOCOL;
+		goto refuse;
+	}
+	if (!is_bell(fds[1])) {
+		*wrong = -WEIR_E_PEER_BADFD;
 		goto refuse;
 	}
 	if (answer) {

@@ -628,11 +628,7 @@ static void
 room_park(struct wr_writer *w, int ms)
 {
 	struct epoll_event events[8];
-	int fd;
-
-	pthread_mutex_lock(&w->lock);
-	fd = room_epoll(w);
-	pthread_mutex_unlock(&w->lock);
+	int fd = room_epoll(w);
 
 	if (!WR_MUTANT(ROOM_CHECKFIRST) || !room_there(w)) {
 		room_say(w, w->room_epoch + 1);

@@ -33,7 +33,8 @@ struct wr_writer_ops {
 	void (*moved)(void *ctx, struct wr_writer *w);
 	/* More than one node sleeps: ring the others from another thread. */
 	void (*relay)(void *ctx);
-	/* Adds the descriptors that ring this node to an epoll set, edge-triggered. */
+	/* Adds the descriptors that ring this node to an epoll set, edge-triggered. Without
+	 * the lock, as are the rest. */
 	int (*watch)(void *ctx, int epoll_fd);
 	void (*unwatch)(void *ctx, int epoll_fd);
 	/* Called now and then while the publisher waits for room: the steward's work, where
@@ -85,7 +86,7 @@ struct wr_writer {
 	bool closed;
 
 	/* ---- waiting for room ---- */
-	int room_epoll;       /* -1 until the first wait; set under lock */
+	int room_epoll;       /* -1 until the first wait */
 	uint64_t room_epoch;
 	uint64_t waits, wait_ns;
 

@@ -25,6 +25,7 @@ struct weir_bus {
 	void *ctx;
 	bool opened;    /* node, reactor and meeting exist */
 	bool signals;   /* we are among those that watch for SIGINT and SIGTERM */
+	bool in_turn;   /* callbacks may be running */
 	bool in_run;    /* inside weir_run: nobody pulls */
 	bool answered;  /* the error was printed */
 };

@@ -171,6 +171,8 @@ weir_close(weir_bus *bus)
 		return rc;
 	if (bus->handle.pid == 0)
 		return weir_err_exit(bus->handle.code); /* the handle of "no memory" */
+	if (bus->in_turn)
+		return -WEIR_E_USAGE_STATE; /* from a callback of its own */
 	if (bus->signals)
 		wr_signals_release(bus);
 	wr_subs_close(bus);
@@ -220,7 +222,7 @@ deliver_events(struct weir_bus *bus)
 }
 
 static int
-turn(struct weir_bus *bus, int timeout_ms, int *verdict)
+turn_once(struct weir_bus *bus, int timeout_ms, int *verdict)
 {
 	int work;
 
@@ -235,6 +237,17 @@ turn(struct weir_bus *bus, int timeout_ms, int *verdict)
 		(void)bus->node.ops->turn(&bus->node, 0);
 	work = deliver_events(bus);
 	return work + wr_reactor_poll(&bus->reactor, verdict);
+}
+
+static int
+turn(struct weir_bus *bus, int timeout_ms, int *verdict)
+{
+	int work;
+
+	bus->in_turn = true;
+	work = turn_once(bus, timeout_ms, verdict);
+	bus->in_turn = false;
+	return work;
 }
 
 int

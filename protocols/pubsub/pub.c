@@ -100,6 +100,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 			.meanwhile = (pub->bus->flags & WEIR_BUS_NO_THREAD) != 0 ? meanwhile : NULL,
 			.ctx = node}};
 	struct wr_stream *stream = NULL;
+	pthread_condattr_t attr;
 	int rc = check_options(opts, err);
 
 	if (rc < 0)
@@ -111,6 +112,10 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	if (posix_memalign((void **)&stream, WR_LINE, sizeof(*stream)) != 0)
 		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a publisher");
 	memset(stream, 0, sizeof(*stream));
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&stream->joined, &attr);
+	pthread_condattr_destroy(&attr);
 	stream->node = node;
 	stream->id = wr_node_random();
 	stream->open_to_all = !opts->readers;
@@ -335,50 +340,44 @@ weir_send(weir_pub *pub, const void *data, size_t len)
 
 /* ---- who listens ------------------------------------------------------------------------------ */
 
-static int
-subscribers(struct weir_pub *pub)
-{
-	struct wr_writer *w = &pub->stream->writer;
-	int count;
-
-	pthread_mutex_lock(&w->lock);
-	count = (int)w->gate.count;
-	pthread_mutex_unlock(&w->lock);
-	return count;
-}
+enum { AWAIT_NS = 20 * 1000 * 1000 }; /* between two looks at whether we were stopped */
 
 int
 weir_subscribers(weir_pub *pub)
 {
 	int rc = wr_handle_enter(&pub->handle);
 
-	return rc < 0 ? rc : subscribers(pub);
+	return rc < 0 ? rc : wr_stream_await_rows(pub->stream, 0, 0);
 }
 
 int
 weir_wait_subscribers(weir_pub *pub, int count, int timeout_ms)
 {
-	static const struct timespec rest = {.tv_nsec = 500 * 1000};
 	uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : wr_deadline_ns((uint32_t)timeout_ms);
 	int rc = wr_handle_enter(&pub->handle);
 	struct wr_node *node;
+	bool serve;
 
 	if (rc < 0)
 		return rc;
 	node = &pub->bus->node;
-	while (subscribers(pub) < count) {
+	serve = (pub->bus->flags & WEIR_BUS_NO_THREAD) != 0;
+	while ((rc = wr_stream_await_rows(pub->stream, count, 0)) < count) {
+		uint64_t now = wr_now_ns();
+
 		if (wr_load_acquire(loop_stopped, &pub->bus->reactor.stopped))
 			return -WEIR_E_GONE_STOPPED;
-		if (wr_now_ns() >= deadline)
+		if (now >= deadline)
 			return wr_error_set(&pub->handle.err, WEIR_E_AGAIN_TIMEOUT, 0,
-				"%d of %d subscribers came to '%s' in %d ms", subscribers(pub), count,
+				"%d of %d subscribers came to '%s' in %d ms", rc, count,
 				pub->stream->writer.topic, timeout_ms);
-		if ((pub->bus->flags & WEIR_BUS_NO_THREAD) != 0)
+		if (serve)
 			(void)node->ops->turn(node, 1);
 		else
-			nanosleep(&rest, NULL);
+			(void)wr_stream_await_rows(pub->stream, count,
+				deadline - now > AWAIT_NS ? now + AWAIT_NS : deadline);
 	}
-	return subscribers(pub);
+	return rc;
 }
 
 int
