@@ -56,6 +56,7 @@ def run_block(steps, env, cwd):
     )
     got = []
     for command, _ in steps:
+        print(f"$ {command}", flush=True)
         lines = []
         for line in shell.stdout:
             m = re.fullmatch(mark + r" (\d+)\n", line)

@@ -59,6 +59,7 @@ BAD = {
     "words": [
         ("docs/x.md", "see /ho" + "me/me/x\n", "a path"),
         ("docs/x.md", "see /wo" + "rk/x\n", "a path"),
+        ("bus/x.c", SPDX + "/* see no" + "tes/x.md */\n", "not here"),
         ("bus/x.c", SPDX + "<<<<" + "<<< here\n", "merge"),
         ("bus/x.c", SPDX + "/* FIX" + "ME */\n", "leftover"),
         ("bus/x.c", SPDX + "int x; \n", "space"),

@@ -155,6 +155,8 @@ def rule_spdx():
 STRAY = [
     (re.compile(r"(?<![\w.$}])/(?:" + "wo" + "rk|ho" + r"me/\w+|Us" + "ers|ro" + "ot)/"),
      "a path of some machine"),
+    (re.compile(r"\bno" + r"tes/[a-z]+\.md|\b(?:DES" + r"IGN|PROT" + r"OCOL)\.md"),
+     "a document that is not here"),
     (re.compile(r"^(?:<{7} |>{7} |={7}$)"), "a merge marker"),
     (re.compile(r"\b(?:FI" + r"XME|XX" + r"X)\b"), "a leftover marker"),
     (re.compile(r"\bTO" + r"DO\b(?!.*[a-z]{3}.* .*)"), "a marker without a reason"),
