@@ -44,7 +44,7 @@ wr_fence_heavy_call(void)
 {
 	/* A publisher that registered fences nothing itself, so a refusal here would lose
 	 * a wake-up; the call cannot fail once QUERY has offered it. */
-	atomic_thread_fence(memory_order_seq_cst);
+	wr_fence_plain();
 	(void)membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-	atomic_thread_fence(memory_order_seq_cst);
+	wr_fence_plain();
 }

@@ -89,6 +89,9 @@ extern wr_a64 wr_fence_word;
 		WR_FENCE_SEEN(); \
 	} while (0)
 
+/* A full fence of this thread without a label: for what is not a step of the protocol. */
+#define wr_fence_plain() WR_FENCE_SEEN()
+
 /* Orders stores before it against stores after it. */
 #if defined(WR_TSAN)
 #define wr_fence_release(label) wr_fence_sc(label)

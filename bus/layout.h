@@ -10,6 +10,7 @@
 #define WR_BUS_LAYOUT_H
 
 #include <stddef.h>
+#include <string.h>
 #include <weir/weir.h>
 
 #include "bus/atomic.h"
@@ -26,6 +27,16 @@ enum {
 
 #define WR_STREAM_MAGIC 0x314d525453524957ull /* "WIRSTRM1" */
 #define WR_NODE_MAGIC   0x3145444f4e524957ull /* "WIRNODE1" */
+
+/* Copies a name that was checked, or as much of one as fits; the rest is zeroes. */
+static inline void
+wr_name_copy(char to[WR_NAME_BYTES], const char *from)
+{
+	size_t size = strnlen(from, WEIR_NAME_MAX);
+
+	memcpy(to, from, size);
+	memset(to + size, 0, WR_NAME_BYTES - size);
+}
 
 /* ---- a place in the log: ordinal and segment in one word --------------------------- */
 

@@ -604,8 +604,7 @@ weir_look_follow(weir_look *look, const char *pattern, int from_oldest)
 {
 	if (!pattern || wr_pattern_check(pattern) < 0)
 		return -WEIR_E_USAGE_NAME;
-	strncpy(look->pattern, pattern, WEIR_NAME_MAX);
-	look->pattern[WEIR_NAME_MAX] = 0;
+	wr_name_copy(look->pattern, pattern);
 	look->following = true;
 	look->from_oldest = from_oldest != 0;
 	for (size_t i = 0; i < look->tap_count; i++)

@@ -124,8 +124,8 @@ wr_node_init(struct wr_node *node, const char *bus, const char *name, bool in_pr
 	node->pid = (uint32_t)getpid();
 	node->uid = (uint32_t)geteuid();
 	node->in_process = in_process;
-	strncpy(node->bus, bus, WEIR_NAME_MAX);
-	strncpy(node->name, name, WEIR_NAME_MAX);
+	wr_name_copy(node->bus, bus);
+	wr_name_copy(node->name, name);
 	pthread_mutex_init(&node->own_lock, NULL);
 	pthread_mutex_init(&node->event_lock, NULL);
 	node->lock = &node->own_lock;
@@ -203,9 +203,9 @@ wr_node_event(struct wr_node *node, enum weir_event_kind kind, int code, const c
 	event->uid = uid;
 	event->publisher = publisher;
 	if (peer)
-		strncpy(event->node, peer, WEIR_NAME_MAX);
+		memcpy(event->node, peer, strnlen(peer, WEIR_NAME_MAX));
 	if (topic)
-		strncpy(event->topic, topic, WEIR_NAME_MAX);
+		memcpy(event->topic, topic, strnlen(topic, WEIR_NAME_MAX));
 	wr_store_release(event_pending, &node->event_pending, node->event_count);
 	pthread_mutex_unlock(&node->event_lock);
 	wr_node_nudge(node);
@@ -341,7 +341,7 @@ wr_sub_wants(struct wr_subscription *sub, const char *topic, const char *type,
 		sub->refused++;
 		sub->type_refused = true;
 		sub->refused_hash = type_hash;
-		strncpy(sub->refused_type, type, WEIR_NAME_MAX);
+		wr_name_copy(sub->refused_type, type);
 		wr_node_event(node, WEIR_EV_REFUSED, WEIR_E_USAGE_TYPE, peer,
 			creds ? (uint32_t)creds->pid : node->pid,
 			creds ? (uint32_t)creds->uid : node->uid, topic, 0);
@@ -372,7 +372,7 @@ wr_link_new(struct wr_subscription *sub, uint64_t stream, const char *topic,
 	link->sub_id = sub->id;
 	link->stream = stream;
 	link->slot = (uint32_t)slot;
-	strncpy(link->topic, topic, WEIR_NAME_MAX);
+	wr_name_copy(link->topic, topic);
 	wr_stat_set(&sub->node->slots[slot].stream, stream);
 	return link;
 }

@@ -366,22 +366,27 @@ wr_reader_init(struct wr_reader *r, struct wr_store *store, struct wr_slot *slot
 		if (!r->populated)
 			return -WEIR_E_ENV_MEMORY;
 	}
-	if (!enter_place(r, place)) {
-		free(r->populated);
-		return -WEIR_E_PEER_PROTOCOL;
-	}
+	/* Ours before the walk, which may lead into the stream's next region. */
+	wr_store_ref(store);
+	rc = -WEIR_E_PEER_PROTOCOL;
+	if (!enter_place(r, place))
+		goto fail;
 	seg = (const struct wr_segment *)(const void *)r->seg;
 	r->seq = wr_load_relaxed(read_base, &seg->base);
 	rc = walk_to_end(r);
-	if (rc < 0) {
-		free(r->populated);
-		return rc;
-	}
+	if (rc < 0)
+		goto fail;
 	r->lost = r->lost_now = r->aborted = 0;
 	wr_stat_set(&slot->lost, 0);
 	wr_stat_set(&slot->aborted, 0);
-	wr_store_ref(store);
 	return 0;
+
+fail:
+	wr_store_unref(r->store);
+	r->store = NULL;
+	free(r->populated);
+	r->populated = NULL;
+	return rc;
 }
 
 void

@@ -33,8 +33,8 @@ header_write(struct wr_stream_hdr *hdr, const struct wr_store_plan *plan, uint64
 	hdr->align = geo->align;
 	hdr->max_message = geo->max_message;
 	hdr->pid = (uint32_t)getpid();
-	strncpy(hdr->topic, plan->topic, WEIR_NAME_MAX);
-	strncpy(hdr->type, plan->type, WEIR_NAME_MAX);
+	wr_name_copy(hdr->topic, plan->topic);
+	wr_name_copy(hdr->type, plan->type);
 }
 
 /* Copies the numbers that are used from here on; shared memory is not asked again. */

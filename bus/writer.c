@@ -63,8 +63,8 @@ wr_writer_init(struct wr_writer *w, const struct wr_writer_opts *opts, struct we
 
 	memset(w, 0, sizeof(*w));
 	w->plan = opts->plan;
-	strncpy(w->topic, opts->plan.topic, WEIR_NAME_MAX);
-	strncpy(w->type, opts->plan.type ? opts->plan.type : "", WEIR_NAME_MAX);
+	wr_name_copy(w->topic, opts->plan.topic);
+	wr_name_copy(w->type, opts->plan.type ? opts->plan.type : "");
 	w->plan.topic = w->topic;
 	w->plan.type = w->type;
 	w->plan.first_ord = 1;

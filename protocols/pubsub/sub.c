@@ -425,8 +425,8 @@ subscription_new(struct wr_node *node, const weir_sub_opts *opts, struct weir_er
 	sub->holds = opts->holds ? opts->holds : WEIR_HOLDS_DEFAULT;
 	sub->open_to_all = !opts->writers;
 	sub->type_hash = opts->type ? opts->type_hash : 0;
-	strncpy(sub->pattern, opts->topic, WEIR_NAME_MAX);
-	strncpy(sub->type, opts->type ? opts->type : "", WEIR_NAME_MAX);
+	wr_name_copy(sub->pattern, opts->topic);
+	wr_name_copy(sub->type, opts->type ? opts->type : "");
 	pthread_mutex_init(&sub->inbox_lock, NULL);
 	if (wr_access_parse(&sub->writers, opts->writers, err) < 0) {
 		free(sub);
