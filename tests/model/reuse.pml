@@ -7,6 +7,7 @@
  *
  * Promises: who gates never fails its check and loses nothing; nobody ever reads
  * bytes of another ordinal; the base of a validated segment is that of its ordinal;
+ * no honest cursor is ever found running backwards or ahead of the head;
  * the publisher never reuses a segment in which its own claim is open.
  *
  * The stores that a Dekker pair needs go through a store buffer of one entry per
@@ -15,6 +16,7 @@
  * NSEG, MAXO   segments, last ordinal
  * OPEN         the publisher may leave one claim open and roll on
  * OBS          an observer that never attached looks at the first two segments
+ * HEADHINT     who was overrun may also try the head, after it tried the oldest
  */
 #ifndef NSEG
 #define NSEG 3
@@ -65,7 +67,7 @@ proctype pub()
 {
 	byte so[NSEG];		/* private: ordinal, live or in limbo; 0 = free */
 	bool live[NSEG];
-	byte head = 1, hs = 0, oldest = 1, c[NR], g, s, i, p, h, top = NONE;
+	byte head = 1, hs = 0, oldest = 1, c[NR], seen[NR], g, s, i, p, h, top = NONE;
 	byte op_o, op_s;	/* the open claim: its ordinal (0 = none), its segment */
 	bool pin;
 
@@ -82,6 +84,12 @@ proctype pub()
 again:		/* R1: each cursor once. */
 		c[0] = cur[0];				/* @roll_cur */
 		c[1] = cur[1];
+		/* An honest cursor runs forward only and never ahead: nobody is put out. */
+		atomic {
+			assert(c[0] >= seen[0] && c[0] <= head);
+			assert(c[1] >= seen[1] && c[1] <= head);
+			seen[0] = c[0]; seen[1] = c[1]
+		}
 		/* R2: verdicts, any; R3: how far may we retire. */
 		atomic {
 			i = 0;
@@ -252,6 +260,9 @@ again:		/* R1: each cursor once. */
 proctype reader(byte i)
 {
 	byte o = 1, s = 0, nx, ho = 0, hseg = 0;
+#ifdef REUSE_STALEPLACE
+	byte wo;
+#endif
 
 	do
 	::	/* Inside a validated segment. */
@@ -288,6 +299,9 @@ proctype reader(byte i)
 		:: hdr[nx] == o + 1 -> s = nx; o++; nx = 0	/* @enter_check */
 		:: else ->
 			assert(!gate[i]);	/* who gates never loses */
+#ifdef REUSE_STALEPLACE
+			wo = o;
+#endif
 			do
 			::	if
 				:: atomic { nx = old_s; o = old_o }	/* @overrun_oldest */
@@ -302,7 +316,12 @@ proctype reader(byte i)
 					s = nx; nx = 0;
 					assert(base[s] == o);	/* @read_base */
 					break
-				:: else -> assert(!gate[i])
+				:: else ->
+					assert(!gate[i]);
+#ifdef REUSE_STALEPLACE
+					/* Gives up for now, and looks again where it stood. */
+					if :: o = wo; break :: skip fi
+#endif
 				fi
 			od
 		fi

@@ -172,11 +172,11 @@ proctype pub(byte p)
 	:: pays && made[p] < MSGS ->
 		put(B_FENCES, 0);				/* @mode_light */
 #ifndef WAKE_MODENOFENCE
-		drained(p);					/* @mode_fence */
+		drained(p);					/* @mode_full */
 #endif
 		pays = false
 	:: !pays && made[p] < MSGS ->
-		put(B_FENCES, 1);				/* @mode_full */
+		put(B_FENCES, 1);				/* @mode_fence */
 		pays = true
 #endif
 	:: made[p] == MSGS -> break
