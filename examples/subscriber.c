@@ -6,7 +6,8 @@
 static int
 print(void *out, const weir_msg *m)
 {
-	return fprintf(out, "%.*s\n", (int)m->len, (const char *)m->data) < 0 || fflush(out);
+	return fprintf(out, "%.*s\n", (int)m->len, (const char *)m->data) < 0 ||
+		fflush(out);
 }
 
 int

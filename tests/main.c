@@ -40,10 +40,7 @@ static const struct wr_suite *const suites[] = {
 	NULL,
 };
 
-enum {
-	WATCHDOG_S = 60,
-	EXIT_SKIPPED = 77
-};
+enum { WATCHDOG_S = 60, EXIT_SKIPPED = 77 };
 
 struct verdict {
 	unsigned passed, failed, skipped;

@@ -16,7 +16,8 @@ main(void)
 	int code = weir_close(bus);
 
 	if (sent || got != 9 || strcmp(buf, "hi there") != 0 || code) {
-		fprintf(stderr, "sent %d, got %d '%s', closed with %d\n", sent, got, buf, code);
+		fprintf(stderr, "sent %d, got %d '%s', closed with %d\n", sent, got,
+			buf, code);
 		return 1;
 	}
 	printf("%s from C, weir %s\n", buf, weir_version());

@@ -17,9 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-	NOT_DONE = 99
-};
+enum { NOT_DONE = 99 };
 
 struct wr_outcome
 wr_in_child(wr_child_fn fn, void *arg)

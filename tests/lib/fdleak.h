@@ -3,9 +3,7 @@
 #ifndef WR_TESTS_LIB_FDLEAK_H
 #define WR_TESTS_LIB_FDLEAK_H
 
-enum {
-	WR_FDS_MAX = 4096
-};
+enum { WR_FDS_MAX = 4096 };
 
 struct wr_fds {
 	int count;

@@ -13,9 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-	ARGS_MAX = 32
-};
+enum { ARGS_MAX = 32 };
 
 /* In the child, between fork and exec: only calls that are safe there. */
 static void
