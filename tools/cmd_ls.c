@@ -251,9 +251,11 @@ end(struct job *job, int rc)
 		tool_say("no topic matches '%s'", job->glob);
 		return TOOL_NO;
 	}
+	if (tool.out != TOOL_TABLE)
+		return TOOL_YES;
 	if (!job->found)
 		tool_say("no bus yet; weir pub and weir sub make one");
-	else if (tool.out == TOOL_TABLE && !rows)
+	else if (!rows)
 		tool_say("no topics yet");
 	return TOOL_YES;
 }

@@ -36,7 +36,8 @@ struct job {
 	struct hist all;
 	struct hist recent;
 	uint64_t report_ns;
-	uint64_t recent_ns;
+	uint64_t recent_ns;   /* when the present second is whole */
+	int recent_begun;     /* there has been one */
 	uint64_t busy, total; /* of the processors, at the last fact */
 	uint64_t octets;
 	char cpu_text[24];
@@ -178,6 +179,25 @@ on_batch(void *ctx, const weir_msg *msgs, size_t count)
 
 /* ---- reports ------------------------------------------------------------------------ */
 
+/* Of the last whole second; of all, until there has been one. */
+static void
+count_recent(struct job *job, uint64_t now)
+{
+	struct demo_taken *taken = &job->report.taken;
+	const struct hist *from = job->recent_begun ? &job->recent : &job->all;
+	if (!job->recent_ns)
+		job->recent_ns = now + 1000000000;
+	if (now < job->recent_ns && job->recent_begun)
+		return;
+	taken->recent_p50 = hist_at(from, 0.5);
+	taken->recent_p99 = hist_at(from, 0.99);
+	if (now < job->recent_ns)
+		return;
+	job->recent_ns = now + 1000000000;
+	job->recent_begun = 1;
+	hist_clear(&job->recent);
+}
+
 static void
 count(struct job *job, uint64_t now)
 {
@@ -197,12 +217,7 @@ count(struct job *job, uint64_t now)
 	taken->p50 = hist_at(&job->all, 0.5);
 	taken->p99 = hist_at(&job->all, 0.99);
 	taken->max = job->all.max;
-	if (now < job->recent_ns)
-		return;
-	job->recent_ns = now + 1000000000;
-	taken->recent_p50 = hist_at(&job->recent, 0.5);
-	taken->recent_p99 = hist_at(&job->recent, 0.99);
-	hist_clear(&job->recent);
+	count_recent(job, now);
 }
 
 static void
