@@ -729,7 +729,13 @@ main(int argc, char **argv)
 		if (only && strcmp(cases[i].name, only) != 0)
 			continue;
 		found = 1;
+		struct bench_load before = bench_load_now();
 		int got = cases[i].run();
+		double others = bench_load_of_others(&before);
+		if (others > 0.08)
+			bench_row_note("%s: others took %.0f %% of the two cores meanwhile; "
+				       "measure again when they are quiet",
+				cases[i].name, 100 * others);
 		if (got == UNMEASURED)
 			fprintf(stderr, "bench-core: %s: could not be measured\n",
 				cases[i].name);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bench/lib/clock.h"
 
+#include <math.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 double bench_ns_per_tick = 1.0;
 uint64_t bench_tick_step = 1;
@@ -107,4 +111,52 @@ bench_process_cpu_ns(pid_t pid)
 {
 	clockid_t id;
 	return clock_getcpuclockid(pid, &id) == 0 ? bench_clock_ns(id) : 0;
+}
+
+static double
+cpu_of(int who)
+{
+	struct rusage usage;
+	getrusage(who, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* user, nice, system, idle, iowait, irq, softirq, steal of the core's line */
+static double
+busy_of(const char *line)
+{
+	double v[8] = {0};
+	if (sscanf(line, "%*s %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2], &v[3], &v[4],
+		&v[5], &v[6], &v[7]) < 4)
+		return 0;
+	return (v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) / (double)sysconf(_SC_CLK_TCK);
+}
+
+struct bench_load
+bench_load_now(void)
+{
+	struct bench_load load = {bench_clock_ns(CLOCK_MONOTONIC), NAN,
+		cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN)};
+	FILE *file = fopen("/proc/stat", "re");
+	char line[512];
+	int id;
+	while (file && fgets(line, sizeof line, file)) {
+		if (sscanf(line, "cpu%d ", &id) != 1 || (id != core_ids[0] && id != core_ids[1]))
+			continue;
+		load.busy_s = (isnan(load.busy_s) ? 0 : load.busy_s) + busy_of(line);
+	}
+	if (file)
+		fclose(file);
+	return load;
+}
+
+double
+bench_load_of_others(const struct bench_load *since)
+{
+	struct bench_load now = bench_load_now();
+	double cores = core_count < 2 ? core_count : 2;
+	double time = (double)(now.at_ns - since->at_ns) / 1e9 * cores;
+	double others = (now.busy_s - since->busy_s) - (now.own_s - since->own_s);
+	return isnan(others) ? NAN : others < 0 ? 0 : others / time;
 }

@@ -85,4 +85,14 @@ void bench_sleep_sharply(void);
 /* CPU nanoseconds of all threads of a process so far; 0 if it is gone. */
 uint64_t bench_process_cpu_ns(pid_t pid);
 
+/* What the machine has done so far, in all and for us: seconds of CPU on all cores. */
+struct bench_load {
+	uint64_t at_ns;
+	double busy_s, own_s;
+};
+struct bench_load bench_load_now(void);
+/* The share of the allowed cores' time that others took since then, 0 to 1; NaN where
+ * /proc/stat says nothing. */
+double bench_load_of_others(const struct bench_load *since);
+
 #endif
