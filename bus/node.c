@@ -487,10 +487,41 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	if (rc < 0 && added == 1)
 		wr_gate_remove(&w->gate, row->node, row->sub);
 	wr_stat_set(&w->pool.zone->store->hdr->stat_subscribers, w->gate.count);
-	pthread_cond_broadcast(&stream->joined);
 	WR_POINT(admit_unlock);
 	pthread_mutex_unlock(&w->lock);
 	return rc < 0 ? rc : 0;
+}
+
+/*
+ * Readers that stand in the stream. One whose row was just made still walks to where it
+ * begins: what is published now, it might take for what was there before it.
+ */
+static int
+rows_that_read(const struct wr_gate *gate)
+{
+	int count = 0;
+
+	for (uint32_t i = 0; i < gate->count; i++)
+		count += gate->rows[i].mapped;
+	return count;
+}
+
+bool
+wr_stream_mapped(struct wr_stream *stream, uint64_t node, uint64_t sub)
+{
+	struct wr_writer *w = &stream->writer;
+	struct wr_row *row;
+	bool fresh;
+
+	pthread_mutex_lock(&w->lock);
+	row = wr_gate_find(&w->gate, node, sub);
+	fresh = row && !row->mapped;
+	if (fresh) {
+		row->mapped = true;
+		pthread_cond_broadcast(&stream->joined);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return fresh;
 }
 
 int
@@ -502,10 +533,9 @@ wr_stream_await_rows(struct wr_stream *stream, int count, uint64_t deadline_ns)
 	int rows;
 
 	pthread_mutex_lock(&w->lock);
-	while ((int)w->gate.count < count &&
+	while ((rows = rows_that_read(&w->gate)) < count &&
 		pthread_cond_timedwait(&stream->joined, &w->lock, &until) == 0)
 		;
-	rows = (int)w->gate.count;
 	pthread_mutex_unlock(&w->lock);
 	return rows;
 }
@@ -568,7 +598,6 @@ wr_join_local(
 		.sub = sub->id,
 		.bell = node->bell,
 		.holds = sub->holds,
-		.mapped = true,
 		.pid = node->pid,
 		.uid = node->uid};
 	struct local_start start;
@@ -597,6 +626,7 @@ wr_join_local(
 		wr_error_set(err, -rc, 0, "cannot read topic '%s'", w->topic);
 		goto fail_row;
 	}
+	(void)wr_stream_mapped(stream, node->id, sub->id);
 	link->local = stream;
 	link->node = stream->node->id;
 	link->pid = stream->node->pid;

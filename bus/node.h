@@ -64,7 +64,7 @@ struct wr_stream {
 	uint64_t id;
 	uint64_t denied;
 	struct wr_writer writer;
-	pthread_cond_t joined; /* with the writer's lock: a row was added */
+	pthread_cond_t joined; /* with the writer's lock: a row's reader stands */
 	struct wr_access readers;
 	bool open_to_all; /* no list was given */
 	struct wr_stream *next;
@@ -212,7 +212,10 @@ struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
 typedef int (*wr_admitted_fn)(void *ctx, uint64_t place, struct wr_store *store);
 int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64 *flag,
 	wr_admitted_fn admitted, void *ctx);
-/* Waits until count rows stand, at most until deadline_ns; returns how many do. */
+/* The reader of a row has found where it begins: it misses nothing from here on. True if
+ * that is new. */
+bool wr_stream_mapped(struct wr_stream *stream, uint64_t node, uint64_t sub);
+/* Waits until count readers are so far, at most until deadline_ns; returns how many are. */
 int wr_stream_await_rows(struct wr_stream *stream, int count, uint64_t deadline_ns);
 /* Removes a row; true if it stood. A publisher that waits for room goes on. */
 bool wr_stream_dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub);

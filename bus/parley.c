@@ -339,7 +339,6 @@ on_attach(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 		.holds = msg->holds,
 		.pid = peer->pid,
 		.uid = peer->uid};
-	bool stands;
 	int rc;
 
 	/* Unknown and not permitted get the same answer. */
@@ -358,31 +357,35 @@ on_attach(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 		pthread_mutex_unlock(&stream->writer.lock);
 		usleep(1000);
 	}
-	pthread_mutex_lock(&stream->writer.lock);
-	stands = wr_gate_find(&stream->writer.gate, row.node, row.sub) != NULL;
-	pthread_mutex_unlock(&stream->writer.lock);
 	rc = wr_stream_admit(stream, &row, peer->flag,
 		WR_MUTANT(ADMIT_REPLYFIRST) ? reply_nothing : reply_attached, &admission);
 	if (rc < 0)
 		refuse(peer, msg, -rc);
-	else if (!stands)
-		wr_node_event(s->node, WEIR_EV_SUB_JOINED, 0, peer->name, peer->pid, peer->uid,
-			stream->writer.topic, stream->id);
 }
 
 static void
 on_mapped(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 {
 	struct wr_stream *stream = wr_node_find_stream(s->node, msg->stream);
-	struct wr_row *row;
 
-	if (!stream)
-		return;
-	pthread_mutex_lock(&stream->writer.lock);
-	row = wr_gate_find(&stream->writer.gate, peer->node, msg->sub);
-	if (row)
-		row->mapped = true;
-	pthread_mutex_unlock(&stream->writer.lock);
+	if (stream && wr_stream_mapped(stream, peer->node, msg->sub))
+		wr_node_event(s->node, WEIR_EV_SUB_JOINED, 0, peer->name, peer->pid, peer->uid,
+			stream->writer.topic, stream->id);
+}
+
+/* Removes a row; who was never told that it came is not told that it went. */
+static bool
+dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub)
+{
+	struct wr_writer *w = &stream->writer;
+	const struct wr_row *row;
+	bool came;
+
+	pthread_mutex_lock(&w->lock);
+	row = wr_gate_find(&w->gate, node, sub);
+	came = row && row->mapped;
+	pthread_mutex_unlock(&w->lock);
+	return wr_stream_dismiss(stream, node, sub) && came;
 }
 
 static void
@@ -392,7 +395,7 @@ on_detach(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 	struct wr_wire ack = {
 		.kind = WR_WIRE_DETACHED, .stream = msg->stream, .sub = msg->sub};
 
-	if (stream && wr_stream_dismiss(stream, peer->node, msg->sub))
+	if (stream && dismiss(stream, peer->node, msg->sub))
 		wr_node_event(s->node, WEIR_EV_SUB_LEFT, 0, peer->name, peer->pid, peer->uid,
 			stream->writer.topic, stream->id);
 	WR_POINT(detach_ack);
@@ -545,12 +548,12 @@ on_attached(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *ms
 		link->newest = store;
 		wr_store_unref(store);
 	}
-	(void)wr_peer_send(peer, &mapped, NULL);
 	if (rc < 0) {
 		wr_node_event(s->node, WEIR_EV_REFUSED, -rc, peer->name, peer->pid, peer->uid,
 			link->topic, link->stream);
 		detach(peer, link);
 	} else {
+		(void)wr_peer_send(peer, &mapped, NULL);
 		link->state = WR_LINK_ATTACHED;
 		wr_link_attach(link);
 		wr_node_event(s->node, WEIR_EV_PUB_JOINED, 0, peer->name, peer->pid, peer->uid,
@@ -634,9 +637,9 @@ dismiss_rows(struct wr_steward *s, struct wr_peer *peer, enum weir_event_kind ho
 			if (!found)
 				break;
 			WR_POINT(reap_row);
-			(void)wr_stream_dismiss(stream, peer->node, sub);
-			wr_node_event(s->node, kind, 0, peer->name, peer->pid, peer->uid, w->topic,
-				stream->id);
+			if (dismiss(stream, peer->node, sub))
+				wr_node_event(s->node, kind, 0, peer->name, peer->pid, peer->uid,
+					w->topic, stream->id);
 		}
 	}
 }

@@ -15,8 +15,9 @@
  *	open B NAME [nothread] [node=] [group=] [users=] [dir=] [attach=] [close=]
  *	close B                              its exit code
  *	pub P B TOPIC [max=] [window=] [wait=] [type=] [hash=] [readers=]
- *	sub S B PATTERN [type=] [hash=] [writers=] [holds=] [whole]
+ *	sub S B PATTERN [type=] [hash=] [writers=] [holds=] [whole] [gaps]
  *	                                     whole: every stream has to begin with 0
+ *	                                     gaps: what is left out is counted, not wrong
  *	unpub P, unsub S
  *	send P N                             N messages, numbered on; how many in all
  *	flood P                              until the next line comes; how many in all
