@@ -57,6 +57,7 @@ enter(struct wr_reader *r, uint32_t index, uint64_t ord)
 {
 	const struct wr_segment *seg = wr_store_seg_hdr(r->store, index);
 
+	r->said = ord;
 	wr_store_release(enter_cur, &r->slot->cur, ord); /* -> roll_cur, roll_scan_cur */
 	if (WR_MUTANT(REUSE_CURBEFOREHOLD))
 		for (uint32_t k = 0; k < r->holds; k++)
@@ -68,6 +69,7 @@ enter(struct wr_reader *r, uint32_t index, uint64_t ord)
 	r->seg = (const uint8_t *)seg;
 	r->off = r->store->first;
 	r->ord = ord;
+	r->astray = false;
 	populate(r, index);
 	return true;
 }
@@ -93,9 +95,10 @@ static bool
 enter_place(struct wr_reader *r, uint64_t place)
 {
 	uint32_t index = wr_place_seg(place);
+	uint64_t ord = wr_place_ord(place);
 
-	return index < r->store->seg_count && wr_place_ord(place) > r->ord &&
-		enter(r, index, wr_place_ord(place));
+	return index < r->store->seg_count && ord > r->ord && ord >= r->said &&
+		enter(r, index, ord);
 }
 
 /* Goes on in the stream's next region, if it is known here already. */
@@ -115,17 +118,30 @@ adopt_following(struct wr_reader *r)
 	return true;
 }
 
-/* We were too late for the segment that we wanted: the oldest live one it is. */
+/* The stream's next region has been announced and begun. */
+static bool
+following_begun(const struct wr_reader *r)
+{
+	const struct wr_store *next = wr_load_acquire(move_adopt, &r->store->following);
+
+	return next && wr_load_acquire(overrun_oldest, &next->hdr->head) != 0;
+}
+
+/*
+ * We were too late for the segment that we wanted: the oldest live one it is. Until we
+ * are in it we are nowhere: the segment that we left may be anything by now.
+ */
 static int
 overrun(struct wr_reader *r)
 {
+	r->astray = true;
 	for (int tries = 0; tries < OVERRUN_TRIES * 2; tries++) {
 		const wr_a64 *hint = tries < OVERRUN_TRIES ? &r->store->hdr->oldest
 							    : &r->store->hdr->head;
 
 		if (enter_place(r, wr_load_acquire(overrun_oldest, hint)))
 			return settle(r) ? 0 : -WEIR_E_PEER_PROTOCOL;
-		if (adopt_following(r))
+		if (following_begun(r) && adopt_following(r))
 			tries = 0;
 	}
 	return 0; /* the publisher is faster than this loop: the next poll tries again */
@@ -162,7 +178,7 @@ follow(struct wr_reader *r, uint64_t word)
 	else if (wr_place_seg(place) >= r->store->seg_count)
 		rc = -WEIR_E_PEER_PROTOCOL;
 	else if (!enter(r, wr_place_seg(place), ord))
-		rc = overrun(r) < 0 ? -WEIR_E_PEER_PROTOCOL : r->ord != left_ord;
+		rc = overrun(r) < 0 ? -WEIR_E_PEER_PROTOCOL : !r->astray;
 	else
 		rc = settle(r) ? 1 : -WEIR_E_PEER_PROTOCOL;
 
@@ -208,7 +224,9 @@ at_uncommitted(struct wr_reader *r)
 static int
 advance(struct wr_reader *r, uint64_t *word)
 {
-	for (;;) {
+	if (r->astray && overrun(r) < 0)
+		return -WEIR_E_PEER_PROTOCOL;
+	while (!r->astray) {
 		uint64_t w = word_at(r, r->off);
 		int rc;
 
@@ -246,6 +264,7 @@ advance(struct wr_reader *r, uint64_t *word)
 			return -WEIR_E_PEER_PROTOCOL;
 		}
 	}
+	return 0;
 }
 
 static void
@@ -315,6 +334,8 @@ wr_reader_ready(struct wr_reader *r)
 
 	if (r->over)
 		return false;
+	if (r->astray)
+		return true;
 	word = wr_load_acquire(sleep_look, &frame_at(r, r->off)->word);
 	if (wr_word_extent(word) != 0)
 		return wr_word_kind(word) != WR_MOVE ||
