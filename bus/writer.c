@@ -41,6 +41,11 @@ header(const struct wr_writer *w)
 	return w->pool.zone->store->hdr;
 }
 
+/* Readers may still stand in the regions that the stream has left. */
+#define FOR_EACH_HEADER(hdr, w) \
+	for (struct wr_zone *zone_ = (w)->pool.zone; zone_; zone_ = zone_->older) \
+		for (struct wr_stream_hdr *hdr = zone_->store->hdr; hdr; hdr = NULL)
+
 /* The data path works on the head segment from here on. */
 static void
 stand_in_head(struct wr_writer *w)
@@ -225,14 +230,16 @@ keep_pace(struct wr_writer *w, uint64_t now)
 	w->pace_count = 0;
 	w->pace_ns = now;
 	if (w->fences && w->heavy_ready && took < PACE_FAST_NS) {
-		wr_store_relaxed(mode_light, &header(w)->fences, 0);
+		FOR_EACH_HEADER(hdr, w)
+			wr_store_relaxed(mode_light, &hdr->fences, 0);
 		/* Who read 1 before this fence has raised its flag before it too. */
 		if (!WR_MUTANT(WAKE_MODENOFENCE))
 			wr_fence_sc(mode_full);
 		w->fences = false;
 	} else if (!w->fences && took > PACE_SLOW_NS) {
 		/* Release: who reads 1 sees what was committed without a fence. */
-		wr_store_release(mode_fence, &header(w)->fences, 1);
+		FOR_EACH_HEADER(hdr, w)
+			wr_store_release(mode_fence, &hdr->fences, 1);
 		w->fences = true;
 	}
 }
@@ -272,27 +279,37 @@ outgrown(const struct wr_writer *w)
 		wr_geometry_segs(&w->plan.geo, w->gate.pins < 1 ? 1 : w->gate.pins);
 }
 
+/* A fresh region would have room for a segment: to move into a full window is no help. */
+static bool
+worth_moving(const struct wr_writer *w)
+{
+	return w->pool.head_ord - w->pool.oldest + 1 < w->plan.geo.window_segs;
+}
+
 static int
 roll_locked(struct wr_writer *w, struct weir_error *err)
 {
 	uint64_t needed = wr_gate_read(&w->gate, w->pool.head_ord);
 	struct wr_seg *seg = NULL;
-	bool moved = false;
-	int rc = 0;
+	bool moved;
+	int rc = -WEIR_E_AGAIN_QUOTA;
 
 	/* Late and detached readers live from what is not retired yet. */
 	wr_pool_reclaim(&w->pool, &w->gate, needed, w->gate.detached == 0);
 	if (!outgrown(w))
 		seg = wr_pool_take(&w->pool, &rc, err);
-	if (!seg && (rc == 0 || rc == -WEIR_E_AGAIN_QUOTA)) {
+	if (!seg && rc == -WEIR_E_AGAIN_QUOTA) {
+		if (!worth_moving(w))
+			return -WEIR_E_AGAIN_FULL;
 		rc = move(w, err);
 		if (rc < 0)
 			return rc;
-		moved = true;
 		seg = wr_pool_take(&w->pool, &rc, err);
 	}
 	if (!seg)
 		return rc;
+	/* Maybe since an earlier try, which found no memory for the segment. */
+	moved = seg->zone != w->pool.head->zone;
 
 	wr_stat_set(&header(w)->stat_published, w->published);
 	wr_stat_set(&header(w)->stat_aborted, w->aborted);
@@ -311,7 +328,7 @@ roll_locked(struct wr_writer *w, struct weir_error *err)
 static bool
 kept_by_claim(const struct wr_writer *w)
 {
-	return w->pool.live[w->pool.oldest % w->pool.live_size]->open > 0;
+	return wr_stat_get(&w->pool.live[w->pool.oldest % w->pool.live_size]->open) > 0;
 }
 
 static int
@@ -372,7 +389,7 @@ claim_place(struct wr_writer *w, uint32_t len, uint32_t extent, weir_claim_t *cl
 
 	w->open_free &= w->open_free - 1;
 	open->seg = w->pool.head;
-	open->seg->open++;
+	wr_stat_add(&open->seg->open, 1);
 	open->off = w->off;
 	open->extent = extent;
 	open->len = len;
@@ -430,7 +447,7 @@ wr_writer_claim_n(struct wr_writer *w, size_t len, weir_claim_t *claims, size_t 
 static void
 claim_done(struct wr_writer *w, struct wr_open *open)
 {
-	open->seg->open--;
+	wr_stat_set(&open->seg->open, wr_stat_get(&open->seg->open) - 1);
 	w->open_free |= 1ull << (open - w->open);
 }
 
@@ -574,7 +591,8 @@ wr_writer_end(struct wr_writer *w)
 	pthread_mutex_lock(&w->lock);
 	wr_stat_set(&header(w)->stat_published, w->published);
 	wr_stat_set(&header(w)->stat_aborted, w->aborted);
-	wr_store_release(end_close, &header(w)->closed, 1); /* -> end_look */
+	FOR_EACH_HEADER(hdr, w)
+		wr_store_release(end_close, &hdr->closed, 1); /* -> end_look */
 	pthread_mutex_unlock(&w->lock);
 	wr_fence_sc(wake_fence);
 	(void)wr_writer_relay(w);
@@ -591,7 +609,8 @@ room_there(struct wr_writer *w)
 
 	pthread_mutex_lock(&w->lock);
 	needed = wr_gate_read(&w->gate, w->pool.head_ord);
-	there = w->pool.head_ord - w->pool.oldest + 1 < w->pool.window_segs ||
+	there = w->pool.head_ord - w->pool.oldest + 1 <
+			(outgrown(w) ? w->plan.geo.window_segs : w->pool.window_segs) ||
 		(needed > w->pool.oldest && !kept_by_claim(w));
 	if (!there && WR_MUTANT(ADMIT_WAITLOCKED))
 		sched_yield();
@@ -604,8 +623,8 @@ static void
 room_say(struct wr_writer *w, uint64_t epoch)
 {
 	w->room_epoch = epoch;
-	for (struct wr_zone *zone = w->pool.zone; zone; zone = zone->older)
-		wr_store_release(room_raise, &zone->store->hdr->room_wanted, epoch);
+	FOR_EACH_HEADER(hdr, w)
+		wr_store_release(room_raise, &hdr->room_wanted, epoch);
 }
 
 static int
