@@ -462,13 +462,15 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	int added, rc;
 
 	if (WR_MUTANT(ADMIT_NOLOCK)) {
-		stands.from = w->pool.head_ord;
+		stands.from = wr_pool_unsettled(&w->pool)->ord;
 		sched_yield();
 	}
 	WR_POINT(admit_lock);
 	pthread_mutex_lock(&w->lock);
+	/* Not always the head: a claim that is open in an older segment will be published
+	 * from now on. */
 	if (!WR_MUTANT(ADMIT_NOLOCK))
-		stands.from = w->pool.head_ord;
+		stands.from = wr_pool_unsettled(&w->pool)->ord;
 	stands.seen = stands.from;
 	stands.gate = true;
 	/* The row gates from here on, cursor or not: a reader that has been told where to

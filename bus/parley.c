@@ -289,10 +289,10 @@ struct admission {
 };
 
 static int
-reply_attached(void *ctx, uint64_t place, struct wr_store *store)
+send_region(struct admission *a, enum wr_wire_kind kind, uint64_t place,
+	const struct wr_store *store)
 {
-	struct admission *a = ctx;
-	struct wr_wire msg = {.kind = WR_WIRE_ATTACHED,
+	struct wr_wire msg = {.kind = kind,
 		.stream = a->asked->stream,
 		.sub = a->asked->sub,
 		.place = place,
@@ -304,6 +304,18 @@ reply_attached(void *ctx, uint64_t place, struct wr_store *store)
 		return fd;
 	rc = wr_peer_send(a->peer, &msg, &fd);
 	close(fd);
+	return rc;
+}
+
+static int
+reply_attached(void *ctx, uint64_t place, struct wr_store *store)
+{
+	struct admission *a = ctx;
+	int rc = send_region(a, WR_WIRE_ATTACHED, place, store);
+
+	/* A claim that is open in a region that the stream has left: it begins there. */
+	while (rc >= 0 && (store = wr_load_acquire(move_adopt, &store->following)))
+		rc = send_region(a, WR_WIRE_MOVED, 0, store);
 	return rc;
 }
 
@@ -591,6 +603,10 @@ on_moved(struct wr_peer *peer, const struct wr_wire *msg, int fd)
 	for (struct wr_link *link = peer->links; link; link = link->peer_next) {
 		if (link->stream != msg->stream || link->state != WR_LINK_ATTACHED)
 			continue;
+		if (msg->sub != 0 && msg->sub != link->sub_id)
+			continue; /* for one that was just admitted; the others have it */
+		if (store->first_ord <= link->newest->first_ord)
+			continue; /* it was told when it was admitted */
 		wr_store_follow(link->newest, wr_store_ref(store));
 		link->newest = store;
 		wr_node_nudge(link->sub->node);

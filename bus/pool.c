@@ -205,7 +205,7 @@ wr_pool_reclaim(struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, boo
 	if (needed > pool->head_ord)
 		needed = pool->head_ord;
 	while (pool->oldest < needed && (eager || window_full(pool))) {
-		if (pool->live[pool->oldest % pool->live_size]->open > 0 &&
+		if (wr_stat_get(&pool->live[pool->oldest % pool->live_size]->open) > 0 &&
 			!WR_MUTANT(REUSE_NOOPEN))
 			break; /* our own claim is being written in it */
 		retire_oldest(pool);
@@ -245,6 +245,20 @@ wr_pool_take(struct wr_pool *pool, int *why, struct weir_error *err)
 		return NULL;
 	zone->touched++;
 	return seg;
+}
+
+struct wr_seg *
+wr_pool_unsettled(const struct wr_pool *pool)
+{
+	/* Claims are made in the head alone, and it was made under the lock: elsewhere the
+	 * count only falls, so a late look errs towards the older segment. */
+	for (uint64_t ord = pool->oldest; ord < pool->head_ord; ord++) {
+		struct wr_seg *seg = pool->live[ord % pool->live_size];
+
+		if (wr_stat_get(&seg->open) > 0)
+			return seg;
+	}
+	return pool->head;
 }
 
 void

@@ -21,7 +21,7 @@
 struct wr_seg {
 	struct wr_zone *zone;
 	uint32_t index;
-	uint32_t open; /* the publisher's own open claims in it */
+	wr_a64 open; /* the publisher's own open claims in it; admission reads it too */
 	uint64_t ord;  /* while live or in limbo */
 	uint64_t base; /* sequence number of its first claim */
 };
@@ -68,6 +68,12 @@ void wr_pool_reclaim(struct wr_pool *pool, struct wr_gate *gate, uint64_t needed
  * stream must move.
  */
 struct wr_seg *wr_pool_take(struct wr_pool *pool, int *why, struct weir_error *err);
+
+/*
+ * The oldest live segment in which something may still be committed: where a reader must
+ * begin to miss nothing that is published from now on.
+ */
+struct wr_seg *wr_pool_unsettled(const struct wr_pool *pool);
 
 /* Makes seg the head under the next ordinal and links the old head to it. base is the
  * sequence number of its first claim; frontier is where the roll frame goes. */
