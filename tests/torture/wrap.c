@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The calls in which a thread of ours waits, taken over by the linker (--wrap): without
+ * their timeouts, so that a wake-up that gets lost is a hang and not a delay; and in the
+ * simulator as a change of coroutine.
+ */
+#include "tests/torture/wrap.h"
+
+#include <sched.h>
+
+bool sleep_forever;
+bool (*wrap_lock)(pthread_mutex_t *lock);
+bool (*wrap_wait)(int fd, struct epoll_event *events, int max, int *got);
+bool (*wrap_rest)(void);
+
+int
+__wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+{
+	return wrap_lock && wrap_lock(lock) ? 0 : __real_pthread_mutex_lock(lock);
+}
+
+int
+__wrap_epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
+{
+	int got;
+
+	if (timeout_ms != 0 && wrap_wait && wrap_wait(fd, events, max, &got))
+		return got;
+	if (timeout_ms != 0 && sleep_forever)
+		timeout_ms = -1;
+	return __real_epoll_wait(fd, events, max, timeout_ms);
+}
+
+int
+__wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	return wrap_rest && wrap_rest() ? 0 : __real_nanosleep(time, left);
+}
+
+int
+__wrap_sched_yield(void)
+{
+	return wrap_rest && wrap_rest() ? 0 : __real_sched_yield();
+}
