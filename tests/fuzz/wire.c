@@ -15,9 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	FDS_MAX = 6
-};
+enum { FDS_MAX = 6 };
 
 static int
 send_raw(int fd, const uint8_t *data, size_t size, int null_fd, int count)
