@@ -29,7 +29,6 @@ static struct {
 	int json, quick;
 	int runs; /* pairs where a ratio is near 1 */
 	int few;  /* pairs where it is far from it */
-	char **argv;
 } options;
 
 /* ---- what is run, once -------------------------------------------------------------- */
@@ -131,7 +130,8 @@ row_of(const char *name, const struct trial *t, const struct gen_result *results
 		row.subscribers = t->plan.subscribers;
 	}
 	row.wait = t->bus ? gen_wait_name(t->plan.wait) : NULL;
-	row.msgs_per_s = median_by(results, runs, offsetof(struct gen_result, msgs_per_s));
+	row.msgs_per_s =
+		median_by(results, runs, offsetof(struct gen_result, msgs_per_s));
 	row.delivered_per_s =
 		median_by(results, runs, offsetof(struct gen_result, delivered_per_s));
 	row.p50_ns = median_by(results, runs, offsetof(struct gen_result, p50_ns));
@@ -168,8 +168,8 @@ run_pairs(const struct trial *over, const struct trial *under, int runs, struct 
 			int side = turn ^ (p->runs & 1);
 			results[side][p->runs] = gen_nothing;
 			if (!broken[side])
-				broken[side] =
-					run_trial(sides[side], &results[side][p->runs]) < 0;
+				broken[side] = run_trial(sides[side],
+						       &results[side][p->runs]) < 0;
 		}
 	}
 }
@@ -188,8 +188,8 @@ ratio_by(const struct pairs *p, double (*figure)(const struct gen_result *))
 /* Runs the pairs and prints a row for each of the two. Returns GOOD or UNMEASURED. */
 static int
 compare(const char *name, const struct trial *over, const struct trial *under, int runs,
-	double (*figure)(const struct gen_result *), struct bench_goal goal, const char *unit,
-	struct pairs *p)
+	double (*figure)(const struct gen_result *), struct bench_goal goal,
+	const char *unit, struct pairs *p)
 {
 	static struct pairs own;
 	if (!p)
@@ -210,15 +210,20 @@ trial_of(const struct gen_bus *bus, const char *work,
 	int (*run)(const struct trial *, struct gen_result *), size_t size,
 	enum gen_wait wait)
 {
-	return (struct trial){.name = bus->name, .work = work, .bus = bus, .run = run,
-		.plan = {.size = size, .subscribers = 1, .wait = wait,
+	return (struct trial){.name = bus->name,
+		.work = work,
+		.bus = bus,
+		.run = run,
+		.plan = {.size = size,
+			.subscribers = 1,
+			.wait = wait,
 			.dir = crew_directory()}};
 }
 
 /* ---- the limits ---------------------------------------------------------------------- */
 
 /* Medians of the machine on which the peers' rows below were measured. */
-static const double THEIR_HALF_TRIP_NS = 89.85; /* notes/peers.md section 1 */
+static const double THEIR_HALF_TRIP_NS = 89.85; /* the report on peers, 1 */
 
 static double half_trip_ns;
 
@@ -235,7 +240,8 @@ find_half_trip(void)
 	if (m.runs == 0)
 		return UNMEASURED;
 	half_trip_ns = m.median / 2;
-	struct bench_row row = bench_row_of("limit", "machine", "cache line, half round trip");
+	struct bench_row row =
+		bench_row_of("limit", "machine", "cache line, half round trip");
 	row.value = half_trip_ns;
 	row.unit = "ns";
 	row.runs = m.runs;
@@ -246,9 +252,13 @@ find_half_trip(void)
 static struct trial
 futex_trial(double gap_ns)
 {
-	return (struct trial){.name = "futex", .run = run_futex, .gap_ns = gap_ns,
+	return (struct trial){.name = "futex",
+		.run = run_futex,
+		.gap_ns = gap_ns,
 		.work = gap_ns < 1e6 ? "wake, gap 50 us" : "wake, gap 1 ms",
-		.count = gap_ns < 1e6 ? 2000 : options.quick ? 200 : 400};
+		.count = gap_ns < 1e6   ? 2000
+			: options.quick ? 200
+					: 400};
 }
 
 /*
@@ -259,7 +269,7 @@ static int
 check_raw(void)
 {
 	static const double RAW_LIMIT = 3.3;
-	struct trial raw = trial_of(&raw_ring, "one-way 64 B", run_pingpong, 64, GEN_SPIN);
+	struct trial raw = trial_of(&raw_ring, "one-way", run_pingpong, 64, GEN_SPIN);
 	raw.count = 50000;
 	static struct gen_result results[RUNS_MAX];
 	double halves[RUNS_MAX], p50s[RUNS_MAX];
@@ -278,8 +288,9 @@ check_raw(void)
 		return UNMEASURED;
 	if (ratio.median <= RAW_LIMIT)
 		return GOOD;
-	fprintf(stderr, "bench-core: the raw ring takes %.2f half round trips of a line, more "
-			"than %.1f: its figures are no yardstick here\n",
+	fprintf(stderr,
+		"bench-core: the raw ring takes %.2f half round trips of a line, more "
+		"than %.1f: its figures are no yardstick here\n",
 		ratio.median, RAW_LIMIT);
 	return FAILED;
 }
@@ -289,14 +300,16 @@ case_limit(void)
 {
 	int rc = find_half_trip();
 	for (size_t i = 0; i < limit_cost_count; i++) {
-		struct bench_row row = bench_row_of("limit", "machine", limit_costs[i].name);
+		struct bench_row row =
+			bench_row_of("limit", "machine", limit_costs[i].name);
 		row.value = limit_costs[i].ns();
 		row.unit = "ns";
 		bench_row_print(&row, (struct bench_goal){0});
 	}
 	static const size_t sizes[] = {64, 1 << 10, 64 << 10, 1 << 20};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		struct bench_row row = bench_row_of("limit", "machine", "memcpy, one core, hot");
+		struct bench_row row =
+			bench_row_of("limit", "machine", "memcpy, one core, hot");
 		row.size = (double)sizes[i];
 		row.value = limit_copy(sizes[i]);
 		row.unit = "B/s";
@@ -316,7 +329,7 @@ case_limit(void)
 /* ---- the peers ----------------------------------------------------------------------- */
 
 /*
- * What the peers did where they were first measured: notes/peers.md, sections 3 (1 to 1)
+ * What the peers did where they were first measured: the report on peers, sections 3 (1 to 1)
  * and 5 (1 to 8), messages delivered a second, 64 B, 1 KiB, 64 KiB.
  */
 static const struct {
@@ -341,17 +354,21 @@ check_peer(const char *name, size_t size, double per_s)
 	double speed = THEIR_HALF_TRIP_NS / half_trip_ns;
 	double scale = speed < 1 ? speed : 1;
 	for (size_t i = 0; i < sizeof peer_rows / sizeof *peer_rows; i++) {
-		if (strcmp(peer_rows[i].name, name) != 0 || peer_rows[i].size != (double)size)
+		if (strcmp(peer_rows[i].name, name) != 0 ||
+			peer_rows[i].size != (double)size)
 			continue;
 		double row = peer_rows[i].per_s;
 		int slow = per_s < row * scale / 2;
-		bench_row_note("%s %zu B: %.0f/s is %.2f of its row in notes/peers.md "
-			       "(%.0f/s, where the half round trip is %.1f ns; here %.1f ns, so "
-			       "the row counts %.2f): %s",
-			name, size, per_s, per_s / row, row, THEIR_HALF_TRIP_NS, half_trip_ns,
-			scale, slow ? "SLOWER than half of it, FAILED" : "good");
+		bench_row_note(
+			"%s %zu B: %.0f/s is %.2f of its row in the report on peers "
+			"(%.0f/s, where the half round trip is %.1f ns; here %.1f ns, so "
+			"the row counts %.2f): %s",
+			name, size, per_s, per_s / row, row, THEIR_HALF_TRIP_NS,
+			half_trip_ns, scale,
+			slow ? "SLOWER than half of it, FAILED" : "good");
 		if (slow)
-			fprintf(stderr, "bench-core: %s, %zu B, is slower than half its row\n",
+			fprintf(stderr,
+				"bench-core: %s, %zu B, is slower than half its row\n",
 				name, size);
 		return slow ? FAILED : GOOD;
 	}
@@ -431,12 +448,14 @@ case_parked(void)
 	static const double gaps[] = {5e4, 1e6};
 	for (int i = 0; i < 2; i++) {
 		struct trial futex = futex_trial(gaps[i]);
-		struct trial we = trial_of(&ours, i ? "one-way, gap 1 ms" : "one-way, gap 50 us",
-			run_paced, 64, GEN_PARK);
+		struct trial we =
+			trial_of(&ours, i ? "one-way, gap 1 ms" : "one-way, gap 50 us",
+				run_paced, 64, GEN_PARK);
 		we.gap_ns = gaps[i];
 		we.count = futex.count;
-		rc = worse(rc, compare("parked", &we, &futex, options.runs, p50_of,
-			(struct bench_goal){GOAL_AT_MOST, 1.2, 0}, NULL, NULL));
+		rc = worse(rc,
+			compare("parked", &we, &futex, options.runs, p50_of,
+				(struct bench_goal){GOAL_AT_MOST, 1.2, 0}, NULL, NULL));
 	}
 #endif
 	return rc;
@@ -456,10 +475,13 @@ case_throughput(void)
 		struct trial raw = flat_trial(&raw_ring, sizes[i], GEN_SPIN);
 		struct trial we = flat_trial(&ours, sizes[i], GEN_SPIN);
 		struct trial batch = flat_trial(&ours_batch, sizes[i], GEN_SPIN);
-		rc = worse(rc, compare("throughput", &we, &raw, options.runs, delivered_of,
-			(struct bench_goal){GOAL_AT_LEAST, least[i], aims[i]}, NULL, NULL));
-		rc = worse(rc, compare("throughput", &batch, &raw, options.few, delivered_of,
-			(struct bench_goal){0}, NULL, NULL));
+		rc = worse(rc,
+			compare("throughput", &we, &raw, options.runs, delivered_of,
+				(struct bench_goal){GOAL_AT_LEAST, least[i], aims[i]},
+				NULL, NULL));
+		rc = worse(rc,
+			compare("throughput", &batch, &raw, options.few, delivered_of,
+				(struct bench_goal){0}, NULL, NULL));
 	}
 #else
 	for (int i = 0; i < 3; i++) {
@@ -494,16 +516,19 @@ case_peers(void)
 		struct trial peer = flat_trial(peers[i], 64, peers[i]->idle);
 		double goal = strncmp(peers[i]->name, "zmq", 3) == 0 ? 4 : 100;
 		peer.seconds = 0.4;
-		rc = worse(rc, compare("throughput", &we, &peer, options.few, delivered_of,
-			(struct bench_goal){GOAL_AT_LEAST, goal, 0}, NULL, &p));
-		rc = worse(rc, check_peer(peers[i]->name, 64,
-			row_of("", &peer, p.under, p.runs).delivered_per_s));
+		rc = worse(rc,
+			compare("throughput", &we, &peer, options.few, delivered_of,
+				(struct bench_goal){GOAL_AT_LEAST, goal, 0}, NULL, &p));
+		rc = worse(rc,
+			check_peer(peers[i]->name, 64,
+				row_of("", &peer, p.under, p.runs).delivered_per_s));
 		int first = 1;
 #else
 		int first = 0;
 #endif
 		for (int size = first; size < 3; size++) {
-			struct trial t = flat_trial(peers[i], sizes[size], peers[i]->idle);
+			struct trial t =
+				flat_trial(peers[i], sizes[size], peers[i]->idle);
 			t.seconds = 0.4;
 			rc = worse(rc, run_peer("throughput", &t, options.quick ? 2 : 5));
 		}
@@ -523,10 +548,13 @@ case_fanout(void)
 #ifdef BENCH_OURS
 		static struct pairs p;
 		struct trial we = fanout_trial(&ours, sizes[i]);
-		rc = worse(rc, compare("fanout", &we, &peer, options.few, delivered_of,
-			(struct bench_goal){GOAL_AT_LEAST, i ? 10 : 20, 0}, NULL, &p));
-		rc = worse(rc, check_peer(zmq_nodrop.name, sizes[i],
-			row_of("", &peer, p.under, p.runs).delivered_per_s));
+		rc = worse(rc,
+			compare("fanout", &we, &peer, options.few, delivered_of,
+				(struct bench_goal){GOAL_AT_LEAST, i ? 10 : 20, 0},
+				NULL, &p));
+		rc = worse(rc,
+			check_peer(zmq_nodrop.name, sizes[i],
+				row_of("", &peer, p.under, p.runs).delivered_per_s));
 #else
 		rc = worse(rc, run_peer("fanout", &peer, options.few));
 #endif
@@ -536,8 +564,8 @@ case_fanout(void)
 #endif
 #ifdef BENCH_OURS
 	/* The same idle policy as in the fan-out above. */
-	struct trial parked = trial_of(&ours, "parked, 1 to 1, gap 50 us", run_paced, 64,
-		GEN_PARK);
+	struct trial parked =
+		trial_of(&ours, "parked, 1 to 1, gap 50 us", run_paced, 64, GEN_PARK);
 	struct trial we = trial_of(&ours, "1 to 8, 10,000/s", run_paced, 64, ours.idle);
 	parked.name = "ours-parked";
 	parked.gap_ns = 5e4;
@@ -546,8 +574,9 @@ case_fanout(void)
 	we.plan.unpinned = 1;
 	we.gap_ns = 1e5;
 	we.count = options.quick ? 1000 : 3000;
-	rc = worse(rc, compare("fanout", &we, &parked, options.runs, p50_of,
-		(struct bench_goal){GOAL_AT_MOST, 2, 0}, NULL, NULL));
+	rc = worse(rc,
+		compare("fanout", &we, &parked, options.runs, p50_of,
+			(struct bench_goal){GOAL_AT_MOST, 2, 0}, NULL, NULL));
 #endif
 	return rc;
 }
@@ -560,7 +589,8 @@ run_cost(const struct trial *t, struct gen_result *result)
 {
 	double slept;
 	*result = gen_nothing;
-	if (ours_cost(t->plan.dir, t->plan.subscribers, t->asleep, &result->value, &slept) < 0)
+	if (ours_cost(t->plan.dir, t->plan.subscribers, t->asleep, &result->value,
+		    &slept) < 0)
 		return -1;
 	if (t->asleep && slept < least_slept)
 		least_slept = slept;
@@ -572,17 +602,23 @@ case_cost(void)
 {
 	int rc = GOOD;
 	for (int asleep = 0; asleep < 2; asleep++) {
-		struct trial one = {.name = "ours-1", .run = run_cost, .asleep = asleep,
+		struct trial one = {.name = "ours-1",
+			.run = run_cost,
+			.asleep = asleep,
 			.bus = &ours,
 			.work = asleep ? "publish to sleepers" : "publish to readers awake",
-			.plan = {.size = 64, .subscribers = 1, .dir = crew_directory(),
+			.plan = {.size = 64,
+				.subscribers = 1,
+				.dir = crew_directory(),
 				.wait = asleep ? GEN_PARK : GEN_YIELD}};
 		struct trial many = one;
 		many.name = "ours-64";
 		many.plan.subscribers = 64;
 		least_slept = 1;
-		rc = worse(rc, compare("cost", &many, &one, options.runs, value_of,
-			(struct bench_goal){GOAL_AT_MOST, asleep ? 2 : 1.2, 0}, "ns CPU", NULL));
+		rc = worse(rc,
+			compare("cost", &many, &one, options.runs, value_of,
+				(struct bench_goal){GOAL_AT_MOST, asleep ? 2 : 1.2, 0},
+				"ns CPU", NULL));
 		if (asleep)
 			bench_row_note("the subscribers slept before at least %.1f %% of the "
 				       "messages",
@@ -607,7 +643,8 @@ case_idle(void)
 	row.runs = m.runs;
 	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, 0.1, 0});
 
-	struct bench_row memory = bench_row_of("idle", "ours", "a default topic's memory");
+	struct bench_row memory =
+		bench_row_of("idle", "ours", "a default topic's memory");
 	struct stat_median k = {0};
 	for (int i = 0; i < runs; i++)
 		if (ours_idle_memory(crew_directory(), &values[i]) < 0)
@@ -697,7 +734,6 @@ int
 main(int argc, char **argv)
 {
 	const char *only = NULL;
-	options.argv = argv;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			options.json = 1;
@@ -718,7 +754,8 @@ main(int argc, char **argv)
 	bench_clock_init();
 	bench_row_begin(options.json);
 	if (bench_cores() < 2) {
-		fprintf(stderr, "bench-core: needs two cores, and may use %d\n", bench_cores());
+		fprintf(stderr, "bench-core: needs two cores, and may use %d\n",
+			bench_cores());
 		return UNMEASURED;
 	}
 	if (!crew_directory())

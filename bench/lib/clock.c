@@ -127,8 +127,8 @@ static double
 busy_of(const char *line)
 {
 	double v[8] = {0};
-	if (sscanf(line, "%*s %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2], &v[3], &v[4],
-		&v[5], &v[6], &v[7]) < 4)
+	if (sscanf(line, "%*s %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2],
+		    &v[3], &v[4], &v[5], &v[6], &v[7]) < 4)
 		return 0;
 	return (v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) / (double)sysconf(_SC_CLK_TCK);
 }
@@ -142,7 +142,8 @@ bench_load_now(void)
 	char line[512];
 	int id;
 	while (file && fgets(line, sizeof line, file)) {
-		if (sscanf(line, "cpu%d ", &id) != 1 || (id != core_ids[0] && id != core_ids[1]))
+		if (sscanf(line, "cpu%d ", &id) != 1 ||
+			(id != core_ids[0] && id != core_ids[1]))
 			continue;
 		load.busy_s = (isnan(load.busy_s) ? 0 : load.busy_s) + busy_of(line);
 	}

@@ -126,9 +126,11 @@ crew_wait(struct crew *crew, const char *what, double seconds)
 	text[sizeof text - 1] = 0;
 	reap(crew, 0);
 	if (late)
-		fprintf(stderr, "bench: %s: not done after %.0f s, stopped\n", what, seconds);
+		fprintf(stderr, "bench: %s: not done after %.0f s, stopped\n", what,
+			seconds);
 	else if (bad)
-		fprintf(stderr, "bench: %s: %s\n", what, text[0] ? text : "a worker failed");
+		fprintf(stderr, "bench: %s: %s\n", what,
+			text[0] ? text : "a worker failed");
 	close(crew->alive[0]);
 	crew_shared_free(crew->board, sizeof *crew->board);
 	return bad;

@@ -21,11 +21,11 @@ struct stamp {
 };
 
 struct reading {
-	uint64_t next;     /* sequence number that is due */
+	uint64_t next; /* sequence number that is due */
 	uint64_t lost;
-	uint64_t measured; /* messages of the measured phase */
+	uint64_t measured;   /* messages of the measured phase */
 	uint64_t begin, end; /* ticks of its first message and of the end mark */
-	uint64_t sum;      /* keeps the compiler from leaving the reading out */
+	uint64_t sum;        /* keeps the compiler from leaving the reading out */
 	uint64_t ended;
 	struct hist *hist; /* of latencies, NULL = not wanted */
 };
@@ -45,7 +45,7 @@ struct run {
 	uint64_t sent;
 	uint64_t begin, end;
 	struct reading readings[CREW_MAX];
-	struct hist hist; /* writer: worker 0 in a ping-pong */
+	struct hist hist;    /* writer: worker 0 in a ping-pong */
 	struct hist hists[]; /* writer: each subscriber */
 };
 
@@ -154,7 +154,9 @@ publish_paced(struct run *run, struct gen_side *side)
 			bench_spin_until(due);
 			due = bench_ticks() + gap;
 		}
-		unsigned phase = i < warm ? WARM : i < warm + run->pace.count ? MEASURED : END;
+		unsigned phase = i < warm            ? WARM
+			: i < warm + run->pace.count ? MEASURED
+						     : END;
 		if (i == warm)
 			run->begin = bench_ticks();
 		if (put(bus, side, size, seq++, phase, 1) < 0)
@@ -166,8 +168,8 @@ publish_paced(struct run *run, struct gen_side *side)
 }
 
 static int
-work_of(struct crew *crew, int index, struct run *run, int (*publish)(struct run *,
-	struct gen_side *))
+work_of(struct crew *crew, int index, struct run *run,
+	int (*publish)(struct run *, struct gen_side *))
 {
 	const struct gen_bus *bus = run->bus;
 	int all = run->plan.subscribers + 1;
@@ -176,8 +178,8 @@ work_of(struct crew *crew, int index, struct run *run, int (*publish)(struct run
 	/* The publisher's end is there first: some buses want it so. */
 	if (index > 0 && crew_meet(crew, all, 1) < 0)
 		return -1;
-	struct gen_side *side = bus->open(&run->plan, index ? -1 : 0, index ? 0 : -1, why,
-		sizeof why);
+	struct gen_side *side =
+		bus->open(&run->plan, index ? -1 : 0, index ? 0 : -1, why, sizeof why);
 	if (!side)
 		return crew_fail(crew, "%s: %s", bus->name, why);
 	if (index == 0 && crew_meet(crew, all, 1) < 0)
@@ -282,8 +284,8 @@ rates(const struct run *run, struct gen_result *result)
 enum work { FLAT, PACED, PINGPONG };
 
 static int
-run_work(const struct gen_bus *bus, struct gen_plan plan, enum work work, struct pace pace,
-	struct gen_result *result)
+run_work(const struct gen_bus *bus, struct gen_plan plan, enum work work,
+	struct pace pace, struct gen_result *result)
 {
 	static const crew_fn fns[] = {work_flat, work_paced, work_pingpong};
 	int hists = work == PACED ? plan.subscribers : 0;

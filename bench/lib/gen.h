@@ -17,12 +17,12 @@ enum gen_wait { GEN_SPIN, GEN_YIELD, GEN_PARK, GEN_ADAPTIVE };
 
 /* What is to run. Topic 0 goes from the publisher to the subscribers, topic 1 back. */
 struct gen_plan {
-	size_t size;       /* bytes of a message, at least 16 */
+	size_t size; /* bytes of a message, at least 16 */
 	int subscribers;
 	enum gen_wait wait;
-	const char *dir;   /* for sockets */
-	int unpinned;      /* both cores for everybody */
-	void *bus;         /* what prepare has made for the processes to share */
+	const char *dir; /* for sockets */
+	int unpinned;    /* both cores for everybody */
+	void *bus;       /* what prepare has made for the processes to share */
 };
 
 struct gen_side; /* one process's end: handles of the bus under test */
@@ -40,8 +40,8 @@ struct gen_bus {
 	void (*discard)(struct gen_plan *plan);
 	/* Opens what this process needs: out and in are topics, -1 = none. On failure
 	 * returns NULL and writes the reason. */
-	struct gen_side *(*open)(const struct gen_plan *plan, int out, int in, char *why,
-		size_t size);
+	struct gen_side *(*open)(
+		const struct gen_plan *plan, int out, int in, char *why, size_t size);
 	/* Waits until `count` readers are there. 0 or -1. May be NULL. */
 	int (*await)(struct gen_side *side, int count);
 	/* Room for a message of the plan's size, and its sending. NULL or -1: failed. */

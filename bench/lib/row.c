@@ -18,11 +18,24 @@ static char machine[512];
 struct bench_row
 bench_row_of(const char *name, const char *peer, const char *work)
 {
-	return (struct bench_row){.name = name, .peer = peer, .work = work, .size = NAN,
-		.publishers = NAN, .subscribers = NAN, .msgs_per_s = NAN,
-		.delivered_per_s = NAN, .lost = NAN, .p50_ns = NAN, .p99_ns = NAN,
-		.p999_ns = NAN, .max_ns = NAN, .value = NAN, .ratio = NAN, .lo = NAN,
-		.hi = NAN, .runs = 1};
+	return (struct bench_row){.name = name,
+		.peer = peer,
+		.work = work,
+		.size = NAN,
+		.publishers = NAN,
+		.subscribers = NAN,
+		.msgs_per_s = NAN,
+		.delivered_per_s = NAN,
+		.lost = NAN,
+		.p50_ns = NAN,
+		.p99_ns = NAN,
+		.p999_ns = NAN,
+		.max_ns = NAN,
+		.value = NAN,
+		.ratio = NAN,
+		.lo = NAN,
+		.hi = NAN,
+		.runs = 1};
 }
 
 void
@@ -46,8 +59,9 @@ cpu_name(char *name, size_t size)
 	char line[256];
 	while (fgets(line, sizeof line, file)) {
 		char *colon = strchr(line, ':');
-		if (!colon || (strncmp(line, "model name", 10) != 0 &&
-			strncmp(line, "CPU part", 8) != 0))
+		if (!colon ||
+			(strncmp(line, "model name", 10) != 0 &&
+				strncmp(line, "CPU part", 8) != 0))
 			continue;
 		size_t n = 0;
 		for (char *c = colon + 1; *c && n + 1 < size; c++)
@@ -159,7 +173,8 @@ short_number(double value, char *buf, size_t size)
 	} steps[] = {{1e9, 1e9, " G"}, {1e6, 1e6, " M"}, {1e4, 1e3, " k"}};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (value >= steps[i].from) {
-			snprintf(buf, size, "%.2f%s", value / steps[i].unit, steps[i].suffix);
+			snprintf(buf, size, "%.2f%s", value / steps[i].unit,
+				steps[i].suffix);
 			return buf;
 		}
 	snprintf(buf, size, "%.4g", value);
@@ -175,15 +190,19 @@ goal_text(const struct bench_row *row, struct bench_goal goal, int met, char *bu
 		snprintf(aim, sizeof aim, " (aim %g)", goal.aim);
 	snprintf(buf, size, "goal %s %g%s%s%s: %s",
 		goal.kind == GOAL_AT_MOST ? "<=" : ">=", goal.limit,
-		row->ratio_of ? "" : " ", row->ratio_of || !row->unit ? "" : row->unit, aim,
-		met < 0 ? "not measured" : met ? "met" : "MISSED");
+		row->ratio_of ? "" : " ", row->ratio_of || !row->unit ? "" : row->unit,
+		aim,
+		met < 0       ? "not measured"
+			: met ? "met"
+			      : "MISSED");
 }
 
 static void
 print_table(const struct bench_row *r, const char *goal)
 {
 	char what[80], buf[40];
-	snprintf(what, sizeof what, "%s %s", r->peer ? r->peer : "", r->work ? r->work : "");
+	snprintf(what, sizeof what, "%s %s", r->peer ? r->peer : "",
+		r->work ? r->work : "");
 	printf("%-11s %-44s", r->name, what);
 	if (isfinite(r->size))
 		printf(" %6.0f B", r->size);
@@ -192,8 +211,8 @@ print_table(const struct bench_row *r, const char *goal)
 	if (isfinite(r->delivered_per_s))
 		printf("  %s/s", short_number(r->delivered_per_s, buf, sizeof buf));
 	if (isfinite(r->p50_ns))
-		printf("  p50 %.0f  p99 %.0f  p99.9 %.0f  max %.0f ns", r->p50_ns, r->p99_ns,
-			r->p999_ns, r->max_ns);
+		printf("  p50 %.0f  p99 %.0f  p99.9 %.0f  max %.0f ns", r->p50_ns,
+			r->p99_ns, r->p999_ns, r->max_ns);
 	if (isfinite(r->value))
 		printf("  %s %s", short_number(r->value, buf, sizeof buf),
 			r->unit ? r->unit : "");
@@ -210,21 +229,22 @@ print_table(const struct bench_row *r, const char *goal)
 int
 bench_row_print(const struct bench_row *row, struct bench_goal goal)
 {
-	double figure = row->ratio_of ? row->ratio
-			: isfinite(row->value) ? row->value
-					       : row->p50_ns;
-	int met = !isfinite(figure) ? -1
+	double figure = row->ratio_of  ? row->ratio
+		: isfinite(row->value) ? row->value
+				       : row->p50_ns;
+	int met = !isfinite(figure)         ? -1
 		: goal.kind == GOAL_AT_MOST ? figure <= goal.limit
 					    : figure >= goal.limit;
 	char text[160];
 	goal_text(row, goal, met, text, sizeof text);
 	if (as_json) {
 		print_json(row);
+		char bytes[32] = "";
+		if (isfinite(row->size))
+			snprintf(bytes, sizeof bytes, " %.0f B", row->size);
 		if (goal.kind != GOAL_NONE)
-			fprintf(stderr, "%s: %s %s %.0f B%s%s: %.3f, %s\n", row->name,
-				row->peer ? row->peer : "", row->work ? row->work : "",
-				isfinite(row->size) ? row->size : 0,
-				row->ratio_of ? " / " : "",
+			fprintf(stderr, "%s: %s %s%s%s%s: %.4g, %s\n", row->name,
+				row->peer, row->work, bytes, row->ratio_of ? " / " : "",
 				row->ratio_of ? row->ratio_of : "", figure, text);
 	} else {
 		print_table(row, goal.kind == GOAL_NONE ? NULL : text);

@@ -9,16 +9,16 @@
 #include "bench/lib/stat.h"
 
 struct bench_row {
-	const char *name;  /* "case" in JSON */
-	const char *peer;  /* who was measured */
-	const char *work;  /* what it did */
-	double size;       /* bytes of a message */
+	const char *name; /* "case" in JSON */
+	const char *peer; /* who was measured */
+	const char *work; /* what it did */
+	double size;      /* bytes of a message */
 	double publishers, subscribers;
-	const char *wait;  /* how the reader waited; NULL: not applicable */
+	const char *wait; /* how the reader waited; NULL: not applicable */
 	double msgs_per_s, delivered_per_s, lost;
 	double p50_ns, p99_ns, p999_ns, max_ns;
-	double value;      /* of a result that is none of those, */
-	const char *unit;  /* in this unit */
+	double value;         /* of a result that is none of those, */
+	const char *unit;     /* in this unit */
 	const char *ratio_of; /* whose figure the ratio is taken to; NULL: no ratio */
 	double ratio, lo, hi;
 	int runs;

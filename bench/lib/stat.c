@@ -45,7 +45,8 @@ stat_median_of(const double *values, int count)
 		qsort(sorted, (size_t)n, sizeof *sorted, by_value);
 		int rank = rank_of_interval(n);
 		int skip = rank > 0 ? rank - 1 : 0;
-		m.median = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+		m.median =
+			n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 		m.lo = sorted[skip];
 		m.hi = sorted[n - 1 - skip];
 		m.runs = n;

@@ -58,7 +58,8 @@ static int
 subscribe(struct crew *crew, int index, struct cost_run *run, weir_bus *bus)
 {
 	struct reader reader = {0};
-	weir_sub *sub = weir_subscribe(bus, "bench.cost", .on_batch = on_batch, .ctx = &reader);
+	weir_sub *sub =
+		weir_subscribe(bus, "bench.cost", .on_batch = on_batch, .ctx = &reader);
 	if (weir_sub_why(sub)->code)
 		return crew_fail(crew, "subscribe: %s", weir_sub_why(sub)->text);
 	if (crew_meet(crew, run->subscribers + 1, 2) < 0)
@@ -143,7 +144,8 @@ publish(struct crew *crew, struct cost_run *run, weir_bus *bus)
 			if (put(pub, SIZE, 0, 0) < 0)
 				return crew_fail(crew, "publishing failed");
 		if (round >= 0)
-			cpu[round] = (double)(bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin);
+			cpu[round] =
+				(double)(bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin);
 	}
 	run->cpu_ns = (mean_of(cpu, rounds) - clock) / burst;
 	return put(pub, SIZE, 0, END) < 0 ? crew_fail(crew, "publishing failed") : 0;

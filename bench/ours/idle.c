@@ -21,8 +21,8 @@ enum { WATCHDOG_S = 30, ARRIVE_MS = 10000 };
 static weir_bus *
 open_bus(struct crew *crew, const char *name, const char *dir)
 {
-	weir_bus *bus = weir_open(name, .dir = dir,
-		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
+	weir_bus *bus = weir_open(
+		name, .dir = dir, .flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
 	if (weir_why(bus)->code == 0)
 		return bus;
 	crew_fail(crew, "open: %s", weir_why(bus)->text);
@@ -55,7 +55,8 @@ work_cpu(struct crew *crew, int index, void *arg)
 	if (!bus)
 		return -1;
 	if (index == 1) {
-		weir_sub *sub = weir_subscribe(bus, "idle", .on_msg = ignore, .ctx = &got);
+		weir_sub *sub =
+			weir_subscribe(bus, "idle", .on_msg = ignore, .ctx = &got);
 		if (weir_sub_why(sub)->code)
 			return crew_fail(crew, "subscribe: %s", weir_sub_why(sub)->text);
 		run->reader = getpid();
@@ -76,7 +77,8 @@ work_cpu(struct crew *crew, int index, void *arg)
 	uint64_t begin = bench_clock_ns(CLOCK_MONOTONIC);
 	double whole;
 	nanosleep(&(struct timespec){.tv_sec = (time_t)run->seconds,
-		.tv_nsec = (long)(modf(run->seconds, &whole) * 1e9)}, NULL);
+			  .tv_nsec = (long)(modf(run->seconds, &whole) * 1e9)},
+		NULL);
 	cpu = bench_process_cpu_ns(run->reader) - cpu;
 	run->ms_per_s = (double)cpu / 1e6 /
 		((double)(bench_clock_ns(CLOCK_MONOTONIC) - begin) / 1e9);
@@ -323,7 +325,8 @@ work_attach(struct crew *crew, int index, void *arg)
 			return crew_fail(crew, "advertise: %s", weir_pub_why(pub)->text);
 		if (crew_meet(crew, all, 1) < 0)
 			return -1;
-		while (!atomic_load(&crew->board->flag) && !atomic_load(&crew->board->failed))
+		while (!atomic_load(&crew->board->flag) &&
+			!atomic_load(&crew->board->failed))
 			weir_turn(bus, 100);
 		weir_close(bus);
 		return 0;

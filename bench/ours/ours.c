@@ -40,10 +40,12 @@ ours_close(struct gen_side *side)
 }
 
 static struct gen_side *
-open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why, size_t size)
+open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why,
+	size_t size)
 {
 	static const uint32_t idles[] = {[GEN_SPIN] = WEIR_IDLE_SPIN,
-		[GEN_YIELD] = WEIR_IDLE_YIELD, [GEN_PARK] = WEIR_IDLE_PARK,
+		[GEN_YIELD] = WEIR_IDLE_YIELD,
+		[GEN_PARK] = WEIR_IDLE_PARK,
 		[GEN_ADAPTIVE] = WEIR_IDLE_ADAPTIVE};
 	struct gen_side *side = calloc(1, sizeof *side);
 	if (!side)

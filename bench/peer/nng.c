@@ -61,7 +61,8 @@ push_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 static void *
 push_claim(struct gen_side *side)
 {
-	return nng_msg_alloc(&side->msg, side->size) != 0 ? NULL : nng_msg_body(side->msg);
+	return nng_msg_alloc(&side->msg, side->size) != 0 ? NULL
+							  : nng_msg_body(side->msg);
 }
 
 static int

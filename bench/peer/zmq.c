@@ -33,8 +33,9 @@ socket_of(struct gen_side *side, int type, int hwm_option, int hwm)
 {
 	void *socket = zmq_socket(side->context, type);
 	int linger = 0;
-	if (socket && (zmq_setsockopt(socket, hwm_option, &hwm, sizeof hwm) < 0 ||
-		zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) < 0)) {
+	if (socket &&
+		(zmq_setsockopt(socket, hwm_option, &hwm, sizeof hwm) < 0 ||
+			zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) < 0)) {
 		zmq_close(socket);
 		socket = NULL;
 	}
@@ -42,8 +43,8 @@ socket_of(struct gen_side *side, int type, int hwm_option, int hwm)
 }
 
 static struct gen_side *
-open_pair(const struct gen_plan *plan, int out, int in, int out_type, int in_type, int hwm,
-	char *why, size_t size)
+open_pair(const struct gen_plan *plan, int out, int in, int out_type, int in_type,
+	int hwm, char *why, size_t size)
 {
 	char name[200];
 	struct gen_side *side = calloc(1, sizeof *side);
@@ -61,8 +62,8 @@ open_pair(const struct gen_plan *plan, int out, int in, int out_type, int in_typ
 			(out_type == ZMQ_XPUB &&
 				(zmq_setsockopt(side->out, ZMQ_XPUB_NODROP, &yes,
 					 sizeof yes) < 0 ||
-					zmq_setsockopt(side->out, ZMQ_XPUB_VERBOSE, &yes,
-						sizeof yes) < 0)) ||
+					zmq_setsockopt(side->out, ZMQ_XPUB_VERBOSE,
+						&yes, sizeof yes) < 0)) ||
 			zmq_bind(side->out, name) < 0)
 			rc = -1;
 	}

@@ -78,7 +78,8 @@ raw_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 	side->slots = slots_of(plan->size);
 	side->room = side->slots;
 	if (out >= 0)
-		side->out = (struct ring *)(memory + (size_t)out * ring_bytes(plan->size));
+		side->out =
+			(struct ring *)(memory + (size_t)out * ring_bytes(plan->size));
 	if (in >= 0)
 		side->in = (struct ring *)(memory + (size_t)in * ring_bytes(plan->size));
 	return side;
@@ -113,10 +114,12 @@ raw_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 	int count = 0, ended = 0;
 	while (count < DRAIN_MAX && !ended) {
 		struct slot *slot = slot_at(side->in, side, side->tail);
-		if (atomic_load_explicit(&slot->seq, memory_order_acquire) != side->tail + 1)
+		if (atomic_load_explicit(&slot->seq, memory_order_acquire) !=
+			side->tail + 1)
 			break;
 		ended = fn(ctx, slot->data, side->size);
-		atomic_store_explicit(&side->in->taken, ++side->tail, memory_order_release);
+		atomic_store_explicit(
+			&side->in->taken, ++side->tail, memory_order_release);
 		count++;
 	}
 	return count;
