@@ -19,14 +19,10 @@
 #endif
 
 /* Longest entry: no system has longer names. */
-enum {
-	ENTRY_MAX = 256
-};
+enum { ENTRY_MAX = 256 };
 
 /* The name services want room that they cannot name in advance; beyond this they err. */
-enum {
-	LOOKUP_MAX = 1 << 20
-};
+enum { LOOKUP_MAX = 1 << 20 };
 
 /* A number, whole and small enough for an id; -1 means "no id" to the kernel. */
 static bool

@@ -29,11 +29,7 @@
 #endif
 
 /* The modes of a bus directory. */
-enum {
-	PRIVATE = 0700,
-	GROUP = 02770,
-	USERS = 01777
-};
+enum { PRIVATE = 0700, GROUP = 02770, USERS = 01777 };
 
 enum {
 	NODE_DIGITS = 16,

@@ -6,11 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kind {
-	TOPIC,
-	PATTERN,
-	NAME
-};
+enum kind { TOPIC, PATTERN, NAME };
 
 /*
  * Decodes one UTF-8 character of at most len bytes. Returns its length, or 0 where it is

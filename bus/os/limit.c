@@ -24,7 +24,7 @@
  * Kept free below a cgroup's limit: the kernel charges in batches per CPU, and page
  * tables and the program's own next allocations are charged to the same account.
  */
-#define SPARE    ((uint64_t)1 << 20)
+#define SPARE ((uint64_t)1 << 20)
 
 /* A v1 limit that was never set is the largest multiple of a page in a signed long. */
 #define NO_LIMIT ((uint64_t)1 << 62)

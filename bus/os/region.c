@@ -38,10 +38,10 @@
  * fallocate gives up, and undoes what it did, when a signal arrives. In steps of this
  * size (about 200 us) a program with a busy timer still gets on.
  */
-#define STEP         ((uint64_t)1 << 20)
+#define STEP ((uint64_t)1 << 20)
 
 /* No mapping of ours is larger; it keeps sums of offsets far from overflow. */
-#define REGION_MAX   ((uint64_t)1 << 46)
+#define REGION_MAX ((uint64_t)1 << 46)
 
 static uint64_t
 page_bytes(void)

@@ -15,12 +15,7 @@
 #include <unistd.h>
 
 /* Users that are neither root nor, in these tests, ourselves. */
-enum {
-	ALICE = 4001,
-	BOB = 4002,
-	PLANT = 5001,
-	OFFICE = 5002
-};
+enum { ALICE = 4001, BOB = 4002, PLANT = 5001, OFFICE = 5002 };
 
 static void
 names_and_numbers(void)

@@ -12,9 +12,7 @@
 
 #define HOUR_NS ((uint64_t)3600 * 1000 * 1000 * 1000)
 
-enum {
-	STAMPS = 1000 * 1000
-};
+enum { STAMPS = 1000 * 1000 };
 
 static int
 ascending(const void *a, const void *b)
@@ -80,10 +78,7 @@ stays_within_a_microsecond(void)
 static void
 is_right_from_the_start(void)
 {
-	enum {
-		CLOCKS = 200,
-		EACH = 500
-	};
+	enum { CLOCKS = 200, EACH = 500 };
 	static uint64_t wrong[CLOCKS * EACH];
 	struct wr_clock clock;
 
@@ -98,9 +93,7 @@ is_right_from_the_start(void)
 static void
 is_right_after_a_pause(void)
 {
-	enum {
-		ROUNDS = 300
-	};
+	enum { ROUNDS = 300 };
 	static uint64_t wrong[ROUNDS * 10];
 	struct wr_clock clock;
 

@@ -17,9 +17,7 @@ static const struct {
 #include <weir/err.def>
 #undef WEIR_ERR
 };
-enum {
-	ROWS = sizeof(table) / sizeof(table[0])
-};
+enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
 static void
 table_is_complete(void)

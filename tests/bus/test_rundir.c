@@ -25,12 +25,7 @@
 #include <unistd.h>
 
 /* Users and groups of these tests; they need no entry in the user database. */
-enum {
-	ALICE = 4001,
-	BOB = 4002,
-	CAROL = 4003,
-	PLANT = 5001
-};
+enum { ALICE = 4001, BOB = 4002, CAROL = 4003, PLANT = 5001 };
 
 static void
 only_root(void)
@@ -1004,10 +999,7 @@ finds_buses(void)
 
 /* ---- all at once --------------------------------------------------------------------- */
 
-enum {
-	COMERS = 4,
-	ROUNDS = 150
-};
+enum { COMERS = 4, ROUNDS = 150 };
 
 static int wrong[COMERS];
 

@@ -234,7 +234,7 @@ pick(uint8_t which, const uint64_t *known)
 {
 	if (which < 128)
 		return known[which % KNOWN_MAX];
-	return which < 250 ? OUR_STREAM + which % 4 : (uint64_t)which - 252;
+	return which < 250 ? (uint64_t)OUR_STREAM + which % 4 : (uint64_t)which - 252;
 }
 
 static void

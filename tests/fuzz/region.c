@@ -172,7 +172,7 @@ write_segment(struct fuzz *f)
 static uint64_t
 others(const struct fuzz *f, int index)
 {
-	return KEPT + (index == 1 && f->moved);
+	return (uint64_t)KEPT + (index == 1 && f->moved);
 }
 
 /*
