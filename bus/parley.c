@@ -141,7 +141,9 @@ show_words(struct wr_peer *peer, int fd)
 	}
 	memcpy(&hdr, region.mem, sizeof(hdr));
 	wr_region_drop(&region);
-	if (hdr.magic != WR_NODE_MAGIC || hdr.layout != WR_LAYOUT || hdr.node != peer->node ||
+	if (hdr.magic == WR_NODE_MAGIC && hdr.layout != WR_LAYOUT)
+		rc = -WEIR_E_ENV_VERSION;
+	else if (hdr.magic != WR_NODE_MAGIC || hdr.node != peer->node ||
 		hdr.flag_offset != wr_node_flag_offset(peer->node) || hdr.header_bytes != WR_PAGE)
 		rc = -WEIR_E_PEER_BADREGION;
 	if (rc == 0) {
@@ -592,14 +594,22 @@ on_refused(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg
 	attach_over(peer, msg->stream);
 }
 
-static void
-on_moved(struct wr_peer *peer, const struct wr_wire *msg, int fd)
+static int
+on_moved(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, int fd)
 {
 	struct wr_store *store;
 	struct weir_error err = {0};
+	int rc = wr_store_map(&store, fd, msg->bytes, &err);
 
-	if (wr_store_map(&store, fd, msg->bytes, &err) < 0)
-		return; /* its readers stay where they are: the stream stands still for them */
+	if (WEIR_FAMILY(rc) == WEIR_PEER)
+		return rc;
+	if (rc < 0) {
+		/* We are short of something: its readers stay where they are, and the stream
+		 * stands still for them. */
+		wr_node_event(s->node, WEIR_EV_REFUSED, -rc, peer->name, peer->pid, peer->uid,
+			NULL, msg->stream);
+		return 0;
+	}
 	for (struct wr_link *link = peer->links; link; link = link->peer_next) {
 		if (link->stream != msg->stream || link->state != WR_LINK_ATTACHED)
 			continue;
@@ -612,6 +622,7 @@ on_moved(struct wr_peer *peer, const struct wr_wire *msg, int fd)
 		wr_node_nudge(link->sub->node);
 	}
 	wr_store_unref(store);
+	return 0;
 }
 
 static void
@@ -783,7 +794,7 @@ wr_parley_message(struct wr_steward *s, struct wr_peer *peer, const struct wr_wi
 			link_free(s, link);
 		break;
 	case WR_WIRE_MOVED:
-		on_moved(peer, msg, fds[0]);
+		*wrong = on_moved(s, peer, msg, fds[0]);
 		break;
 	case WR_WIRE_ENDED:
 		on_ended(s, peer, msg);

@@ -508,7 +508,8 @@ out:
 	return rc;
 }
 
-/* True if every reader that was admitted has what it needs to go on without us. */
+/* True if every reader that was admitted has what it needs to go on without us. Who is
+ * pending has been promised nothing. */
 static bool
 all_mapped(struct wr_steward *s, struct wr_stream *stream)
 {
@@ -516,7 +517,8 @@ all_mapped(struct wr_steward *s, struct wr_stream *stream)
 	bool all = true;
 
 	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		if (s->peers[i]->state == WR_PEER_UP && wr_peer_owes(s->peers[i], stream->id))
+		if (s->peers[i]->state == WR_PEER_UP && !s->peers[i]->silent &&
+			wr_peer_owes(s->peers[i], stream->id))
 			return false;
 	pthread_mutex_lock(&w->lock);
 	for (uint32_t i = 0; i < w->gate.count; i++)

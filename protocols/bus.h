@@ -20,6 +20,7 @@ struct weir_bus {
 	struct weir_sub *subs;
 	uint32_t attach_ms;
 	uint32_t close_ms;
+	uint64_t close_by_ns; /* of the whole bus, while it closes */
 	uint32_t flags;
 	weir_event_fn on_event;
 	void *ctx;

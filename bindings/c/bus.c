@@ -175,10 +175,11 @@ weir_close(weir_bus *bus)
 		return -WEIR_E_USAGE_STATE; /* from a callback of its own */
 	if (bus->signals)
 		wr_signals_release(bus);
+	bus->close_by_ns = wr_deadline_ns(bus->close_ms);
 	wr_subs_close(bus);
 	wr_pubs_close(bus);
 	if (bus->opened) {
-		bus->node.ops->close(&bus->node, wr_deadline_ns(bus->close_ms));
+		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_reactor_fini(&bus->reactor);
 		wr_node_fini(&bus->node);
 	}

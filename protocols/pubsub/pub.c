@@ -178,10 +178,12 @@ static void
 stream_close(struct weir_pub *pub)
 {
 	struct wr_stream *stream = pub->stream;
-	struct wr_node *node = &pub->bus->node;
+	struct weir_bus *bus = pub->bus;
+	struct wr_node *node = &bus->node;
 
 	wr_writer_end(&stream->writer);
-	node->ops->unadvertise(node, stream, wr_deadline_ns(pub->bus->close_ms));
+	node->ops->unadvertise(
+		node, stream, bus->close_by_ns ? bus->close_by_ns : wr_deadline_ns(bus->close_ms));
 	wr_writer_fini(&stream->writer);
 	free(stream);
 	pub->stream = NULL;

@@ -189,6 +189,44 @@ close_ends_at_its_deadline(void)
 	puppet_end(&b);
 }
 
+/*
+ * Who is pending was promised nothing, and closing waits once, not once per publisher: at
+ * four seconds each this would not end before the watchdog.
+ */
+static void
+close_waits_once(void)
+{
+	struct wr_proc a, b;
+
+	/* Pending: its answers to the announcements are owed. */
+	puppet_start(&b, "open 0 bus");
+	puppet_ok(&b, "sub 0 0 >");
+	puppet_start(&a, "open 0 bus attach=50 close=4000");
+	REQUIRE(wr_proc_stop(&b));
+	for (int i = 0; i < 16; i++)
+		puppet_ok(&a, "pub %d 0 t.%d", i, i);
+	for (int i = 0; i < 16; i++)
+		CHECK_EQ(puppet_number(&a, "unpub %d", i), 0);
+	puppet_end(&a);
+	wr_proc_kill(&b);
+
+	/* Admitted: its rows stand and nobody is there. */
+	puppet_start(&a, "open 0 bus close=4000");
+	for (int i = 0; i < 16; i++)
+		puppet_ok(&a, "pub %d 0 t.%d", i, i);
+	puppet_start(&b, "open 0 bus attach=50");
+	REQUIRE(wr_proc_stop(&a));
+	puppet_ok(&b, "sub 0 0 >");
+	REQUIRE(wr_proc_stop(&b));
+	wr_proc_continue(&a);
+	for (int i = 0; i < 16; i++)
+		while (!strstr(puppet_ask(&a, "stats %d", i), " 1 subscribers"))
+			;
+	CHECK_STR(puppet_ask(&a, "close 0"), "closed 0");
+	puppet_end(&a);
+	wr_proc_kill(&b);
+}
+
 /* ---- who is told ------------------------------------------------------------------------ */
 
 static void
@@ -514,6 +552,7 @@ static const struct wr_test tests[] = {
 	TEST(close_gives_open_claims_back),
 	TEST(close_waits_for_a_late_attacher),
 	TEST(close_ends_at_its_deadline),
+	TEST(close_waits_once),
 	TEST(events_name_who_came_and_left),
 	TEST(exit_without_close_is_death),
 	TEST(waiting_for_subscribers),
