@@ -75,8 +75,10 @@ watch_close(struct watch *w)
 enum watch_answer
 watch_next(struct watch *w, weir_msg *msg, uint64_t until_ns)
 {
+	char none[1]; /* where only lengths and times are wanted */
 	for (;;) {
-		int rc = weir_look_next(w->look.handle, w->buf, w->size, msg);
+		char *to = w->buf ? w->buf : none;
+		int rc = weir_look_next(w->look.handle, to, w->size, msg);
 		if (rc >= 0 || rc == -WEIR_E_DATA_TRUNC)
 			return WATCH_ONE;
 		if (rc == -WEIR_E_GONE_END)
