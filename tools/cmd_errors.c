@@ -16,9 +16,7 @@ static const int codes[] = {
 #undef WEIR_ERR
 };
 
-enum {
-	CODES = sizeof(codes) / sizeof(codes[0])
-};
+enum { CODES = sizeof(codes) / sizeof(codes[0]) };
 
 static const char *
 family_name(int code)

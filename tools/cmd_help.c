@@ -38,9 +38,7 @@ static const struct word words[] = {
 	{"lost", "claims that a reader did not get; it is told how many"},
 };
 
-enum {
-	WORDS = sizeof(words) / sizeof(words[0])
-};
+enum { WORDS = sizeof(words) / sizeof(words[0]) };
 
 static const struct word *
 find_word(const char *name)

@@ -20,11 +20,7 @@ enum {
 	DELAY_PAUSE_NS = 50000 /* delay looks this often, since its own waiting is in it */
 };
 
-enum kind {
-	HZ,
-	BW,
-	DELAY
-};
+enum kind { HZ, BW, DELAY };
 
 static uint64_t reports_max;
 static int every_ms = 1000;

@@ -10,9 +10,7 @@
 #include "tools/tool.h"
 
 /* Between two turns it is looked whether anybody still reads what is printed. */
-enum {
-	TURN_MS = 500
-};
+enum { TURN_MS = 500 };
 
 static struct show show;
 static uint64_t count_max;

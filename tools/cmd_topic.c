@@ -148,9 +148,7 @@ print(const struct look *look, const char *asked)
 static int
 run(int argc, char **argv)
 {
-	enum {
-		SAMPLE_MS = 200
-	};
+	enum { SAMPLE_MS = 200 };
 	if (argc != 1)
 		return tool_usage("topic info takes one topic or pattern");
 	struct look look;

@@ -33,12 +33,7 @@ struct demo_head {
 /* FNV-1a, 64 bits. */
 uint64_t demo_sum(const void *data, size_t len);
 
-enum demo_phase {
-	DEMO_STARTING = 0,
-	DEMO_READY,
-	DEMO_RUNNING,
-	DEMO_FINAL
-};
+enum demo_phase { DEMO_STARTING = 0, DEMO_READY, DEMO_RUNNING, DEMO_FINAL };
 
 /* What the source has counted. */
 struct demo_made {

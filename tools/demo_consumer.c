@@ -11,11 +11,7 @@
 #include "tools/text.h"
 #include "tools/tool.h"
 
-enum manner {
-	EACH = 0,
-	BATCH,
-	NAP
-};
+enum manner { EACH = 0, BATCH, NAP };
 
 /* One stream, as this consumer has it. */
 struct track {

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-enum {
-	STEPS = 1 << HIST_STEP_BITS
-};
+enum { STEPS = 1 << HIST_STEP_BITS };
 
 /* Values below STEPS have a bucket each; above, each power of two has STEPS of them. */
 static unsigned

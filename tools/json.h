@@ -7,9 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum {
-	JSON_DEPTH_MAX = 16
-};
+enum { JSON_DEPTH_MAX = 16 };
 
 struct json {
 	FILE *out;

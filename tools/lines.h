@@ -20,13 +20,7 @@ struct lines {
 int lines_init(struct lines *l, int fd, size_t max);
 void lines_fini(struct lines *l);
 
-enum lines_answer {
-	LINES_ONE,
-	LINES_END,
-	LINES_LATER,
-	LINES_SIGNAL,
-	LINES_ERROR
-};
+enum lines_answer { LINES_ONE, LINES_END, LINES_LATER, LINES_SIGNAL, LINES_ERROR };
 /*
  * The next line, with its newline if it has one; valid until the next call. LINES_LATER:
  * the time (of weir_now_ns) has come first. LINES_ERROR: see errno.

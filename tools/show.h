@@ -7,11 +7,7 @@
 
 #include "tools/opt.h"
 
-enum show_mode {
-	SHOW_TEXT = 0,
-	SHOW_RAW,
-	SHOW_HEX
-};
+enum show_mode { SHOW_TEXT = 0, SHOW_RAW, SHOW_HEX };
 
 struct show {
 	int mode;

@@ -162,9 +162,7 @@ tool_fail_code(int code, const char *doing)
 static unsigned
 edits(const char *a, const char *b)
 {
-	enum {
-		WORD = 32
-	};
+	enum { WORD = 32 };
 	unsigned row[WORD + 1];
 	size_t width = strlen(b);
 	if (width > WORD)

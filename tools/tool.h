@@ -22,15 +22,9 @@ enum tool_exit {
 	TOOL_INTERRUPTED = 130
 };
 
-enum {
-	TOOL_PATH_MAX = 4096
-};
+enum { TOOL_PATH_MAX = 4096 };
 
-enum tool_out {
-	TOOL_TABLE = 0,
-	TOOL_JSON,
-	TOOL_JSONL
-};
+enum tool_out { TOOL_TABLE = 0, TOOL_JSON, TOOL_JSONL };
 
 /* The global options, and what the program knows about itself. */
 struct tool {
@@ -107,9 +101,7 @@ int tool_caught(void);
 int tool_wait(int fd, uint64_t until_ns);
 /* The same for several, of which those that are -1 are passed over; how many are ready. */
 struct pollfd;
-enum {
-	TOOL_WAIT_MAX = 8
-};
+enum { TOOL_WAIT_MAX = 8 };
 int tool_wait_many(struct pollfd *fds, size_t count, uint64_t until_ns);
 
 /* True if stdout still takes what is written; flushes it. */

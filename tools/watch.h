@@ -20,12 +20,7 @@ struct watch {
 int watch_open(struct watch *w, const char *pattern, int content, int from_oldest);
 void watch_close(struct watch *w);
 
-enum watch_answer {
-	WATCH_ONE,
-	WATCH_LATER,
-	WATCH_SIGNAL,
-	WATCH_ERROR
-};
+enum watch_answer { WATCH_ONE, WATCH_LATER, WATCH_SIGNAL, WATCH_ERROR };
 /* The next message, until the time (of weir_now_ns) has come. WATCH_ERROR: it was said. */
 enum watch_answer watch_next(struct watch *w, weir_msg *msg, uint64_t until_ns);
 
