@@ -4,10 +4,9 @@
 #include <weir/weir.h>
 
 static int
-print(void *out, const weir_msg *m)
+print(void *f, const weir_msg *m)
 {
-	return fprintf(out, "%.*s\n", (int)m->len, (const char *)m->data) < 0 ||
-		fflush(out);
+	return fprintf(f, "%.*s\n", (int)m->len, (const char *)m->data) < 0 || fflush(f);
 }
 
 int
