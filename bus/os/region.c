@@ -35,8 +35,8 @@
 #define SEALS_SET    (SEALS_NEEDED | F_SEAL_GROW | F_SEAL_SEAL)
 
 /*
- * fallocate gives up, and undoes what it did, when a signal arrives. In steps of this
- * size (about 200 us) a program with a busy timer still gets on.
+ * Before Linux 6.18 fallocate gives up, and undoes what it did, when a signal arrives. In
+ * steps of this size (about 200 us) a program with a busy timer still gets on.
  */
 #define STEP ((uint64_t)1 << 20)
 
@@ -352,6 +352,12 @@ inspect(int fd, uint64_t announced, struct weir_error *err)
 		return -WEIR_E_PEER_BADFD;
 	}
 	return 0;
+}
+
+int
+wr_region_check(int fd, uint64_t announced, struct weir_error *err)
+{
+	return inspect(fd, announced, err);
 }
 
 int

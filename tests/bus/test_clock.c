@@ -107,6 +107,56 @@ is_right_after_a_pause(void)
 	judge(&clock, wrong, ROUNDS * 10);
 }
 
+/* A clock that uses the counter, to be tampered with. */
+static struct wr_clock *
+running(void)
+{
+	static struct wr_clock clock;
+
+	wr_clock_init(&clock);
+	if (clock.plain)
+		TEST_SKIP("the tick counter of this machine is not used");
+	for (int i = 0; i < 1000; i++)
+		wr_clock_now(&clock);
+	return &clock;
+}
+
+/* The first measurement is short, and may have been disturbed. */
+static void
+learns_the_counter(void)
+{
+	static uint64_t wrong[100000];
+	struct wr_clock *clock = running();
+	uint64_t began;
+
+	/* As if it had been wrong by 1 in 400: 2.5 us in each millisecond. */
+	wr_clock_init(clock);
+	clock->scale += clock->scale / 400;
+	began = wr_now_ns();
+	while (wr_now_ns() - began < 5000000)
+		wr_clock_now(clock);
+	bracket(clock, wrong, 100000);
+	judge(clock, wrong, 100000);
+	CHECK(!clock->plain);
+}
+
+static void
+asks_the_kernel_each_millisecond(void)
+{
+	struct wr_clock *clock = running();
+	uint64_t began = wr_now_ns(), oldest = 0;
+
+	while (wr_now_ns() - began < 50000000) {
+		uint64_t age = wr_clock_now(clock) - clock->anchor_ns;
+
+		oldest = age > oldest ? age : oldest;
+	}
+	wr_test_note(
+		"the oldest anchor was %llu us old", (unsigned long long)oldest / 1000);
+	CHECK(oldest > 0);
+	CHECK(oldest <= 1010000);
+}
+
 static void
 kernel_clock_is_the_kernel_s(void)
 {
@@ -119,20 +169,6 @@ kernel_clock_is_the_kernel_s(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	CHECK(before <= now);
 	CHECK(now <= (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
-}
-
-/* Tampers with a clock that uses the counter; NULL where there is none to be used. */
-static struct wr_clock *
-running(void)
-{
-	static struct wr_clock clock;
-
-	wr_clock_init(&clock);
-	if (clock.plain)
-		TEST_SKIP("the tick counter of this machine is not used");
-	for (int i = 0; i < 1000; i++)
-		wr_clock_now(&clock);
-	return &clock;
 }
 
 static void
@@ -237,6 +273,8 @@ static const struct wr_test tests[] = {
 	TEST(stays_within_a_microsecond),
 	TEST(is_right_from_the_start),
 	TEST(is_right_after_a_pause),
+	TEST(learns_the_counter),
+	TEST(asks_the_kernel_each_millisecond),
 	TEST(kernel_clock_is_the_kernel_s),
 	TEST(gives_the_counter_up_when_it_differs),
 	TEST(keeps_the_counter_for_a_small_difference),

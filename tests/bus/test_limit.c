@@ -302,7 +302,9 @@ fill_a_cgroup(struct wr_outcome *out, void *arg)
 {
 	struct wr_region region, alone;
 
-	if (!put_number(arg, "cgroup.procs", (uint64_t)getpid()))
+	/* Where we were before must not be what is asked after the move. */
+	if (wr_limit_memory(1, NULL) ||
+		!put_number(arg, "cgroup.procs", (uint64_t)getpid()))
 		_exit(99);
 	if (wr_region_create(&region, "a", 256 * MIB, &out->err) != 0 ||
 		wr_region_private(&alone, "a", 256 * MIB, &out->err) != 0)
@@ -442,7 +444,7 @@ resource_limits(void)
 static void *
 asks_often(void *arg)
 {
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 10000; i++)
 		*(int *)arg += wr_limit_memory(MIB, NULL) != 0;
 	return NULL;
 }
@@ -463,7 +465,7 @@ nobody_waits_for_another(void)
 	for (int i = 0; i < 4; i++)
 		REQUIRE_EQ(pthread_create(&thread[i], NULL, asks_often, &refused[i]), 0);
 	/* A child must not find a lock that nobody will ever let go. */
-	for (int i = 0; i < 50; i++) {
+	for (unsigned i = 0; i < 1000 / wr_test_slowness(); i++) {
 		struct wr_outcome out = wr_in_child(ask_once, NULL);
 
 		CHECK_EQ(out.status, 0);

@@ -297,6 +297,17 @@ wildcards(void)
 	}
 }
 
+/* What has not passed its check matches nothing that stands for a token. */
+static void
+empty_tokens_match_nothing(void)
+{
+	CHECK_EQ(wr_pattern_match("*", ""), 0);
+	CHECK_EQ(wr_pattern_match(">", ""), 0);
+	CHECK_EQ(wr_pattern_match("*.b", ".b"), 0);
+	CHECK_EQ(wr_pattern_match("a.*", "a."), 0);
+	CHECK_EQ(wr_pattern_match("a.>", "a."), 0);
+}
+
 static void
 agrees_with_the_naive_matcher(void)
 {
@@ -408,6 +419,7 @@ static const struct wr_test tests[] = {
 	TEST(array_without_end_is_not_left),
 	TEST(utf8_agrees_with_the_library),
 	TEST(wildcards),
+	TEST(empty_tokens_match_nothing),
 	TEST(agrees_with_the_naive_matcher),
 	TEST(checks_agree_with_the_naive_ones),
 	TEST(all_small_ones),
