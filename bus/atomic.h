@@ -137,6 +137,9 @@ bool wr_heavy_register(void);
 /* Runs the heavy fence; a full fence of our own where the kernel has none. */
 void wr_fence_heavy_call(void);
 
+/* For what is rare: kept out of the way of what is not. */
+#define WR_COLD __attribute__((noinline, cold))
+
 /* A moment's rest inside a spin. */
 static inline void
 wr_pause(void)

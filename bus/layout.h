@@ -206,6 +206,7 @@ struct wr_node_hdr {
 				 looks at many of them does not meet one cache set */
 	uint32_t pid;
 	uint32_t uid;
+	uint32_t sleeps; /* 0: its reactor never does, and nobody looks at its flag */
 	char name[WR_NAME_BYTES];
 };
 _Static_assert(sizeof(struct wr_node_hdr) <= 512, "node header");

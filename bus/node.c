@@ -105,6 +105,7 @@ words_describe(struct wr_node *node)
 	hdr->flag_offset = wr_node_flag_offset(node->id);
 	hdr->pid = node->pid;
 	hdr->uid = node->uid;
+	hdr->sleeps = node->sleeps;
 	memcpy(hdr->name, node->name, sizeof(hdr->name));
 	node->flag = (wr_a64 *)(void *)(node->words + hdr->flag_offset);
 	node->slots = (struct wr_slot *)(void *)(node->words + WR_PAGE);
@@ -112,7 +113,7 @@ words_describe(struct wr_node *node)
 
 int
 wr_node_init(struct wr_node *node, const char *bus, const char *name, bool in_process,
-	struct weir_error *err)
+	bool sleeps, struct weir_error *err)
 {
 	int rc;
 
@@ -124,6 +125,7 @@ wr_node_init(struct wr_node *node, const char *bus, const char *name, bool in_pr
 	node->pid = (uint32_t)getpid();
 	node->uid = (uint32_t)geteuid();
 	node->in_process = in_process;
+	node->sleeps = sleeps;
 	wr_name_copy(node->bus, bus);
 	wr_name_copy(node->name, name);
 	pthread_mutex_init(&node->own_lock, NULL);
@@ -479,7 +481,7 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	rc = added = wr_gate_add(&w->gate, &stands);
 	if (rc == 0)
 		stands.from = wr_gate_find(&w->gate, row->node, row->sub)->seen;
-	if (rc == 1)
+	if (rc == 1 && flag)
 		rc = wr_writer_wake_add(w, flag, row->bell);
 	if (rc >= 0) {
 		seg = w->pool.live[stands.from % w->pool.live_size];
@@ -615,7 +617,8 @@ wr_join_local(
 	row.slot = &node->slots[link->slot];
 	memcpy(row.name, node->name, sizeof(row.name));
 
-	rc = wr_stream_admit(stream, &row, node->flag, start_local, &start);
+	rc = wr_stream_admit(
+		stream, &row, node->sleeps ? node->flag : NULL, start_local, &start);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "topic '%s' has %d subscriptions", w->topic,
 			WEIR_SUBSCRIBERS_MAX);

@@ -131,6 +131,7 @@ struct wr_node {
 	uint8_t *words;
 	struct wr_region region;   /* behind the words, where others map them */
 	wr_a64 *flag;              /* writer: the reactor's thread */
+	bool sleeps;               /* false: it never raises the flag */
 	struct wr_slot *slots;
 	uint32_t *slot_free;       /* a stack, under the lock */
 	uint32_t slot_free_count;
@@ -158,9 +159,10 @@ struct wr_node {
 	struct wr_node *next;      /* of a bus within the process */
 };
 
-/* Makes the node and its words; ops and meeting come from whoever opens the bus. ENV_*. */
+/* Makes the node and its words; ops and meeting come from whoever opens the bus. A node
+ * that never sleeps costs publishers no look at its flag. ENV_*. */
 int wr_node_init(struct wr_node *node, const char *bus, const char *name, bool in_process,
-	struct weir_error *err);
+	bool sleeps, struct weir_error *err);
 void wr_node_fini(struct wr_node *node);
 
 /* A random 64-bit number that is not 0. */
@@ -204,7 +206,7 @@ void wr_link_unlist(struct wr_link *link);
 struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
 
 /*
- * Admits a reader to one of our streams: the row stands and gates when `admitted` is
+ * Admits a reader to one of our streams (flag NULL: it never sleeps): the row stands and gates when `admitted` is
  * called, still under the writer's lock, with the place where the reader may begin and
  * the store that this place is in (no reference). Idempotent by node and sub.
  * AGAIN_QUOTA, ENV_MEMORY, or what `admitted` returned: then there is no row.

@@ -127,34 +127,24 @@ peer_pidfd(struct wr_peer *peer)
 static int
 show_words(struct wr_peer *peer, int fd)
 {
-	struct wr_region region;
 	struct wr_node_hdr hdr;
-	int keep = dup(fd);
-	int rc = keep < 0 ? -WEIR_E_ENV_FILES : wr_region_map(&region, fd, WR_NODE_BYTES, NULL);
+	int rc = wr_region_check(fd, WR_NODE_BYTES, NULL);
 
-	if (rc < 0) {
-		if (keep >= 0)
-			close(keep);
-		else
-			close(fd);
-		return rc;
-	}
-	memcpy(&hdr, region.mem, sizeof(hdr));
-	wr_region_drop(&region);
-	if (hdr.magic == WR_NODE_MAGIC && hdr.layout != WR_LAYOUT)
-		rc = -WEIR_E_ENV_VERSION;
-	else if (hdr.magic != WR_NODE_MAGIC || hdr.node != peer->node ||
-		hdr.flag_offset != wr_node_flag_offset(peer->node) || hdr.header_bytes != WR_PAGE)
-		rc = -WEIR_E_PEER_BADREGION;
 	if (rc == 0) {
 		peer->window = wr_window_take();
-		if (!peer->window || wr_window_show(peer->window, keep) < 0)
+		if (!peer->window || wr_window_show(peer->window, fd) < 0)
 			rc = -WEIR_E_ENV_MAPS;
 	}
-	close(keep);
+	close(fd);
 	if (rc < 0)
 		return rc;
-	peer->flag = (const wr_a64 *)(const void *)(peer->window + hdr.flag_offset);
+	/* Its owner may go on writing: check a copy, and use the copy. */
+	memcpy(&hdr, peer->window, sizeof(hdr));
+	if (hdr.magic != WR_NODE_MAGIC || hdr.layout != WR_LAYOUT || hdr.node != peer->node ||
+		hdr.flag_offset != wr_node_flag_offset(peer->node) || hdr.header_bytes != WR_PAGE)
+		return -WEIR_E_PEER_BADREGION;
+	if (hdr.sleeps)
+		peer->flag = (const wr_a64 *)(const void *)(peer->window + hdr.flag_offset);
 	peer->slots = (const struct wr_slot *)(const void *)(peer->window + WR_PAGE);
 	return 0;
 }

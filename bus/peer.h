@@ -55,7 +55,7 @@ struct wr_peer {
 	int bell_in;        /* by which it rings us */
 	struct wr_bell bell; /* by which we ring it */
 	uint8_t *window;    /* its words */
-	const wr_a64 *flag;
+	const wr_a64 *flag; /* NULL: it never sleeps */
 	const struct wr_slot *slots;
 
 	struct wr_remote *remotes;

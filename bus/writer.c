@@ -117,7 +117,7 @@ wr_writer_fini(struct wr_writer *w)
 /* ---- waking ---------------------------------------------------------------------------- */
 
 /* Rings the first node that sleeps and was not rung for it, and has the others rung. */
-static void
+static WR_COLD void
 wake_sleepers(struct wr_writer *w, uint64_t count)
 {
 	bool rang = false;
@@ -222,7 +222,7 @@ wr_writer_wake_remove(struct wr_writer *w, struct wr_bell *bell)
  * little and saves each sleeper a system call; at a fast pace nobody sleeps, and a fence
  * per message would stall on the store buffer. Readers ask the word before they sleep.
  */
-static void
+static WR_COLD void
 keep_pace(struct wr_writer *w, uint64_t now)
 {
 	uint64_t took = now - w->pace_ns;
@@ -331,7 +331,7 @@ kept_by_claim(const struct wr_writer *w)
 	return wr_stat_get(&w->pool.live[w->pool.oldest % w->pool.live_size]->open) > 0;
 }
 
-static int
+static WR_COLD int
 roll(struct wr_writer *w, struct weir_error *err)
 {
 	int rc;
@@ -389,6 +389,7 @@ claim_place(struct wr_writer *w, uint32_t len, uint32_t extent, weir_claim_t *cl
 
 	w->open_free &= w->open_free - 1;
 	open->seg = w->pool.head;
+	open->frame = frame;
 	wr_stat_add(&open->seg->open, 1);
 	open->off = w->off;
 	open->extent = extent;
@@ -460,7 +461,7 @@ is_last(const struct wr_writer *w, const struct wr_open *open)
 
 /* Gives the tail of a claim back: to the frontier if nothing is behind, else as filling,
  * complete before the frame that it follows can be seen. */
-static void
+static WR_COLD void
 shrink(struct wr_writer *w, struct wr_open *open, uint32_t extent)
 {
 	struct wr_frame *rest = frame_of(open->seg, open->off + extent);
@@ -482,11 +483,11 @@ shrink(struct wr_writer *w, struct wr_open *open, uint32_t extent)
 static void
 commit_place(struct wr_writer *w, struct wr_open *open, uint32_t len, uint64_t now)
 {
-	struct wr_frame *frame = frame_of(open->seg, open->off);
-	uint32_t extent = wr_extent(len, w->align);
+	struct wr_frame *frame = open->frame;
 
-	if (extent < open->extent)
-		shrink(w, open, extent);
+	if (__builtin_expect(len != open->len, 0) &&
+		wr_extent(len, w->align) < open->extent)
+		shrink(w, open, wr_extent(len, w->align));
 	if (WR_MUTANT(FRAMES_ZEROATCOMMIT))
 		wr_store_relaxed(
 			claim_zero, &frame_of(open->seg, open->off + open->extent)->word, 0);

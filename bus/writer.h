@@ -46,6 +46,7 @@ struct wr_writer_ops {
 /* A claim that is open. */
 struct wr_open {
 	struct wr_seg *seg;
+	struct wr_frame *frame;
 	uint32_t off;
 	uint32_t extent;
 	uint32_t len;

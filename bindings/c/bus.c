@@ -76,7 +76,8 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 	if (rc < 0)
 		return rc;
 	rc = wr_node_init(&bus->node, opts->name, node_name(opts),
-		strncmp(opts->name, INPROC, sizeof(INPROC) - 1) == 0, err);
+		strncmp(opts->name, INPROC, sizeof(INPROC) - 1) == 0,
+		opts->idle == WEIR_IDLE_ADAPTIVE || opts->idle == WEIR_IDLE_PARK, err);
 	if (rc < 0)
 		return rc;
 	rc = wr_reactor_init(&bus->reactor, bus->node.flag, opts->idle);
@@ -311,7 +312,7 @@ weir_arm(weir_bus *bus)
 
 	if (rc < 0)
 		return rc;
-	return stopped(bus) || !wr_reactor_arm(&bus->reactor);
+	return stopped(bus) || !bus->node.sleeps || !wr_reactor_arm(&bus->reactor);
 }
 
 int

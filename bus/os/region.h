@@ -51,6 +51,13 @@ int wr_region_reserve(struct wr_region *region, uint64_t offset, uint64_t bytes,
 	struct weir_error *err);
 
 /*
+ * Is this what a peer may send: a memfd of exactly `announced` bytes that can neither
+ * shrink nor be written to through anything new? 0 or PEER_BADFD. The descriptor stays
+ * the caller's.
+ */
+int wr_region_check(int fd, uint64_t announced, struct weir_error *err);
+
+/*
  * Maps what a peer sent, read-only. The descriptor is ours from here on, also on error.
  * It must be a memfd of exactly `announced` bytes that can neither shrink nor be written
  * to through anything new: else PEER_BADFD. ENV_MAPS ENV_OS.

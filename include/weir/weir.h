@@ -140,7 +140,8 @@ enum weir_idle {
 	WEIR_IDLE_ADAPTIVE = 0, /* spin a little where cores are free, then park */
 	WEIR_IDLE_PARK,         /* sleep as soon as there is nothing */
 	WEIR_IDLE_YIELD,        /* never sleep, give the core away between looks */
-	WEIR_IDLE_SPIN          /* never sleep, never yield: lowest latency, a whole core */
+	WEIR_IDLE_SPIN          /* never sleep, never yield: lowest latency, a whole core.
+				   Who never sleeps costs publishers no look at its flag */
 };
 
 enum weir_bus_flags {
@@ -249,7 +250,9 @@ int weir_turn(weir_bus *bus, int timeout_ms);
  */
 int weir_fd(weir_bus *bus);
 
-/* Prepares for waiting on weir_fd: 0 = nothing is there, wait; 1 = there is, turn first. */
+/* Prepares for waiting on weir_fd: 0 = nothing is there, wait; 1 = there is, turn first.
+ * A bus that never sleeps (WEIR_IDLE_YIELD, WEIR_IDLE_SPIN) always answers 1: nobody
+ * would ring it. */
 int weir_arm(weir_bus *bus);
 
 /* False (0) once the bus has failed or was stopped. Catches SIGINT and SIGTERM like

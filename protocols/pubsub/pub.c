@@ -244,7 +244,7 @@ weir_pub_adopt(weir_pub *pub)
 /* ---- the data path ------------------------------------------------------------------------ */
 
 /* A claim that could not be made: says why, or waits for room and tries again. */
-static int
+static WR_COLD int
 claim_slow(weir_pub *pub, size_t len, weir_claim_t *claims, size_t count, int rc)
 {
 	struct wr_writer *w = &pub->stream->writer;

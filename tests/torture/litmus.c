@@ -87,8 +87,8 @@ rig_make(uint64_t seed, uint32_t window)
 	memset(rig, 0, sizeof(*rig));
 	rig->pub_dice.state = seed;
 	rig->sub_dice.state = seed + 1;
-	if (wr_node_init(&rig->pub, "t", "pub", true, &err) < 0 ||
-		wr_node_init(&rig->sub, "t", "sub", true, &err) < 0 ||
+	if (wr_node_init(&rig->pub, "t", "pub", true, true, &err) < 0 ||
+		wr_node_init(&rig->sub, "t", "sub", true, true, &err) < 0 ||
 		wr_geometry_sized(&opts.plan.geo, LEN, 16, SEG_BYTES, window) < 0 ||
 		wr_writer_init(&rig->stream.writer, &opts, &err) < 0 ||
 		wr_reactor_init(&rig->reactor, rig->sub.flag, WEIR_IDLE_PARK) < 0)

@@ -187,7 +187,7 @@ reader_make(struct world *world, unsigned index, struct dice *dice)
 	rd->immune = index == 0;
 	rd->gated_from = NOT_GATED;
 	rd->sub = index + 1;
-	if (wr_node_init(&rd->node, "t", "reader", true, &err) < 0)
+	if (wr_node_init(&rd->node, "t", "reader", true, true, &err) < 0)
 		torn("wr_node_init: %s", err.text);
 	if (wr_reactor_init(&rd->reactor, rd->node.flag, idle) < 0)
 		torn("wr_reactor_init");
@@ -209,7 +209,7 @@ world_make(struct world *world, uint64_t seed)
 	world->pub_dice.state = roll_dice(&dice);
 	world->steward_dice.state = roll_dice(&dice);
 	world->claims = CLAIMS_A_ROUND;
-	if (wr_node_init(&world->node, "t", "pub", true, &err) < 0)
+	if (wr_node_init(&world->node, "t", "pub", true, true, &err) < 0)
 		torn("wr_node_init: %s", err.text);
 	writer_make(world, &dice);
 	world->first = wr_store_ref(world->stream.writer.pool.zone->store);
