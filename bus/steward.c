@@ -829,19 +829,27 @@ any_leaving(const struct wr_steward *s)
 	return false;
 }
 
+/* Our socket goes, and everybody hears that we left. With the lock held. */
+static void
+take_leave(struct wr_steward *s)
+{
+	struct wr_wire bye = {.kind = WR_WIRE_BYE};
+
+	(void)wr_rundir_remove(s->dirfd, s->node->id);
+	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
+		if (s->peers[i]->state == WR_PEER_UP)
+			(void)wr_peer_send(s->peers[i], &bye, NULL);
+}
+
 static void
 steward_close(struct wr_node *node, uint64_t deadline_ns)
 {
 	struct wr_steward *s = steward_of(node);
-	struct wr_wire bye = {.kind = WR_WIRE_BYE};
 
 	pthread_mutex_lock(node->lock);
 	while (any_leaving(s) && wait_for_change(s, deadline_ns))
 		;
-	(void)wr_rundir_remove(s->dirfd, node->id);
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		if (s->peers[i]->state == WR_PEER_UP)
-			(void)wr_peer_send(s->peers[i], &bye, NULL);
+	take_leave(s);
 	pthread_mutex_unlock(node->lock);
 	stop_thread(s);
 	unregister_steward(s);
@@ -973,17 +981,21 @@ wr_steward_open(
 	register_steward(s);
 	pthread_mutex_lock(node->lock);
 	rc = arrive(s, &where, err);
+	/* The peers that are here are met by the caller: a thread that is only just being
+	 * started would meet them later. */
+	if (rc == 0)
+		wait_for_peers(s, &nothing, opts->deadline_ns);
 	pthread_mutex_unlock(node->lock);
 	if (rc == 0 && opts->thread) {
 		rc = start_thread(s, err);
-		if (rc < 0)
-			(void)wr_rundir_remove(s->dirfd, node->id);
+		if (rc < 0) {
+			pthread_mutex_lock(node->lock);
+			take_leave(s);
+			pthread_mutex_unlock(node->lock);
+		}
 	}
 	if (rc < 0)
 		goto fail_registered;
-	pthread_mutex_lock(node->lock);
-	wait_for_peers(s, &nothing, opts->deadline_ns);
-	pthread_mutex_unlock(node->lock);
 	return 0;
 
 fail_registered:
