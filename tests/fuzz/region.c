@@ -230,13 +230,13 @@ peek(struct fuzz *f)
 	}
 }
 
-/* Where it stands is a segment of a region that it keeps mapped. */
+/* Where it stands is a segment of a region that it keeps mapped; astray it is nowhere. */
 static void
 inspect(const struct fuzz *f)
 {
 	const struct wr_reader *r = &f->reader;
 
-	if (f->over)
+	if (f->over || r->astray)
 		return;
 	MUST(offset_of(f, r->seg) % WR_PAGE == 0);
 	MUST(r->off >= WR_SEG_FIRST && r->off <= WR_PAGE - WR_FRAME);
