@@ -14,6 +14,8 @@
  * NP, NS, MSGS, PB   publishers (a process with a steward each), sleepers, messages
  * MODES              publishers switch who pays the fence, at any time
  * KILL               sleeper 0 may die asleep
+ * ONEPROC            the publishers are threads of one process and share its books
+ * JOIN               the last sleeper is admitted late: first listed, then it begins
  * PKILL              publishers may die at any step: the kernel closes the connection
  */
 #ifndef NP
@@ -49,6 +51,12 @@ bool eof[NP];			/* publisher p is dead and the connection says so */
 /* Private to publishing process p: the last sleep epoch that was rung, per sleeper. */
 typedef books { byte rung[NS] };
 books bk[NP];
+bool listed[NS];		/* the sleepers whose flag it looks at */
+#ifdef ONEPROC
+#define BK(p)	bk[0]
+#else
+#define BK(p)	bk[p]
+#endif
 
 /* Ghosts. */
 bool dead[NP];
@@ -107,17 +115,20 @@ end:	do
 }
 
 #ifdef WAKE_BOOLRUNG
-#define DUE(p, i, f)	(bk[p].rung[i] == 0)	/* cleared only when seen awake */
-#define RUNG(p, i, f)	bk[p].rung[i] = 1
+#define DUE(p, i, f)	(BK(p).rung[i] == 0)	/* cleared only when seen awake */
+#define RUNG(p, i, f)	BK(p).rung[i] = 1
 #else
-#define DUE(p, i, f)	(bk[p].rung[i] != f)
-#define RUNG(p, i, f)	bk[p].rung[i] = f
+#define DUE(p, i, f)	(BK(p).rung[i] != f)
+#define RUNG(p, i, f)	BK(p).rung[i] = f
 #endif
 
 proctype pub(byte p)
 {
 	byte i, f;
 	bool one, more, pays = true;
+#ifdef WAKE_LISTFIRST
+	bool known;
+#endif
 
 #ifdef MODES
 	if :: skip :: pays = false; fences[p] = 0 fi;
@@ -128,6 +139,9 @@ proctype pub(byte p)
 		if :: !pays -> put(B_FENCES, 1) :: else -> skip fi;
 #endif
 		atomic { put(B_TAIL, made[p] + 1); made[p]++ }	/* @commit_len */
+#ifdef WAKE_LISTFIRST
+		known = listed[NS - 1];
+#endif
 #ifndef WAKE_NOPFENCE
 		if
 		:: pays -> drained(p)				/* @wake_fence */
@@ -140,11 +154,18 @@ proctype pub(byte p)
 		i = 0; one = false; more = false;
 		do
 		:: i < NS ->
-			f = flag[i];				/* @wake_look */
+#ifdef WAKE_LISTFIRST
+			if :: i < NS - 1 || known -> f = flag[i] :: else -> f = 0 fi;
+#else
+			if
+			:: listed[i] -> f = flag[i]		/* @wake_list @wake_look */
+			:: else -> f = 0
+			fi;
+#endif
 			if
 			:: (f & 1) ->
 				if
-				:: DUE(p, i, f) && !one ->
+				:: DUE(p, i, f) && !one ->	/* @wake_rung */
 					RUNG(p, i, f);
 					bell[i] = true;		/* @wake_ring */
 					one = true
@@ -153,7 +174,7 @@ proctype pub(byte p)
 				fi
 			:: else ->
 #ifdef WAKE_BOOLRUNG
-				bk[p].rung[i] = 0
+				BK(p).rung[i] = 0
 #else
 				skip
 #endif
@@ -170,7 +191,9 @@ proctype pub(byte p)
 		i = 0; f = 0; one = false; more = false
 #ifdef MODES
 	:: pays && made[p] < MSGS ->
+#ifndef WAKE_MODEUNSAID
 		put(B_FENCES, 0);				/* @mode_light */
+#endif
 #ifndef WAKE_MODENOFENCE
 		drained(p);					/* @mode_full */
 #endif
@@ -199,7 +222,10 @@ end:	do
 		i = 0;
 		do
 		:: i < NS ->
-			f = flag[i];				/* @relay_look */
+			if
+			:: listed[i] -> f = flag[i]		/* @relay_look */
+			:: else -> f = 0
+			fi;
 			if
 			:: (f & 1) ->
 				if
@@ -251,11 +277,19 @@ proctype killer(byte p)
 #define OVER	(seen[0] == MSGS || gone[0])
 #endif
 
+#ifdef JOIN
+proctype admission()
+{
+	listed[NS - 1] = true			/* @admit_row */
+}
+#endif
+
 proctype sleeper(byte n)
 {
 	byte seen[NP], e, x;
 	bool gone[NP], heavy;
 
+	listed[n];
 	do
 	:: OVER -> break
 	:: else ->
@@ -337,6 +371,17 @@ init {
 		fences[0] = 1;
 #if NP > 1
 		fences[1] = 1;
+#endif
+		listed[0] = true;
+#if NS > 1
+		listed[1] = true;
+#endif
+#if NS > 2
+		listed[2] = true;
+#endif
+#ifdef JOIN
+		listed[NS - 1] = false;
+		run admission();
 #endif
 		run drain(); run pub(0);
 #if NS > 1
