@@ -75,7 +75,7 @@ watch_close(struct watch *w)
 enum watch_answer
 watch_next(struct watch *w, weir_msg *msg, uint64_t until_ns)
 {
-	char none[1]; /* where only lengths and times are wanted */
+	char none[1] = {0}; /* where only lengths and times are wanted */
 	for (;;) {
 		char *to = w->buf ? w->buf : none;
 		int rc = weir_look_next(w->look.handle, to, w->size, msg);

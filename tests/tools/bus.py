@@ -173,18 +173,29 @@ def ends(b):
 
 
 def pipe(b):
-    """A reader that has enough ends the subscriber, quietly, and properly."""
-    sub = b.subscriber("t", stdout=subprocess.PIPE)
+    """A reader that has enough ends the subscriber, quietly, and properly: on the next
+    message, and also where none comes."""
+    busy = b.subscriber("t")
+    idle = b.subscriber("nothing")
     other = b.subscriber("t", "-v")
     pub = b.start("pub", "t", "x", "-n", "0", "-r", "100")
-    sub.stdout.readline()
-    sub.stdout.close()
-    sub.stdout = None
-    code, _, err = b.finish(sub)
-    check(code == 0 and "rror" not in err and "ipe" not in err, code, err)
+    busy.stdout.readline()
+    for sub in (busy, idle):
+        sub.stdout.close()
+        sub.stdout = None
+        code, _, err = b.finish(sub)
+        check(code == 0 and "rror" not in err and "ipe" not in err, code, err)
     for p in (pub, other):
         p.send_signal(SIGINT)
         b.finish(p)
+
+
+def no_stdout(b):
+    """Without a stdout no socket takes its number: what cannot be written is said."""
+    sub = b.subscriber("t", "-n", "1", stdout=None, preexec_fn=lambda: os.close(1))
+    b.run("pub", "t", "x")
+    code, _, err = b.finish(sub)
+    check(code == 1 and "could not write to stdout: Bad file" in err, code, err)
 
 
 def death(b):
@@ -311,4 +322,4 @@ def unsafe(b):
 
 main({f.__name__: f for f in (
     roundtrip, nobody, wait_subs, stdin_lines, long_line, files, templates, modes, patterns,
-    late, ends, pipe, death, ls, looking, rate, clean, unsafe)})
+    late, ends, pipe, no_stdout, death, ls, looking, rate, clean, unsafe)})
