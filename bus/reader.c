@@ -7,7 +7,9 @@
 #include "bus/mutant.h"
 
 enum {
-	OVERRUN_TRIES = 8 /* at the oldest segment, then the newest is taken */
+	OVERRUN_TRIES = 8,    /* at the oldest segment, then the newest is taken */
+	STEPS_MAX = 1 << 16,  /* frames that one peek steps over: the memory is a stranger's */
+	WALK_MAX = 1 << 20    /* messages that a join walks over */
 };
 
 static const struct wr_frame *
@@ -226,7 +228,8 @@ advance(struct wr_reader *r, uint64_t *word)
 {
 	if (r->astray && overrun(r) < 0)
 		return -WEIR_E_PEER_PROTOCOL;
-	while (!r->astray) {
+	/* Whoever has more than that in front of its next message is asked again. */
+	for (int steps = 0; !r->astray && steps < STEPS_MAX; steps++) {
 		uint64_t w = word_at(r, r->off);
 		int rc;
 
@@ -353,18 +356,22 @@ wr_reader_heavy(const struct wr_reader *r)
 
 /* ---- lifecycle -------------------------------------------------------------------------------- */
 
-/* Walks over what was committed before we came. */
+/* Walks over what was committed before we came. A publisher that stays ahead of that is
+ * read from where we are: what is too much is not missed. */
 static int
 walk_to_end(struct wr_reader *r)
 {
 	uint64_t word;
-	int rc;
+	int rc = 1;
 
-	while ((rc = advance(r, &word)) == 1) {
-		r->off += wr_word_extent(word);
-		r->seq++;
+	for (int walked = 0; walked < WALK_MAX && rc == 1; walked++) {
+		rc = advance(r, &word);
+		if (rc == 1) {
+			r->off += wr_word_extent(word);
+			r->seq++;
+		}
 	}
-	return rc == -WEIR_E_GONE_END ? 0 : rc;
+	return rc == -WEIR_E_GONE_END || rc == 1 ? 0 : rc;
 }
 
 int
