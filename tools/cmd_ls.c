@@ -168,16 +168,17 @@ say_nodes(const struct look *look)
 {
 	for (size_t i = 0; i < look->node_count; i++) {
 		const weir_look_node *node = &look->nodes[i];
+		char who[WEIR_NAME_MAX + 32] = "a process";
+		if (node->pid)
+			look_who(look, node->node, node->pid, who, sizeof(who));
 		if (node->silent)
-			tool_complain("bus %s: %s[%" PRIu32
-				      "] does not answer (stopped?); what it "
-				      "has is not listed",
-				look->bus, node->name, node->pid);
+			tool_complain("bus %s: %s does not answer (stopped?), so what it has "
+				      "is not listed",
+				look->bus, who);
 		else if (tool.verbose)
-			tool_say("bus %s: %s[%" PRIu32 "] %" PRIu32 " streams, %" PRIu32
+			tool_say("bus %s: %s has %" PRIu32 " streams, %" PRIu32
 				 " subscriptions",
-				look->bus, node->name, node->pid, node->streams,
-				node->subscriptions);
+				look->bus, who, node->streams, node->subscriptions);
 	}
 }
 

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 
 from harness import SIGINT, SIGKILL, await_true, check, equal, lines, main, text
@@ -245,6 +246,22 @@ def ls(b):
     equal(b.run("topic", "info", "nothing")[0], 3, "no such topic")
 
 
+def stopped(b):
+    """A stopped process is said to be silent, and holds up nobody who looks."""
+    sub = b.subscriber("t", "-n", "1")
+    pub = b.start("pub", "u", stdin=subprocess.PIPE)
+    await_true(lambda: b.run("topic", "info", "u")[0] == 0, "the publisher is there")
+    sub.send_signal(signal.SIGSTOP)
+    nodes = b.json("ls")["buses"][0]["nodes"]
+    equal(sorted(n["silent"] for n in nodes), [False, True], "silent")
+    code, out, err = b.run("ls")
+    check(code == 0 and "does not answer (stopped?)" in err and "weir-pub" in out, out, err)
+    sub.send_signal(signal.SIGCONT)
+    equal(b.run("pub", "t", "x")[0], 0, "pub after it")
+    equal(b.finish(sub)[:2], (0, "x\n"), "sub after it")
+    b.finish(pub, b"")
+
+
 def looking(b):
     """echo, hz, bw and delay are nobody's consumers: a publisher finds no one there."""
     keep = b.subscriber("other")  # so that there is a bus
@@ -322,4 +339,4 @@ def unsafe(b):
 
 main({f.__name__: f for f in (
     roundtrip, nobody, wait_subs, stdin_lines, long_line, files, templates, modes, patterns,
-    late, ends, pipe, no_stdout, death, ls, looking, rate, clean, unsafe)})
+    late, ends, pipe, no_stdout, death, ls, stopped, looking, rate, clean, unsafe)})
