@@ -148,6 +148,24 @@ def links(_):
         check(allowed.fullmatch(name), "the command links", name)
 
 
+def manual(b):
+    """weir.1 names every verb and every option, and is well formed."""
+    folder = os.path.join(os.path.dirname(__file__), "../../docs/man")
+    with open(f"{folder}/weir.1", encoding="utf-8") as f:
+        page = f.read()
+    for verb in VERBS:
+        check(re.search(rf"^\.It Cm {verb}\b", page, re.M), "weir.1 lacks", verb)
+        options = re.findall(r"^  (?:-\w, |    )--([\w-]+)", b.run("help", *verb.split())[1], re.M)
+        check(len(options) >= 8, verb, options)
+        for option in options:
+            check(f"Fl Fl {option}" in page, f"weir.1 lacks --{option} of", verb)
+    if shutil.which("mandoc"):
+        for name in ("weir.1", "weir.7"):
+            p = subprocess.run(["mandoc", "-Tlint", "-Wwarning", f"{folder}/{name}"],
+                               capture_output=True, check=False)
+            equal((p.returncode, text(p.stdout)), (0, ""), name)
+
+
 def stdout(b):
     """What cannot be written is said; who stops reading is no error; -q is quiet."""
     with open("/dev/full", "wb") as full:
@@ -164,4 +182,4 @@ def stdout(b):
     equal((code, out, err), (0, "", ""), "clean -q")
 
 
-main({f.__name__: f for f in (usage, helps, errors, version, bench, links, stdout)})
+main({f.__name__: f for f in (usage, helps, errors, version, bench, links, manual, stdout)})
