@@ -258,6 +258,8 @@ watch(struct demo *demo)
 		if (now >= next) {
 			show(demo);
 			next += step;
+			if (!tool_flush())
+				return;
 		}
 		if (listen_until(demo, next < deadline ? next : deadline) < 0) {
 			demo->interrupted = tool_caught();
@@ -266,8 +268,8 @@ watch(struct demo *demo)
 	}
 }
 
-/* The source ends its streams, the consumers drain them. A second signal is not waited
- * for: what is asked for is happening already. */
+/* The source ends its streams, the consumers drain them. The first signal may have brought
+ * us here; a second one ends the waiting, too. */
 static void
 drain(struct demo *demo)
 {
@@ -275,7 +277,7 @@ drain(struct demo *demo)
 	end_child(&demo->child[DEMO_SOURCE], SIGTERM);
 	/* A stopped process would hear it only when it goes on. */
 	end_child(&demo->child[DEMO_SOURCE], SIGCONT);
-	while (!all_ended(demo) && weir_now_ns() < deadline) {
+	while (!all_ended(demo) && weir_now_ns() < deadline && tool_caught_count() < 2) {
 		struct pollfd fds[DEMO_CHILDREN];
 		for (int i = 0; i < DEMO_CHILDREN; i++) {
 			fds[i].fd = demo->child[i].pipe;
@@ -393,10 +395,8 @@ static int
 run(int argc, char **argv)
 {
 	static struct demo demo = {
-		.child = {{.name = "each", .manner = "a callback for each message"},
-			{.name = "batch", .manner = "a callback for up to 64"},
-			{.name = "nap", .manner = "looks every 20 ms, on purpose"},
-			{.name = "source", .manner = ""}},
+		.child = {{.name = "each"}, {.name = "batch"}, {.name = "nap"},
+			{.name = "source"}},
 		.ruler = -1,
 		.kind = "proc",
 	};

@@ -103,7 +103,6 @@ void demo_clear(const char *dir);
 
 struct demo_child {
 	const char *name;
-	const char *manner;
 	int pid;
 	int pipe;     /* -1 once it has ended */
 	int reaped;   /* its wait status is known */

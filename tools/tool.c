@@ -16,6 +16,7 @@
 struct tool tool = {.timeout_ms = -1};
 
 static volatile sig_atomic_t signal_caught;
+static volatile sig_atomic_t signal_count;
 static weir_bus *volatile signal_bus;
 static int signal_pipe[2] = {-1, -1};
 
@@ -205,6 +206,8 @@ on_signal(int number)
 {
 	int saved = errno;
 	signal_caught = number;
+	if (signal_count < 100)
+		signal_count++;
 	if (signal_bus)
 		weir_stop(signal_bus);
 	(void)!write(signal_pipe[1], "", 1);
@@ -230,6 +233,12 @@ int
 tool_caught(void)
 {
 	return signal_caught;
+}
+
+int
+tool_caught_count(void)
+{
+	return signal_count;
 }
 
 int

@@ -94,8 +94,9 @@ int tool_detach(weir_bus *bus);
 /* From here on SIGINT, SIGTERM and SIGHUP ask for an orderly end, unless they were being
  * ignored. bus may be NULL. */
 void tool_catch(weir_bus *bus);
-/* The signal that came, 0 = none. */
+/* The signal that came last, 0 = none; and how many have come. */
 int tool_caught(void);
+int tool_caught_count(void);
 /* Waits until fd is readable (1), the time has come (0), or a signal came (-1). fd -1:
  * only for the other two. until_ns is of weir_now_ns, UINT64_MAX for ever. */
 int tool_wait(int fd, uint64_t until_ns);

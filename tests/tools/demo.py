@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -98,6 +99,32 @@ def interrupted(b):
     demo = json.loads(out)
     check(demo["interrupted"], demo)
     balanced(demo)
+    clean_up_seen(b)
+
+
+def interrupted_twice(b):
+    """Who asks twice is not made to wait for a consumer that is stopped."""
+    p = b.start("demo", "--seconds", "1000", "--json")
+    roles = running(p)
+    publishing(b, roles["source"])
+    os.kill(roles["nap"], signal.SIGSTOP)
+    p.send_signal(SIGINT)
+    await_true(lambda: not os.path.exists(f"/proc/{roles['each']}"), "the others end")
+    p.send_signal(SIGINT)
+    code, out, err = b.finish(p)
+    check(code == 1 and f"nap[{roles['nap']}] did not come to its end" in err, code, err)
+    finished = {c["name"]: c["finished"] for c in json.loads(out)["consumers"]}
+    equal(finished, {"each": True, "batch": True, "nap": False}, "who finished")
+    clean_up_seen(b)
+
+
+def unread(b):
+    """A reader that goes ends the demo early, without a word."""
+    p = b.start("demo", "--seconds", "1000")
+    b.await_line(p.stdout, "weir --dir ")
+    p.stdout.close()
+    p.stdout = None
+    equal(b.finish(p)[::2], (0, ""), "exit and stderr")
     clean_up_seen(b)
 
 
@@ -219,5 +246,5 @@ def looked_at(b):
 if __name__ == "__main__":
     assert WEIR and subprocess
     main({f.__name__: f for f in (
-        live, headless, terminal, interrupted, consumer_dies, source_dies, watcher_dies, files,
-        stdin, looked_at)})
+        live, headless, terminal, interrupted, interrupted_twice, unread, consumer_dies,
+        source_dies, watcher_dies, files, stdin, looked_at)})
