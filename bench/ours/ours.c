@@ -18,6 +18,7 @@ struct gen_side {
 	size_t open, batch; /* claims in hand, and how many to gather */
 	weir_claim_t claims[BATCH];
 	weir_msg msgs[DRAIN_MAX];
+	size_t wanted; /* of them */
 };
 
 static const char *const topics[] = {"bench.there", "bench.back"};
@@ -51,6 +52,7 @@ open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why,
 	if (!side)
 		return NULL;
 	side->size = plan->size;
+	side->wanted = 1;
 	side->batch = batch;
 	side->pull = plan->wait == GEN_SPIN;
 	side->bus = weir_open("bench", .dir = plan->dir, .idle = idles[plan->wait],
@@ -141,7 +143,13 @@ ours_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 		side->ctx = ctx;
 		return weir_turn(side->bus, TURN_MS);
 	}
-	int count = weir_peek_n(side->sub, side->msgs, DRAIN_MAX);
+	/* Looks for one message, and for more while there are more: a look too far costs a
+	 * miss on the line that the publisher writes next. */
+	int count = weir_peek_n(side->sub, side->msgs, side->wanted);
+	if (count >= 0)
+		side->wanted = count < (int)side->wanted ? 1 : side->wanted * 2;
+	if (side->wanted > DRAIN_MAX)
+		side->wanted = DRAIN_MAX;
 	for (int i = 0; i < count; i++)
 		if (fn(ctx, side->msgs[i].data, side->msgs[i].len))
 			break;

@@ -21,7 +21,8 @@ struct weir_sub {
 	weir_msg_fn on_msg;
 	weir_batch_fn on_batch;
 	void *ctx;
-	int batch;
+	int batch; /* the most that one poll hands on */
+	int burst; /* what it looks for: grows while there is more, see sub_poll */
 	bool busy; /* inside a callback of ours */
 
 	/* the streams, and where the next turn begins */
@@ -339,6 +340,11 @@ dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 	return done;
 }
 
+/*
+ * To see whether a second message is there costs a miss on the line that the publisher
+ * writes next, before the first one is handled. So a lone message is handled alone, and
+ * the look goes further as long as that pays.
+ */
 static int
 sub_poll(struct wr_task *task, int *verdict)
 {
@@ -350,14 +356,19 @@ sub_poll(struct wr_task *task, int *verdict)
 	take_inbox(sub);
 	for (uint32_t left = sub->count; left > 0 && work < sub->batch && *verdict == 0; left--) {
 		struct wr_link *link = NULL;
-		int rc = peek_next_link(sub, sub->batch - work, &link);
+		int wanted = sub->batch - work < sub->burst ? sub->batch - work : sub->burst;
+		int rc = peek_next_link(sub, wanted, &link);
 
 		if (rc == 0)
 			break;
-		if (rc < 0)
+		if (rc < 0) {
 			end_link(sub, link, rc);
-		else
-			work += dispatch(sub, link, rc, verdict);
+			continue;
+		}
+		sub->burst = rc < wanted ? rc : sub->burst * 2;
+		if (sub->burst > sub->batch)
+			sub->burst = sub->batch;
+		work += dispatch(sub, link, rc, verdict);
 	}
 	return work;
 }
@@ -502,6 +513,7 @@ weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 	sub->on_batch = opts->on_batch;
 	sub->ctx = opts->ctx;
 	sub->batch = opts->batch > 0 && opts->batch < BATCH ? (int)opts->batch : BATCH;
+	sub->burst = 1;
 	sub->task.poll = sub_poll;
 	sub->task.ready = sub_ready;
 	sub->task.heavy = sub_heavy;
