@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "scheduler/reactor.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,8 +16,10 @@
 enum {
 	SPINS_MAX = 2000,  /* looks with a pause: some tens of microseconds */
 	SPINS_MIN = 16,
-	FLOW_MIN = 256,    /* work since the last sleep that counts as a flow */
+	CROWD_NS = 5 * 1000 * 1000, /* how long an answer about the cores is believed */
+	FLOW_MIN = 32,     /* work since the last sleep that counts as a flow */
 	NAP_NS = 50 * 1000, /* in a flow: let a batch gather instead of being rung for one */
+	NAPS_MAX = 16,     /* that find nothing, before it parks: about 2 ms */
 	SLEEP_MS_MAX = 1000 /* no sleep is longer without a look */
 };
 
@@ -23,6 +27,7 @@ int
 wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, uint32_t idle)
 {
 	*r = (struct wr_reactor){.flag = flag, .idle = idle, .spins = SPINS_MIN};
+	r->load_fd = -1;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return r->epoll_fd < 0 ? -WEIR_E_ENV_FILES : 0;
 }
@@ -32,7 +37,9 @@ wr_reactor_fini(struct wr_reactor *r)
 {
 	if (r->epoll_fd >= 0)
 		close(r->epoll_fd);
-	r->epoll_fd = -1;
+	if (r->load_fd >= 0)
+		close(r->load_fd);
+	r->epoll_fd = r->load_fd = -1;
 }
 
 void
@@ -170,10 +177,45 @@ park(struct wr_reactor *r, int timeout_ms)
 	wr_reactor_disarm(r);
 }
 
+/* Threads that could run now, of the whole machine; 0 where the kernel does not say. */
+static int
+runnable(struct wr_reactor *r)
+{
+	char text[64];
+	const char *at;
+	ssize_t size;
+
+	if (r->load_fd < 0)
+		r->load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	size = r->load_fd < 0 ? -1 : pread(r->load_fd, text, sizeof(text) - 1, 0);
+	if (size <= 0)
+		return 0;
+	text[size] = 0; /* "0.52 0.58 0.59 3/841 12345": three could run */
+	at = strchr(text, '/');
+	while (at && at > text && at[-1] != ' ')
+		at--;
+	return at ? atoi(at) : 0;
+}
+
+/* True if a spin would take a core from somebody who has work for it. */
+static bool
+crowded(struct wr_reactor *r)
+{
+	uint64_t now = wr_now_ns();
+
+	if (now - r->crowd_ns > CROWD_NS) {
+		r->crowd_ns = now;
+		r->crowded = runnable(r) > sysconf(_SC_NPROCESSORS_ONLN);
+	}
+	return r->crowded;
+}
+
 /* Looks again for a while; pays attention to whether that has paid lately. */
 static bool
 spin(struct wr_reactor *r)
 {
+	if (crowded(r))
+		return any_ready(r);
 	for (uint32_t i = 0; i < r->spins; i++) {
 		if (any_ready(r)) {
 			if (r->spins < SPINS_MAX)
@@ -187,19 +229,27 @@ spin(struct wr_reactor *r)
 	return false;
 }
 
-/* In the middle of a flow a short sleep without the flag lets messages gather, and
- * costs the publisher nothing. */
+/*
+ * In the middle of a flow a short sleep without the flag lets messages gather, and costs
+ * the publisher nothing. A flow that pauses is waited for a few times more: to park means
+ * to be rung, and where cores are few a publisher that rings everybody is the bottleneck.
+ */
 static bool
 nap(struct wr_reactor *r)
 {
 	static const struct timespec rest = {.tv_nsec = NAP_NS};
 
-	if (r->flow < FLOW_MIN)
-		return false;
+	if (r->flow >= FLOW_MIN)
+		r->naps_left = NAPS_MAX;
 	r->flow = 0;
-	r->naps++;
-	nanosleep(&rest, NULL);
-	return any_ready(r);
+	while (r->naps_left > 0) {
+		r->naps_left--;
+		r->naps++;
+		nanosleep(&rest, NULL);
+		if (any_ready(r))
+			return true;
+	}
+	return false;
 }
 
 static bool

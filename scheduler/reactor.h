@@ -32,6 +32,10 @@ struct wr_reactor {
 	uint32_t idle;         /* enum weir_idle */
 	uint32_t spins;        /* looks that an idle turn may spend before it sleeps */
 	uint32_t flow;         /* work done since it last slept */
+	uint32_t naps_left;    /* before it parks */
+	int load_fd;           /* where the kernel tells how many threads could run, -1 */
+	bool crowded;          /* more of them than cores, when last asked */
+	uint64_t crowd_ns;     /* when that was */
 	uint64_t naps, sleeps;
 	wr_a64 stopped;
 };
