@@ -11,6 +11,8 @@
  * Who waits for room waits for the event itself here; room.pml has the wake-up.
  *
  * NST, NSEG, MAXO   streams, segments each, last ordinal of each
+ * OPEN              the publisher may leave one claim open and roll on: who joins begins
+ *                   there, for it is committed later (one stream)
  */
 #ifndef NST
 #define NST 1
@@ -39,8 +41,12 @@ bool eof;
 chan req = [1] of { byte };
 chan rep = [1] of { byte, byte };
 
+/* Private too: the open claim, its ordinal (0 = none) and its segment. */
+byte op_o, op_s;
+
 /* Ghosts. */
 byte committed[NST];
+bool settled[MAXO + 1];		/* of stream 0 */
 
 #define LOCK(x)		atomic { !lock[x] -> lock[x] = true }
 #define UNLOCK(x)	lock[x] = false
@@ -68,6 +74,14 @@ inline follow()
 	assert(hdr[AT(x, s[x])] == o[x])
 }
 
+/* The caller goes on with its claim and commits it. */
+inline finish()
+{
+	assert(data[AT(x, op_s)] == op_o && hdr[AT(x, op_s)] == op_o);
+	atomic { ln[AT(x, op_s)] = 1; settled[op_o] = true };
+	atomic { op_o = 0; op_s = 0 }
+}
+
 proctype pub(byte x)
 {
 	byte c, g, s, p, so[NSEG];
@@ -75,7 +89,10 @@ proctype pub(byte x)
 	so[0] = 1;
 	do
 	:: head[x] == MAXO -> break
-	:: else ->
+#ifdef OPEN
+	:: op_o != 0 -> finish()
+#endif
+	:: head[x] < MAXO ->
 again:		LOCK(x);
 		g = head[x];
 		if
@@ -90,6 +107,9 @@ again:		LOCK(x);
 #endif
 		:: else -> skip
 		fi;
+#ifdef OPEN
+		if :: op_o != 0 && op_o < g -> g = op_o :: else -> skip fi;
+#endif
 		s = 0;
 		do
 		:: s < NSEG && !(so[s] < g) -> s++
@@ -103,7 +123,14 @@ again:		LOCK(x);
 			UNLOCK(x);
 #else
 			UNLOCK(x);
-			(eof && !row[x]) || (row[x] && CUR(x) > c) || !row[x];
+#ifdef OPEN
+			if
+			:: op_o != 0 -> finish()
+			:: op_o == 0 && ((row[x] && CUR(x) > c) || !row[x])
+			fi;
+#else
+			(row[x] && CUR(x) > c) || !row[x];
+#endif
 #endif
 			c = 0; g = 0;
 			goto again
@@ -124,9 +151,23 @@ again:		LOCK(x);
 #endif
 		UNLOCK(x);
 		data[AT(x, s)] = head[x];
-		atomic { ln[AT(x, s)] = 1; committed[x] = head[x] };	/* @commit_len */
+#ifdef OPEN
+		if
+		:: op_o == 0 -> atomic { op_o = head[x]; op_s = s }; goto next
+		:: skip
+		fi;
+#endif
+		atomic {
+			ln[AT(x, s)] = 1;			/* @commit_len */
+			committed[x] = head[x];
+			if :: x == 0 -> settled[head[x]] = true :: else -> skip fi
+		}
+next:
 		s = 0; g = 0; c = 0
-	od
+	od;
+#ifdef OPEN
+	if :: op_o != 0 -> finish() :: else -> skip fi
+#endif
 }
 
 proctype steward()
@@ -155,6 +196,9 @@ end:	do
 #else
 		LOCK(x);					/* @admit_lock */
 		o = head[x]; s = hs[x];
+#if defined(OPEN) && !defined(ADMIT_OPENHEAD)
+		atomic { if :: op_o != 0 -> o = op_o; s = op_s :: else -> skip fi };
+#endif
 		from[x] = o; row[x] = true;			/* @admit_row */
 		UNLOCK(x);					/* @admit_unlock */
 		rep!o,s;					/* @admit_reply */
@@ -207,7 +251,17 @@ proctype sub()
 			:: ln[AT(x, s[x])] == 0 -> next[x] = o[x]
 			:: else -> next[x] = o[x] + 1
 			fi;
+#ifdef OPEN
+			/* What is left out had been committed before. */
+			n = 1;
+			do
+			:: n < next[0] -> assert(settled[n]); n++
+			:: else -> break
+			od;
+			n = 0;
+#else
 			assert(next[x] <= committed[x] + 1);
+#endif
 			x++
 		}
 	:: else -> break
@@ -243,7 +297,7 @@ init {
 		do
 		:: j < NST ->
 			hdr[AT(j, 0)] = 1; data[AT(j, 0)] = 1; ln[AT(j, 0)] = 1;
-			head[j] = 1; committed[j] = 1;
+			head[j] = 1; committed[j] = 1; settled[1] = true;
 			run pub(j);
 			j++
 		:: else -> break

@@ -176,12 +176,12 @@ again:		if
 			fi;
 			v = 0;
 			assert(p < CELLS)
-		:: v == 0 && (closed || dead) ->			/* @end_look */
+		:: v == 0 && (closed || dead) ->		/* @end_look @end_dead */
 #ifndef FRAMES_ENDFIRST
 			v = ln[p];		/* what came between the two looks */
 			if :: v != 0 -> goto again :: else -> skip fi;
 #endif
-			x = mark[p];						/* @end_mark */
+			x = mark[p];
 			if
 			:: x != 0 ->
 				assert(dead && extent[p] == x);

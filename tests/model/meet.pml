@@ -81,7 +81,7 @@ inline asked(n)
 			k++
 		:: else -> break
 		od;
-		answer(n, ATTACH, tag)			/* @attach_ack */
+		answer(n, ATTACH, tag)
 	:: m == ANNOUNCE ->
 		if
 		:: sub[n] -> ask(n, ATTACH, tag)	/* its answer acknowledges */
@@ -161,7 +161,7 @@ proctype app(byte n)
 #ifdef MEET_TABLELATE
 	atomic { listening[n] = true; here[n] = true };
 #else
-	nst[n] = 1; sub[n] = true;				/* @arrive_table */
+	nst[n] = 1; sub[n] = true;
 #ifdef MEET_BINDFIRST
 	here[n] = true;
 	listening[n] = true;

@@ -48,12 +48,15 @@ byte first1;			/* first ordinal of region 1, 0 = no move yet */
 
 /* Kernel. */
 bool dead, bell;
-chan sock[2] = [1] of { bit };	/* the descriptor on its way */
 chan req = [1] of { bit };
-chan rep = [1] of { byte, bit };	/* place, and the region that it is in */
+chan sock[2] = [2] of { byte, byte };	/* what the publishing process said */
+#define HERE0 0			/* admitted: the place, in region 0 */
+#define HERE1 1			/* the same, in region 1 */
+#define MOVED 2			/* the descriptor of region 1 */
 
 /* Private to reader i's process: the descriptor, as far as its steward has it. */
 bool has[2];
+byte place[2];			/* where it was told to begin */
 
 /* Ghosts. */
 bool freed, pubdone;
@@ -119,11 +122,10 @@ inline pass()
 }
 #define FULL	(head - oldest + 1 >= WIN)
 
-/* The number itself does not matter here: not 0. */
 inline send()
 {
-	if :: row[0] -> sock[0]!1 :: else -> skip fi;
-	if :: row[1] -> sock[1]!1 :: else -> skip fi
+	if :: row[0] -> sock[0]!MOVED,0 :: else -> skip fi;
+	if :: row[1] -> sock[1]!MOVED,0 :: else -> skip fi
 }
 
 proctype pub()
@@ -173,7 +175,7 @@ again:		atomic { !lock -> lock = true };
 		fi;
 		atomic { head++; newest[REGION(head)] = head };	/* @roll_head */
 		if
-		:: move -> link[head - 1] = MOVE		/* @move_link */
+		:: move -> link[head - 1] = MOVE		/* @roll_link */
 		:: else -> link[head - 1] = ROLL		/* @roll_link */
 		fi;
 #ifdef MOVE_LINKFIRST
@@ -199,6 +201,9 @@ again:		atomic { !lock -> lock = true };
 proctype steward()
 {
 	byte o;
+#ifdef MOVE_REPLYLATE
+	byte m;
+#endif
 
 	{ skip;
 end:	do
@@ -206,12 +211,17 @@ end:	do
 		atomic { !lock -> lock = true };		/* @admit_lock */
 		o = head;
 		from[1] = o; gate[1] = true; row[1] = true;	/* @admit_row */
-		/* The place, and the region that it is in. */
+#ifdef MOVE_REPLYLATE
+		m = REGION(o);
+		lock = false;
+		sock[1]!m,o
+#else
 		if
-		:: REGION(o) -> rep!o,1				/* @admit_reply */
-		:: else -> rep!o,0
+		:: REGION(o) -> sock[1]!HERE1,o			/* @admit_reply */
+		:: else -> sock[1]!HERE0,o
 		fi;
 		lock = false					/* @admit_unlock */
+#endif
 	od
 	} UNLESS_KILLED
 }
@@ -223,13 +233,22 @@ proctype killer()
 }
 #endif
 
-/* The subscriber's steward takes what comes. */
+/* The subscriber's steward takes what comes; what is said about a stream to which it is
+ * not attached yet says nothing to it. */
 proctype taker(byte n)
 {
-	byte x;
+	byte m, o;
 
 end:	do
-	:: atomic { sock[n]?x -> has[n] = x; x = 0 }		/* @move_follow */
+	:: atomic {
+		sock[n]?m,o ->
+		if
+		:: m == MOVED && place[n] != 0 -> has[n] = true		/* @move_follow */
+		:: m == MOVED && place[n] == 0 -> skip
+		:: m != MOVED -> place[n] = o; has[n] = (m == HERE1)
+		fi;
+		m = 0; o = 0
+	}
 	od
 }
 
@@ -256,11 +275,14 @@ proctype reader(byte n)
 	:: n == 1 ->
 		req!0;
 		if
-		:: rep?o,x ->
-			if :: x != 0 -> here = 1; mapped = false; has[1] = true :: else -> skip fi
-		:: dead && empty(rep) -> goto out
+		:: place[1] != 0
+		:: dead && empty(sock[1]) && place[1] == 0 -> goto out
 		fi;
-		x = 0;
+		atomic {
+			o = place[1];
+			/* Only what is said with the place can be there already. */
+			if :: o >= first1 && first1 != 0 -> here = 1; mapped = false :: else -> skip fi
+		}
 		cur[1] = o;					/* @enter_cur */
 		assert(live[o])					/* @enter_check */
 	:: else -> skip
@@ -353,6 +375,7 @@ out:	assert(hold[n] == 0 || (mapped && !freed));
 init {
 	atomic {
 		live[1] = true; ln[1] = true; hint[0] = 1; newest[0] = 1;
+		place[0] = 1;
 		row[0] = true; gate[0] = true; from[0] = 1; cur[0] = 1;
 		run pub(); run taker(0); run reader(0);
 #ifdef JOIN

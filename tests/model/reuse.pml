@@ -208,7 +208,7 @@ again:		/* R1: each cursor once. */
 		:: else -> skip
 		fi;
 		/* R8: everything else first, the ordinal last, then the link. */
-		PFENCE;
+		PFENCE;					/* @roll_dirty */
 #ifdef REUSE_LATECLEAR
 		PST(s, 0);
 		PFENCE;
@@ -349,7 +349,7 @@ proctype observer()
 			:: d = base[s]
 			fi;
 			if
-			:: hdr[s] == h -> assert(d == h)	/* @look_check */
+			:: hdr[s] == h -> assert(d == h)	/* @look_fence @look_check */
 			:: else -> skip
 			fi
 		:: else -> skip

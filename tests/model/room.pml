@@ -190,7 +190,7 @@ inline look(x)
 {
 	if
 	:: room_wanted ->				/* @room_look */
-		o = oldest;
+		o = oldest;				/* @room_oldest */
 #ifdef ROOM_STRICT
 		if :: DIST(x, o) != 0 && DIST(x, o) <= M / 2 -> bell = true :: else -> skip fi;
 #else
