@@ -433,6 +433,7 @@ static void
 meet_node(weir_look *look, uint64_t node)
 {
 	struct looked *looked = find_looked(look, node);
+	struct wr_creds creds;
 	int fd;
 
 	if (looked)
@@ -447,6 +448,11 @@ meet_node(weir_look *look, uint64_t node)
 	memset(looked, 0, sizeof(*looked));
 	looked->node = node;
 	looked->fd = fd;
+	/* Who is stopped says nothing; the kernel knows at least whose socket it is. */
+	if (wr_peer_creds(fd, &creds) == 0) {
+		looked->info.pid = (uint32_t)creds.pid;
+		looked->info.uid = (uint32_t)creds.uid;
+	}
 }
 
 static void
@@ -630,7 +636,8 @@ copy_out(struct tap *tap, uint64_t word, void *buf, size_t size, weir_msg *msg)
 	msg->publisher = tap->stream;
 	msg->topic = tap->topic;
 	WR_POINT(look_copy);
-	memcpy(buf, frame + 1, len < size ? len : size);
+	if (len > 0 && size > 0)
+		memcpy(buf, frame + 1, len < size ? len : size);
 	return still_there(tap);
 }
 
