@@ -72,7 +72,7 @@ wr_geometry_of(
 			"align %zu is not a power of two from 16 to %u", align, WEIR_ALIGN_MAX);
 
 	seg_bytes = seg_bytes_of((uint32_t)max_message, (uint32_t)align);
-	segs = (window + seg_bytes - 1) / seg_bytes;
+	segs = window / seg_bytes + (window % seg_bytes != 0);
 	if (segs > WINDOW_SEGS_MAX)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"window of %llu bytes is more than %d segments of %llu bytes",

@@ -727,7 +727,7 @@ int
 wr_writer_grow(struct wr_writer *w, uint64_t window_bytes)
 {
 	uint64_t seg_bytes = w->plan.geo.seg_bytes;
-	uint64_t segs = (window_bytes + seg_bytes - 1) / seg_bytes;
+	uint64_t segs = window_bytes / seg_bytes + (window_bytes % seg_bytes != 0);
 
 	if (segs >= 1u << (WR_PLACE_SEG_BITS - 1))
 		return -WEIR_E_USAGE_INVAL;
