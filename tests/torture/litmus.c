@@ -13,7 +13,8 @@
 
 enum {
 	WORDS = 8,          /* of a message that are written and compared */
-	LEN = 3900,         /* one message fills a segment */
+	FULL = 3900,        /* one message fills a segment */
+	SMALL = 64,
 	SEG_BYTES = 4096,
 	ROUND = 1 << 10     /* steps between two looks at the clock */
 };
@@ -26,10 +27,13 @@ struct rig {
 	struct wr_reactor reactor;
 	struct wr_task task;
 	struct dice pub_dice, sub_dice;
+	uint32_t len;       /* of its messages */
 	_Alignas(64) uint64_t ready; /* the reader waits for this step */
 	_Alignas(64) uint64_t done;  /* the publisher has finished this step */
+	_Alignas(64) uint64_t checked; /* the reader has looked whether it was rung */
+	uint32_t twice;              /* a step has a second message, after that look */
 	_Alignas(64) uint32_t over;
-	void (*before_commit)(struct rig *rig, uint64_t step);
+	void (*before_commit)(struct rig *rig);
 };
 
 static struct rig *
@@ -72,7 +76,7 @@ on_admitted(void *ctx, uint64_t place, struct wr_store *store)
 }
 
 static struct rig *
-rig_make(uint64_t seed, uint32_t window)
+rig_make(uint64_t seed, uint32_t len, uint32_t window)
 {
 	struct rig *rig = aligned_alloc(4096, (sizeof(*rig) + 4095) / 4096 * 4096);
 	struct wr_writer_opts opts = {
@@ -85,11 +89,12 @@ rig_make(uint64_t seed, uint32_t window)
 	if (!rig)
 		torn("no memory");
 	memset(rig, 0, sizeof(*rig));
+	rig->len = len;
 	rig->pub_dice.state = seed;
 	rig->sub_dice.state = seed + 1;
 	if (wr_node_init(&rig->pub, "t", "pub", true, true, &err) < 0 ||
 		wr_node_init(&rig->sub, "t", "sub", true, true, &err) < 0 ||
-		wr_geometry_sized(&opts.plan.geo, LEN, 16, SEG_BYTES, window) < 0 ||
+		wr_geometry_sized(&opts.plan.geo, FULL, 16, SEG_BYTES, window) < 0 ||
 		wr_writer_init(&rig->stream.writer, &opts, &err) < 0 ||
 		wr_reactor_init(&rig->reactor, rig->sub.flag, WEIR_IDLE_PARK) < 0)
 		torn("a rig cannot be made");
@@ -122,11 +127,20 @@ rig_free(struct rig *rig)
 	free(rig);
 }
 
+/* A moment, without the pause instruction: a virtual machine may take that for a chance to
+ * run somebody else. */
+static void
+moment(void)
+{
+	for (int i = 0; i < 16; i++)
+		__asm__ __volatile__("" ::: "memory");
+}
+
 static void
 linger(struct dice *dice, uint32_t most)
 {
 	for (uint32_t i = pick(dice, most); i > 0; i--)
-		wr_pause();
+		moment();
 }
 
 static void
@@ -155,7 +169,7 @@ publish(struct rig *rig)
 	uint64_t *words;
 	int rc;
 
-	while ((rc = wr_writer_claim(w, LEN, &claim, NULL)) == -WEIR_E_AGAIN_FULL)
+	while ((rc = wr_writer_claim(w, rig->len, &claim, NULL)) == -WEIR_E_AGAIN_FULL)
 		if (wr_writer_wait(w, UINT64_MAX, NULL) < 0)
 			torn("a wait without deadline ended");
 	HOLDS(rc == 0, "a claim was answered with %d", rc);
@@ -163,7 +177,7 @@ publish(struct rig *rig)
 	for (int i = 0; i < WORDS; i++)
 		words[i] = word(claim.seq, i);
 	if (rig->before_commit)
-		rig->before_commit(rig, claim.seq);
+		rig->before_commit(rig);
 	(void)wr_writer_commit(w, &claim);
 }
 
@@ -235,7 +249,7 @@ limp(void *arg)
 void
 scenario_overrun(uint64_t seed)
 {
-	struct rig *rig = rig_make(seed, 2);
+	struct rig *rig = rig_make(seed, FULL, 2);
 
 	wr_gate_detach(&rig->stream.writer.gate, &rig->stream.writer.gate.rows[0]);
 	run_pair(rig, outrun, limp);
@@ -257,6 +271,11 @@ feed(void *arg)
 		linger(&rig->pub_dice, 24);
 		publish(rig);
 		give(&rig->done, step);
+		if (!rig->twice)
+			continue;
+		while (take(&rig->checked) != step)
+			moment();
+		publish(rig);
 	}
 	return NULL;
 }
@@ -275,20 +294,24 @@ doze(void *arg)
 	pin_to(1);
 	for (uint64_t step = 1; step % ROUND != 0 || !time_is_up(); step++) {
 		give(&rig->ready, step);
+		(void)wr_reader_ready(&rig->r); /* the word's line is here too */
 		linger(&rig->sub_dice, 24);
 		if (wr_reactor_arm(&rig->reactor)) {
 			while (take(&rig->done) != step)
-				wr_pause();
+				moment();
 			HOLDS(wr_stat_get(&rig->sub.bell->rung) == rig->reactor.epoch,
 				"nobody rang for message %llu", (unsigned long long)step - 1);
 			slept++;
 			wr_reactor_disarm(&rig->reactor);
 		}
-		while (wr_reader_peek(&rig->r, &view, 1) != 1)
-			wr_pause();
-		wr_reader_pass(&rig->r, &view, 1);
 		while (take(&rig->done) != step)
-			wr_pause();
+			moment();
+		give(&rig->checked, step);
+		for (uint32_t i = 0; i <= rig->twice; i++) {
+			while (wr_reader_peek(&rig->r, &view, 1) != 1)
+				moment();
+			wr_reader_pass(&rig->r, &view, 1);
+		}
 		if (step % ROUND == 0)
 			moved_on();
 	}
@@ -298,12 +321,21 @@ doze(void *arg)
 	return NULL;
 }
 
+/* The flag's line is here too, so that who raises it has to ask for it. */
+static void
+look_once(struct rig *rig)
+{
+	(void)wr_stat_get(rig->sub.flag);
+	linger(&rig->pub_dice, 6);
+}
+
 void
 scenario_fences(uint64_t seed)
 {
-	struct rig *rig = rig_make(seed, 8);
+	struct rig *rig = rig_make(seed, SMALL, 8);
 
 	wr_bell_set(rig->sub.bell, -1);
+	rig->before_commit = look_once;
 	/* The symmetric pair: the publisher fences for itself at every pace. */
 	rig->stream.writer.heavy_ready = false;
 	run_pair(rig, feed, doze);
@@ -312,13 +344,14 @@ scenario_fences(uint64_t seed)
 
 /* ---- the same while the publisher changes who fences -------------------------------------------- */
 
-/* Every commit finds that the pace has changed. */
+/* Every commit finds that the pace has changed: the first of a step leaves the fence to
+ * the sleeper, the second takes it back. */
 static void
-change_pace(struct rig *rig, uint64_t step)
+change_pace(struct rig *rig)
 {
 	struct wr_writer *w = &rig->stream.writer;
 
-	(void)step;
+	look_once(rig);
 	w->pace_count = UINT32_MAX - 1;
 	w->pace_ns = w->fences ? wr_clock_now(&w->clock) : 0;
 }
@@ -330,7 +363,7 @@ stretch(const char *label)
 {
 	static _Thread_local struct dice dice;
 
-	if (strcmp(label, "sleep_raise") == 0)
+	if (strcmp(label, "sleep_raise") == 0 && chance(&dice, 2))
 		linger(&dice, 40);
 }
 #endif
@@ -338,13 +371,13 @@ stretch(const char *label)
 void
 scenario_modes(uint64_t seed)
 {
-	struct rig *rig = rig_make(seed, 8);
+	struct rig *rig = rig_make(seed, SMALL, 8);
 
 	wr_bell_set(rig->sub.bell, -1);
 	rig->before_commit = change_pace;
+	rig->twice = 1;
 #if defined(WR_POINTS)
-	if (seed % 2 == 0)
-		wr_point_hook = stretch;
+	wr_point_hook = stretch;
 #endif
 	run_pair(rig, feed, doze);
 	rig_free(rig);
@@ -390,7 +423,7 @@ dawdle(void *arg)
 void
 scenario_room(uint64_t seed)
 {
-	struct rig *rig = rig_make(seed, 2);
+	struct rig *rig = rig_make(seed, FULL, 2);
 
 	sleep_forever = true;
 	run_pair(rig, crowd, dawdle);

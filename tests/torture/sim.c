@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <ucontext.h>
 
 #include "tests/torture/world.h"
@@ -34,7 +35,8 @@ struct actor {
 	enum why why;
 	pthread_mutex_t *lock;
 	int fd;
-	uint32_t weight; /* turns that it gets when it is chosen */
+	uint32_t weight;  /* it is chosen once in so many times */
+	uint64_t still;   /* it stands still until this step */
 	bool service;    /* it never sleeps, so that it runs proves nothing */
 	bool of_pub;     /* it dies with the publisher */
 	struct world *world;
@@ -49,6 +51,14 @@ static struct actor *present;
 static ucontext_t scheduler;
 static struct dice dice;
 static uint32_t yields_one_in;
+static uint64_t step_now;
+
+/* The label at which the publisher dies, how often it is passed before, and whether. */
+static const char *fatal;
+static uint32_t fatal_after;
+static bool fallen;
+
+extern const char __start_wr_points[], __stop_wr_points[];
 
 static void
 change(enum why why)
@@ -62,9 +72,36 @@ change(enum why why)
 static void
 point(const char *label)
 {
-	(void)label;
-	if (present && chance(&dice, yields_one_in))
-		change(RUNS);
+	if (!present)
+		return;
+	if (fatal && present->of_pub && strcmp(label, fatal) == 0 && fatal_after-- == 0) {
+		fallen = true;
+		change(DONE);
+	}
+	if (!chance(&dice, yields_one_in))
+		return;
+	/* Now and then everybody else gets on by far. */
+	if (chance(&dice, 30))
+		present->still = step_now + pick(&dice, 300);
+	change(RUNS);
+}
+
+/* One of the labels in the program, and often one where much depends on the order. */
+static const char *
+any_label(void)
+{
+	static const char *const often[] = {"roll_link", "roll_link_done", "roll_head_done",
+		"move_follow_done", "commit_len", "shrink_fill_done", "end_close"};
+	const char *at = __start_wr_points + pick(&dice, (uint32_t)(__stop_wr_points -
+						       __start_wr_points));
+
+	if (chance(&dice, 3))
+		return often[pick(&dice, sizeof(often) / sizeof(often[0]))];
+	while (at > __start_wr_points && at[-1] != 0)
+		at--;
+	while (at < __stop_wr_points && *at == 0)
+		at++; /* between two labels there may be more than one end */
+	return at < __stop_wr_points ? at : NULL;
 }
 
 static void
@@ -196,7 +233,8 @@ choose(void)
 	for (unsigned i = 0; i < actor_count; i++) {
 		struct actor *actor = &actors[(from + i) % actor_count];
 
-		if (actor->weight > 1 && !chance(&dice, actor->weight))
+		if (actor->still > step_now ||
+			(actor->weight > 1 && !chance(&dice, actor->weight)))
 			continue;
 		if (can_run(actor))
 			return actor;
@@ -256,8 +294,11 @@ play(struct world *world, uint64_t seed, uint64_t kill_at)
 	for (uint64_t step = 0; !all_done(); step++) {
 		struct actor *actor;
 
-		if (step == kill_at && !world->over)
+		step_now = step;
+		if ((step == kill_at || fallen) && !world->dead && !world->over) {
 			kill_publisher(world);
+			fatal = NULL;
+		}
 		if (chance(&dice, 200))
 			actors[pick(&dice, actor_count)].weight = 1u << 3 * pick(&dice, 3);
 		actor = choose();
@@ -294,7 +335,10 @@ round_of(struct world *world, uint64_t seed)
 	}
 	for (unsigned i = 0; i < world->reader_count; i++)
 		add(world, be_reader, &world->readers[i]);
-	play(world, seed, chance(&dice, 2) ? pick(&dice, 40000) : UINT64_MAX);
+	fallen = false;
+	fatal = chance(&dice, 2) ? any_label() : NULL;
+	fatal_after = pick(&dice, 1u << pick(&dice, 12));
+	play(world, seed, chance(&dice, 4) ? pick(&dice, 40000) : UINT64_MAX);
 	world_check(world);
 	world_free(world);
 	moved_on();

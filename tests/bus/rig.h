@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * One small stream and its readers in one process, for the tests of bus/: segments of a
+ * page, a window of a few, and everything in plain sight.
+ */
+#ifndef WR_TESTS_BUS_RIG_H
+#define WR_TESTS_BUS_RIG_H
+
+#include "bus/node.h"
+#include "tests/lib/test.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	RIG_READERS = 8,
+	RIG_SEG = 4096,
+	RIG_MAX = 1000
+};
+
+struct rig {
+	struct wr_node pub, sub;
+	struct wr_stream stream;
+	struct wr_writer *w;
+	struct wr_reader r[RIG_READERS];
+	struct wr_row *row[RIG_READERS]; /* valid until rows come or go */
+	bool mapped;                     /* shared memory, which readers map again */
+	struct wr_store *newest[RIG_READERS];
+	unsigned readers;
+	uint64_t told; /* calls of ops.moved */
+};
+
+/* A message of len bytes whose every byte follows from n. */
+static inline void
+rig_fill(void *data, size_t len, uint64_t n)
+{
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)data)[i] = (uint8_t)(n * 7 + i);
+}
+
+static inline bool
+rig_says(const void *data, size_t len, uint64_t n)
+{
+	for (size_t i = 0; i < len; i++)
+		if (((const uint8_t *)data)[i] != (uint8_t)(n * 7 + i))
+			return false;
+	return true;
+}
+
+static inline struct wr_store *
+rig_map(const struct wr_store *store)
+{
+	struct wr_store *own = NULL;
+
+	REQUIRE_EQ(wr_store_map(&own, dup(store->region.fd), store->region.bytes, NULL), 0);
+	return own;
+}
+
+static inline void
+rig_moved(void *ctx, struct wr_writer *w)
+{
+	struct rig *rig = ctx;
+
+	rig->told++;
+	for (unsigned i = 0; i < rig->readers && rig->mapped; i++) {
+		struct wr_store *own;
+
+		if (!rig->newest[i])
+			continue;
+		own = rig_map(w->pool.zone->store);
+		wr_store_follow(rig->newest[i], own);
+		rig->newest[i] = own;
+	}
+}
+
+/* window segments of a page each; pins: 0 = the usual. */
+static inline void
+rig_make(struct rig *rig, uint32_t window, uint64_t pins, bool mapped)
+{
+	struct wr_writer_opts opts = {
+		.plan = {.pins = pins,
+			.stream = 77,
+			.node = 1,
+			.topic = "rig",
+			.type = "",
+			.private_memory = !mapped},
+		.ops = {.moved = rig_moved, .ctx = rig},
+	};
+
+	memset(rig, 0, sizeof(*rig));
+	rig->mapped = mapped;
+	REQUIRE_EQ(wr_node_init(&rig->pub, "rig", "pub", true, NULL), 0);
+	REQUIRE_EQ(wr_node_init(&rig->sub, "rig", "sub", true, NULL), 0);
+	REQUIRE_EQ(wr_geometry_sized(&opts.plan.geo, RIG_MAX, 16, RIG_SEG, window), 0);
+	rig->w = &rig->stream.writer;
+	REQUIRE_EQ(wr_writer_init(rig->w, &opts, NULL), 0);
+	rig->stream.node = &rig->pub;
+	rig->stream.id = 77;
+}
+
+static inline void
+rig_free(struct rig *rig)
+{
+	for (unsigned i = 0; i < rig->readers; i++)
+		if (rig->r[i].store)
+			wr_reader_fini(&rig->r[i]);
+	wr_writer_fini(rig->w);
+	wr_node_fini(&rig->pub);
+	wr_node_fini(&rig->sub);
+}
+
+struct rig_start {
+	struct rig *rig;
+	uint64_t place;
+	struct wr_store *store, *newest;
+};
+
+static inline int
+rig_admitted(void *ctx, uint64_t place, struct wr_store *store)
+{
+	struct rig_start *start = ctx;
+
+	start->place = place;
+	start->store = start->rig->mapped ? rig_map(store) : wr_store_ref(store);
+	start->newest = start->store;
+	while (start->rig->mapped && (store = wr_load_acquire(test_move, &store->following))) {
+		struct wr_store *own = rig_map(store);
+
+		wr_store_follow(start->newest, own);
+		start->newest = own;
+	}
+	return 0;
+}
+
+static inline void
+rig_find_rows(struct rig *rig)
+{
+	for (unsigned i = 0; i < rig->readers; i++)
+		rig->row[i] = wr_gate_find(&rig->w->gate, rig->sub.id, i + 1);
+}
+
+/* Admits one more reader, and lets it begin at once or (begin false) later. */
+static inline unsigned
+rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
+{
+	unsigned i = rig->readers++;
+	struct wr_row row = {.node = rig->sub.id,
+		.sub = i + 1,
+		.slot = &rig->sub.slots[i],
+		.bell = rig->sub.bell,
+		.holds = holds,
+		.name = "reader",
+		.pid = 4711};
+
+	*start = (struct rig_start){.rig = rig};
+	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, rig->sub.flag, rig_admitted, start), 0);
+	rig->newest[i] = start->newest;
+	rig_find_rows(rig);
+	return i;
+}
+
+static inline int
+rig_begin(struct rig *rig, unsigned i, uint32_t holds, struct rig_start *start)
+{
+	int rc = wr_reader_init(&rig->r[i], start->store, &rig->sub.slots[i], start->place, holds,
+		rig->pub.bell);
+
+	wr_store_unref(start->store);
+	return rc;
+}
+
+static inline unsigned
+rig_join(struct rig *rig, uint32_t holds)
+{
+	struct rig_start start;
+	unsigned i = rig_admit(rig, holds, &start);
+
+	REQUIRE_EQ(rig_begin(rig, i, holds, &start), 0);
+	return i;
+}
+
+/* Publishes one message, whose content is its number. Returns as a claim does. */
+static inline int
+rig_send(struct rig *rig, size_t len)
+{
+	weir_claim_t claim;
+	int rc = wr_writer_claim(rig->w, len, &claim, NULL);
+
+	if (rc < 0)
+		return rc;
+	rig_fill(claim.data, len, claim.seq);
+	return wr_writer_commit(rig->w, &claim);
+}
+
+/* Sends until the head's ordinal is ord; messages of len bytes. */
+static inline void
+rig_send_until(struct rig *rig, uint64_t ord, size_t len)
+{
+	while (rig->w->pool.head_ord < ord)
+		REQUIRE_EQ(rig_send(rig, len), 0);
+}
+
+/* Reads and passes one message: its number, or < 0: what peek said (0 as -1). */
+static inline long long
+rig_read(struct rig *rig, unsigned i, uint64_t *lost)
+{
+	struct wr_view view;
+	int rc = wr_reader_peek(&rig->r[i], &view, 1);
+
+	if (rc <= 0)
+		return rc == 0 ? -1 : rc;
+	CHECK(rig_says(view.data, view.len, view.seq));
+	if (lost)
+		*lost = view.lost;
+	wr_reader_pass(&rig->r[i], &view, 1);
+	return (long long)view.seq;
+}
+
+/* Reads all that is there; the number of messages. */
+static inline unsigned
+rig_drain(struct rig *rig, unsigned i)
+{
+	unsigned count = 0;
+
+	while (rig_read(rig, i, NULL) >= 0)
+		count++;
+	return count;
+}
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bus/gate.h"
+
+#include "tests/lib/test.h"
+
+#include <string.h>
+
+enum { ROWS = 4 };
+
+static struct wr_slot slots[ROWS];
+
+static struct wr_row
+row_of(unsigned i, uint32_t holds)
+{
+	return (struct wr_row){.node = 10 + i,
+		.sub = 1,
+		.slot = &slots[i],
+		.from = 5,
+		.seen = 5,
+		.holds = holds,
+		.gate = true};
+}
+
+/* count rows that may hold two segments each, nobody has said where it stands. */
+static void
+make(struct wr_gate *gate, unsigned count)
+{
+	memset(gate, 0, sizeof(*gate));
+	memset(slots, 0, sizeof(slots));
+	for (unsigned i = 0; i < count; i++) {
+		struct wr_row row = row_of(i, 2);
+
+		REQUIRE_EQ(wr_gate_add(gate, &row), 1);
+	}
+}
+
+static void
+say(unsigned i, uint64_t cur)
+{
+	wr_store_release(test_cur, &slots[i].cur, cur);
+}
+
+static void
+hold(unsigned i, unsigned k, uint64_t ord)
+{
+	wr_store_release(test_hold, &slots[i].hold[k], ord);
+}
+
+static void
+rows_are_keyed(void)
+{
+	struct wr_gate gate;
+	struct wr_row row;
+
+	make(&gate, 3);
+	CHECK_EQ(gate.count, 3);
+	CHECK_EQ(gate.pins, 3 * 3);
+	row = row_of(1, 7);
+	CHECK_EQ(wr_gate_add(&gate, &row), 0);
+	CHECK_EQ(gate.count, 3);
+	CHECK_EQ(gate.pins, 9);
+	row.sub = 2;
+	CHECK_EQ(wr_gate_add(&gate, &row), 1);
+	CHECK_EQ(gate.pins, 9 + 8);
+	CHECK(wr_gate_find(&gate, 11, 1) != wr_gate_find(&gate, 11, 2));
+	CHECK(!wr_gate_find(&gate, 99, 1));
+
+	CHECK(wr_gate_remove(&gate, 11, 1));
+	CHECK(!wr_gate_remove(&gate, 11, 1));
+	CHECK_EQ(gate.pins, 9 + 8 - 3);
+	CHECK_EQ(gate.left, 1);
+	CHECK(wr_gate_find(&gate, 11, 2));
+	CHECK(wr_gate_find(&gate, 10, 1));
+	CHECK(wr_gate_find(&gate, 12, 1));
+	wr_gate_fini(&gate);
+}
+
+static void
+one_more_than_the_limit_is_refused(void)
+{
+	struct wr_gate gate = {0};
+	struct wr_row row = row_of(0, 1);
+
+	for (uint64_t i = 0; i < WEIR_SUBSCRIBERS_MAX; i++) {
+		row.sub = i + 1;
+		REQUIRE_EQ(wr_gate_add(&gate, &row), 1);
+	}
+	row.sub = WEIR_SUBSCRIBERS_MAX + 1;
+	CHECK_EQ(wr_gate_add(&gate, &row), -WEIR_E_AGAIN_QUOTA);
+	CHECK_EQ(gate.count, WEIR_SUBSCRIBERS_MAX);
+	CHECK(wr_gate_remove(&gate, row.node, 500));
+	CHECK_EQ(wr_gate_add(&gate, &row), 1);
+	wr_gate_fini(&gate);
+}
+
+static void
+the_slowest_that_gates_is_needed(void)
+{
+	struct wr_gate gate;
+
+	make(&gate, 3);
+	/* Nobody has a cursor yet: they gate where they were told to begin. */
+	CHECK_EQ(wr_gate_read(&gate, 9), 5);
+	say(0, 8);
+	say(1, 7);
+	CHECK_EQ(wr_gate_read(&gate, 9), 5);
+	say(2, 9);
+	CHECK_EQ(wr_gate_read(&gate, 9), 7);
+	wr_gate_detach(&gate, wr_gate_find(&gate, 11, 1));
+	CHECK_EQ(gate.detached, 1);
+	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	wr_gate_detach(&gate, wr_gate_find(&gate, 11, 1));
+	CHECK_EQ(gate.detached, 1);
+	wr_gate_detach(&gate, wr_gate_find(&gate, 10, 1));
+	wr_gate_detach(&gate, wr_gate_find(&gate, 12, 1));
+	CHECK_EQ(wr_gate_read(&gate, 12), 12);
+	CHECK_EQ(gate.evicted, 0);
+	wr_gate_fini(&gate);
+}
+
+static void
+backwards_is_put_out(void)
+{
+	struct wr_gate gate;
+
+	make(&gate, 2);
+	say(0, 8);
+	say(1, 8);
+	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	say(0, 7);
+	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	CHECK_EQ(gate.evicted, 1);
+	CHECK_EQ(gate.detached, 1);
+	CHECK(wr_gate_find(&gate, 10, 1)->evicted);
+	/* Its words count no more, whatever they say. */
+	say(0, 5);
+	hold(0, 0, 6);
+	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	CHECK(!wr_gate_pins(&gate, 5));
+	CHECK(!wr_gate_pins(&gate, 6));
+	CHECK_EQ(gate.evicted, 1);
+	CHECK(!wr_gate_attach(&gate, wr_gate_find(&gate, 10, 1), 1, 9));
+	CHECK(wr_gate_remove(&gate, 10, 1));
+	CHECK_EQ(gate.detached, 0);
+	wr_gate_fini(&gate);
+}
+
+static void
+before_its_beginning_is_backwards(void)
+{
+	struct wr_gate gate;
+
+	make(&gate, 1);
+	say(0, 4);
+	(void)wr_gate_read(&gate, 9);
+	CHECK_EQ(gate.evicted, 1);
+	wr_gate_fini(&gate);
+}
+
+static void
+ahead_is_put_out(void)
+{
+	struct wr_gate gate;
+
+	make(&gate, 2);
+	say(0, 10);
+	say(1, 9);
+	CHECK_EQ(wr_gate_read(&gate, 9), 9);
+	CHECK_EQ(gate.evicted, 1);
+	say(1, UINT64_MAX);
+	CHECK_EQ(wr_gate_read(&gate, 9), 9);
+	CHECK_EQ(gate.evicted, 2);
+	wr_gate_fini(&gate);
+}
+
+static void
+pins_are_respected_gating_or_not(void)
+{
+	struct wr_gate gate;
+
+	make(&gate, 2);
+	say(0, 7);
+	hold(0, 1, 6);
+	say(1, 9);
+	CHECK(wr_gate_pins(&gate, 7));
+	CHECK(wr_gate_pins(&gate, 6));
+	CHECK(wr_gate_pins(&gate, 9));
+	CHECK(!wr_gate_pins(&gate, 8));
+	wr_gate_detach(&gate, wr_gate_find(&gate, 10, 1));
+	wr_gate_detach(&gate, wr_gate_find(&gate, 11, 1));
+	CHECK(wr_gate_pins(&gate, 7));
+	CHECK(wr_gate_pins(&gate, 6));
+	CHECK(wr_gate_pins(&gate, 9));
+	CHECK_EQ(gate.evicted, 0);
+	wr_gate_fini(&gate);
+}
+
+static void
+more_holds_than_granted_is_put_out(void)
+{
+	struct wr_gate gate;
+
+	make(&gate, 1);
+	say(0, 8);
+	hold(0, 0, 5);
+	hold(0, 1, 6);
+	CHECK(wr_gate_pins(&gate, 5));
+	CHECK_EQ(gate.evicted, 0);
+	hold(0, WEIR_HOLDS_MAX - 1, 7);
+	CHECK(!wr_gate_pins(&gate, 5));
+	CHECK_EQ(gate.evicted, 1);
+	wr_gate_fini(&gate);
+}
+
+static void
+gates_again_only_in_a_live_segment(void)
+{
+	struct wr_gate gate;
+	struct wr_row *row;
+
+	make(&gate, 1);
+	row = wr_gate_find(&gate, 10, 1);
+	say(0, 6);
+	(void)wr_gate_read(&gate, 9);
+	CHECK(!wr_gate_attach(&gate, row, 5, 9)); /* it gates already */
+	wr_gate_detach(&gate, row);
+	CHECK(!wr_gate_attach(&gate, row, 7, 9));
+	CHECK(!row->gate);
+	CHECK_EQ(gate.detached, 1);
+	CHECK(wr_gate_attach(&gate, row, 6, 9));
+	CHECK(row->gate);
+	CHECK_EQ(gate.detached, 0);
+	CHECK_EQ(wr_gate_read(&gate, 9), 6);
+	wr_gate_fini(&gate);
+}
+
+static const struct wr_test tests[] = {
+	TEST(rows_are_keyed),
+	TEST(one_more_than_the_limit_is_refused),
+	TEST(the_slowest_that_gates_is_needed),
+	TEST(backwards_is_put_out),
+	TEST(before_its_beginning_is_backwards),
+	TEST(ahead_is_put_out),
+	TEST(pins_are_respected_gating_or_not),
+	TEST(more_holds_than_granted_is_put_out),
+	TEST(gates_again_only_in_a_live_segment),
+	TEST_END
+};
+const struct wr_suite wr_suite_gate = {.name = "gate", .tests = tests, .labels = "input"};
