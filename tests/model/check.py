@@ -122,7 +122,7 @@ def mutants():
     for line in lines("mutants.txt"):
         name, where, expect = (part.strip() for part in line.split("|")[:3])
         if name in listed or where not in ("code", "model") or expect not in (
-                "wrong", "stuck", "none"):
+                "wrong", "stuck", "cycle", "none"):
             print("mutants.txt: cannot read '%s'" % line)
             bad += 1
         listed[name] = where

@@ -7,8 +7,9 @@
  * the rows stand); a publisher announces (ANNOUNCE, answered when an attachment that
  * was asked for because of it is answered).
  *
- * Each side opens a connection of its own, so the order holds within what one side asks
- * and the answers to it, not between the two.
+ * Each side opens a connection of its own here, so the order holds within what one side
+ * asks and the answers to it, not between the two: more than the code needs, which keeps
+ * one connection (parley.pml).
  *
  * Promises: once a subscription and an advertisement have both returned and both nodes
  * live, the row stands, exactly once, whoever was first; nobody waits for ever; with

@@ -57,7 +57,8 @@ def mutants():
         with open(os.path.join(HERE, model + ".pml"), encoding="utf-8") as f:
             if name not in f.read():
                 sys.exit("mutants.txt: %s.pml has no %s" % (model, name))
-        yield Job(name, model, "safe", flags.split() + ["-D" + name], expect,
+        search = "fair" if expect == "cycle" else "safe"
+        yield Job(name, model, search, flags.split() + ["-D" + name], expect,
                   DEPTH["ci"], what)
 
 
@@ -67,10 +68,11 @@ def judge(out):
     if not errors:
         return "no result"
     if int(errors[1]) > 0:
+        what = re.search(r"^pan:\d+: (.*)", out, flags=re.M)
         for words, verdict in (("assertion violated", "wrong"),
                                ("invalid end state", "stuck"),
                                ("non-progress cycle", "cycle")):
-            if words in out:
+            if what and what[1].startswith(words):
                 return verdict
         return "unknown error"
     for words in ("max search depth too small", "out of memory", "Search not completed",
