@@ -269,13 +269,15 @@ move(struct wr_writer *w, struct weir_error *err)
 	return 0;
 }
 
-/* The pins that the present region was made for are fewer than the rows were granted. */
+/* The present region was made for fewer pins than the rows were granted, or for a smaller
+ * window than was asked for since. */
 static bool
 outgrown(const struct wr_writer *w)
 {
 	const struct wr_store *store = w->pool.zone->store;
 
-	return store->seg_count <
+	return w->pool.window_segs < w->plan.geo.window_segs ||
+		store->seg_count <
 		wr_geometry_segs(&w->plan.geo, w->gate.pins < 1 ? 1 : w->gate.pins);
 }
 
@@ -528,16 +530,20 @@ wr_writer_commit(struct wr_writer *w, weir_claim_t *claim)
 int
 wr_writer_commit_n(struct wr_writer *w, weir_claim_t *claims, size_t count)
 {
-	uint64_t now = 0;
+	uint64_t named = 0, now = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (!claim_find(w, &claims[i]))
+	/* Each is open and named once, or nothing changes. */
+	for (size_t i = 0; i < count; i++) {
+		const struct wr_open *open = claim_find(w, &claims[i]);
+		uint64_t bit = open ? 1ull << (open - w->open) : 0;
+
+		if (!open || (named & bit) != 0)
 			return -WEIR_E_USAGE_CLAIM;
+		named |= bit;
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct wr_open *open = claim_find(w, &claims[i]);
 
-		if (!open)
-			return -WEIR_E_USAGE_CLAIM; /* named twice */
 		if (i == 0 || w->stamp == WEIR_STAMP_EACH)
 			now = stamp_now(w, i == 0 ? 1 : 0);
 		commit_place(w, open, (uint32_t)claims[i].len, now);

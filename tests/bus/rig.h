@@ -89,8 +89,8 @@ rig_make(struct rig *rig, uint32_t window, uint64_t pins, bool mapped)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->mapped = mapped;
-	REQUIRE_EQ(wr_node_init(&rig->pub, "rig", "pub", true, NULL), 0);
-	REQUIRE_EQ(wr_node_init(&rig->sub, "rig", "sub", true, NULL), 0);
+	REQUIRE_EQ(wr_node_init(&rig->pub, "rig", "pub", true, true, NULL), 0);
+	REQUIRE_EQ(wr_node_init(&rig->sub, "rig", "sub", true, true, NULL), 0);
 	REQUIRE_EQ(wr_geometry_sized(&opts.plan.geo, RIG_MAX, 16, RIG_SEG, window), 0);
 	rig->w = &rig->stream.writer;
 	REQUIRE_EQ(wr_writer_init(rig->w, &opts, NULL), 0);

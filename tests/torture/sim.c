@@ -56,6 +56,7 @@ static uint64_t step_now;
 /* The label at which the publisher dies, how often it is passed before, and whether. */
 static const char *fatal;
 static uint32_t fatal_after;
+static bool moves_first; /* it counts from the next move on */
 static bool fallen;
 
 extern const char __start_wr_points[], __stop_wr_points[];
@@ -74,7 +75,9 @@ point(const char *label)
 {
 	if (!present)
 		return;
-	if (fatal && present->of_pub && strcmp(label, fatal) == 0 && fatal_after-- == 0) {
+	if (moves_first && strcmp(label, "move_follow") == 0)
+		moves_first = false;
+	if (fatal && !moves_first && present->of_pub && strcmp(label, fatal) == 0 && fatal_after-- == 0) {
 		fallen = true;
 		change(DONE);
 	}
@@ -337,7 +340,8 @@ round_of(struct world *world, uint64_t seed)
 		add(world, be_reader, &world->readers[i]);
 	fallen = false;
 	fatal = chance(&dice, 2) ? any_label() : NULL;
-	fatal_after = pick(&dice, 1u << pick(&dice, 12));
+	moves_first = chance(&dice, 3);
+	fatal_after = pick(&dice, 1u << pick(&dice, moves_first ? 2 : 12));
 	play(world, seed, chance(&dice, 4) ? pick(&dice, 40000) : UINT64_MAX);
 	world_check(world);
 	world_free(world);
