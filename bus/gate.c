@@ -112,51 +112,69 @@ wr_gate_read(struct wr_gate *gate, uint64_t head)
 	return needed;
 }
 
-/* True if the row holds ord; counts its distinct holds on the way. */
+/* What a row keeps from reuse: the segment that it reads in, then those that it holds. */
+struct words {
+	uint64_t cur;
+	uint64_t hold[WEIR_HOLDS_MAX];
+};
+
+/* Loads each word once; false if the row holds more than it was granted. */
 static bool
-holds(struct wr_gate *gate, struct wr_row *row, uint64_t ord)
+load_words(const struct wr_row *row, struct words *words)
 {
-	bool found = false;
 	uint32_t held = 0;
 
+	/* enter_cur -> roll_scan_cur; a message goes from announced to held, never back, so
+	 * announcements must be read first. */
+	if (!WR_MUTANT(REUSE_HOLDFIRST))
+		words->cur = wr_load_acquire(roll_scan_cur, &row->slot->cur);
 	for (uint32_t k = 0; k < WEIR_HOLDS_MAX; k++) {
 		/* hold_set -> roll_scan_hold: a hold stands before its cursor moves on */
-		uint64_t hold = wr_load_acquire(roll_scan_hold, &row->slot->hold[k]);
+		words->hold[k] = wr_load_acquire(roll_scan_hold, &row->slot->hold[k]);
+		held += words->hold[k] != 0;
+	}
+	if (WR_MUTANT(REUSE_HOLDFIRST))
+		words->cur = wr_load_acquire(roll_scan_cur, &row->slot->cur);
+	if (WR_MUTANT(REUSE_NOPIN))
+		words->cur = 0;
+	return held <= row->holds;
+}
 
-		held += hold != 0;
-		found |= hold == ord;
-	}
-	if (held > row->holds) {
-		evict(gate, row);
-		return false;
-	}
+static bool
+names(const struct words *words, uint64_t ord)
+{
+	bool found = words->cur == ord;
+
+	for (uint32_t k = 0; k < WEIR_HOLDS_MAX; k++)
+		found |= words->hold[k] == ord;
 	return found;
+}
+
+void
+wr_gate_mark(struct wr_gate *gate, struct wr_pin *pins, uint32_t count)
+{
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_row *row = &gate->rows[i];
+		struct words words;
+
+		if (row->evicted)
+			continue;
+		if (!load_words(row, &words)) {
+			evict(gate, row);
+			continue;
+		}
+		for (uint32_t k = 0; k < count; k++)
+			pins[k].pinned |= names(&words, pins[k].ord);
+	}
 }
 
 bool
 wr_gate_pins(struct wr_gate *gate, uint64_t ord)
 {
-	for (uint32_t i = 0; i < gate->count; i++) {
-		struct wr_row *row = &gate->rows[i];
-		bool reads, held;
+	struct wr_pin pin = {.ord = ord};
 
-		if (row->evicted)
-			continue;
-		if (WR_MUTANT(REUSE_HOLDFIRST)) {
-			held = holds(gate, row, ord);
-			reads = wr_load_acquire(roll_scan_cur, &row->slot->cur) == ord;
-		} else {
-			/* enter_cur -> roll_scan_cur; a message goes from announced to held,
-			 * never back, so announcements must be read first */
-			reads = wr_load_acquire(roll_scan_cur, &row->slot->cur) == ord;
-			held = holds(gate, row, ord);
-		}
-		if (WR_MUTANT(REUSE_NOPIN))
-			reads = false;
-		if (reads || held)
-			return true;
-	}
-	return false;
+	wr_gate_mark(gate, &pin, 1);
+	return pin.pinned;
 }
 
 void

@@ -61,8 +61,19 @@ bool wr_gate_attach(struct wr_gate *gate, struct wr_row *row, uint64_t oldest, u
  */
 uint64_t wr_gate_read(struct wr_gate *gate, uint64_t head);
 
-/* True if any row announces or holds this ordinal: announcements first, then holds. Also
- * puts out who holds more than granted. */
+/* A retired ordinal, and whether somebody still reads in it. */
+struct wr_pin {
+	uint64_t ord;
+	bool pinned;
+};
+
+/*
+ * Sets pinned where any row announces or holds the ordinal. Each row's words are loaded
+ * once, announcement first, however many ordinals are asked about: they are the cache
+ * lines of other cores. Puts out who holds more than granted.
+ */
+void wr_gate_mark(struct wr_gate *gate, struct wr_pin *pins, uint32_t count);
+/* The same for one ordinal. */
 bool wr_gate_pins(struct wr_gate *gate, uint64_t ord);
 
 void wr_gate_fini(struct wr_gate *gate);

@@ -181,18 +181,21 @@ _Static_assert(offsetof(struct wr_stream_hdr, head) % WR_LINE == 0, "own line");
 
 /* What one subscription of the node says to one publisher about one stream. */
 struct wr_slot {
-	/* writer: the subscription's thread */
+	/* writer: the subscription's thread; all that a rollover looks at is one line */
 	wr_a64 cur; /* announcement and cursor in one: ordinal it reads in, 0 = nowhere */
 	wr_a64 hold[WEIR_HOLDS_MAX]; /* ordinals kept past their turn, 0 = none */
-	wr_a64 passed;               /* statistics: messages passed */
+
+	/* writer: the same; statistics */
+	_Alignas(WR_LINE) wr_a64 passed; /* messages passed */
 	wr_a64 lost;
 	wr_a64 aborted;
 	wr_a64 bytes;
 	/* writer: the node, between two uses of the slot */
 	wr_a64 stream; /* whose stream it is about, 0 = free; for lookers */
-	uint64_t rest[2];
+	uint64_t rest[3];
 };
 _Static_assert(sizeof(struct wr_slot) == 128, "slot");
+_Static_assert(offsetof(struct wr_slot, passed) == WR_LINE, "what gates is one line");
 
 struct wr_node_hdr {
 	/* written once */

@@ -73,14 +73,17 @@ lists_fit(struct wr_pool *pool, uint32_t segs)
 	uint32_t want = pool->limbo_size + segs;
 	struct wr_seg **live = calloc(want + 2, sizeof(*live));
 	struct wr_seg **limbo = realloc(pool->limbo, want * sizeof(*limbo));
+	struct wr_pin *pins = realloc(pool->pins, want * sizeof(*pins));
 	struct wr_seg **spare;
 
+	if (pins)
+		pool->pins = pins;
 	if (limbo)
 		pool->limbo = limbo;
 	spare = realloc(pool->free, want * sizeof(*spare));
 	if (spare)
 		pool->free = spare;
-	if (!live || !limbo || !spare) {
+	if (!live || !limbo || !pins || !spare) {
 		free(live);
 		return -WEIR_E_ENV_MEMORY;
 	}
@@ -153,6 +156,7 @@ wr_pool_fini(struct wr_pool *pool)
 	}
 	free(pool->live);
 	free(pool->limbo);
+	free(pool->pins);
 	free(pool->free);
 	*pool = (struct wr_pool){0};
 }
@@ -177,10 +181,13 @@ collect(struct wr_pool *pool, struct wr_gate *gate)
 {
 	uint32_t kept = 0;
 
+	for (uint32_t i = 0; i < pool->limbo_count; i++)
+		pool->pins[i] = (struct wr_pin){.ord = pool->limbo[i]->ord};
+	wr_gate_mark(gate, pool->pins, pool->limbo_count);
 	for (uint32_t i = 0; i < pool->limbo_count; i++) {
 		struct wr_seg *seg = pool->limbo[i];
 
-		if (wr_gate_pins(gate, seg->ord)) {
+		if (pool->pins[i].pinned) {
 			pool->limbo[kept++] = seg;
 			continue;
 		}

@@ -44,6 +44,7 @@ struct wr_pool {
 	uint32_t live_size;
 	uint32_t window_segs;
 	struct wr_seg **limbo;
+	struct wr_pin *pins; /* as many: what is asked of the gate about them */
 	uint32_t limbo_count, limbo_size;
 	struct wr_seg **free;  /* a stack */
 	uint32_t free_count, free_size;

@@ -55,7 +55,7 @@ typedef struct weir_sub weir_sub;
 #define WEIR_ALIGN_MAX       4096u        /* largest payload alignment of a topic */
 #define WEIR_CLAIMS_MAX      64           /* claims of one publisher open at once */
 #define WEIR_HOLDS_DEFAULT   4            /* segments that a subscription may hold back */
-#define WEIR_HOLDS_MAX       8
+#define WEIR_HOLDS_MAX       7
 #define WEIR_PROCESSES_MAX   256          /* attachments (open buses) of one meeting place */
 #define WEIR_TOPICS_MAX      10000        /* topics of one bus */
 #define WEIR_SUBSCRIBERS_MAX 1024         /* subscriptions on one stream */
