@@ -43,7 +43,11 @@ byte good, got, nopen, over;
 #endif
 
 /* One aligned 64-bit store. */
+#ifdef FRAMES_SPLITZERO
+#define ZERO(x)		ln[x] = 0; mark[x] = 0
+#else
 #define ZERO(x)		atomic { ln[x] = 0; mark[x] = 0 }
+#endif
 #define COMMIT(x, n)	atomic { start[x] = true; good++; nopen--; ln[x] = n }
 
 proctype pub()
@@ -74,7 +78,7 @@ proctype pub()
 		ZERO(tail + m + 1);				/* @claim_zero */
 #endif
 #endif
-#ifndef FRAMES_MARKFIRST
+#if !defined(FRAMES_MARKFIRST) && !defined(FRAMES_MARKLATE)
 		atomic {
 #ifndef FRAMES_NOMARK
 			mark[tail] = m + 1;			/* @claim_mark */
@@ -88,6 +92,9 @@ proctype pub()
 		:: i <= m -> atomic { ln[at[k] + i] = 5; mark[at[k] + i] = 5 }; i++
 		:: else -> break
 		od;
+#ifdef FRAMES_MARKLATE
+		atomic { mark[at[k]] = m + 1; extent[at[k]] = m + 1; nopen++ };
+#endif
 		i = 0; m = 0; k = 0
 	:: open[0] || open[1] ->				/* commit whole */
 		if :: open[0] -> k = 0 :: open[1] -> k = 1 fi;

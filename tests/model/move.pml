@@ -88,11 +88,17 @@ inline pass()
 	}
 	do
 	:: oldest < g && head - oldest + 1 >= WIN ->
+#ifdef MOVE_HINTFIRST
+		hint[REGION(oldest + 1)] = oldest + 1;
+		live[oldest] = false;
+		oldest++
+#else
 		live[oldest] = false;				/* @roll_retire */
 		atomic {
 			oldest++;
 			hint[REGION(oldest)] = oldest		/* @roll_oldest */
 		}
+#endif
 	:: else -> break
 	od;
 	g = 0;
@@ -263,7 +269,11 @@ inline leave(left)
 	fi
 }
 
+#ifdef MOVE_HINTFIRST
+#define NOWHERE(n)	(here == 0 && !has[n] && !live[hint[0]])
+#else
 #define NOWHERE(n)	(here == 0 && !has[n] && !live[hint[0]] && !live[newest[0]])
+#endif
 
 proctype reader(byte n)
 {
@@ -326,7 +336,9 @@ overrun:	assert(!gate[n]);
 		do
 		::	if
 			:: x = hint[here]			/* @overrun_oldest */
+#ifndef MOVE_HINTFIRST
 			:: x = newest[here]			/* @overrun_head */
+#endif
 			fi;
 			cur[n] = x;
 			if
