@@ -473,8 +473,8 @@ case_throughput(void)
 	say_settings(&ours_batch);
 	for (int i = 0; i < 3; i++) {
 		struct trial raw = flat_trial(&raw_ring, sizes[i], GEN_SPIN);
-		struct trial we = flat_trial(&ours, sizes[i], GEN_SPIN);
-		struct trial batch = flat_trial(&ours_batch, sizes[i], GEN_SPIN);
+		struct trial we = flat_trial(&ours, sizes[i], ours.idle);
+		struct trial batch = flat_trial(&ours_batch, sizes[i], ours_batch.idle);
 		rc = worse(rc,
 			compare("throughput", &we, &raw, options.runs, delivered_of,
 				(struct bench_goal){GOAL_AT_LEAST, least[i], aims[i]},
@@ -512,7 +512,7 @@ case_peers(void)
 		say_settings(peers[i]);
 #ifdef BENCH_OURS
 		static struct pairs p;
-		struct trial we = flat_trial(&ours, 64, GEN_SPIN);
+		struct trial we = flat_trial(&ours, 64, ours.idle);
 		struct trial peer = flat_trial(peers[i], 64, peers[i]->idle);
 		double goal = strncmp(peers[i]->name, "zmq", 3) == 0 ? 4 : 100;
 		peer.seconds = 0.4;

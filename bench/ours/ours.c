@@ -159,7 +159,8 @@ ours_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 }
 
 const struct gen_bus ours = {.name = "ours",
-	.settings = "defaults; lossless, .wait_ms = WEIR_FOREVER, every message stamped",
+	.settings = "defaults (adaptive idling but for one-way spinning); lossless, "
+		    ".wait_ms = WEIR_FOREVER, every message stamped",
 	.idle = GEN_ADAPTIVE,
 	.open = ours_open,
 	.await = ours_await,
