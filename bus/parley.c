@@ -140,7 +140,9 @@ show_words(struct wr_peer *peer, int fd)
 		return rc;
 	/* Its owner may go on writing: check a copy, and use the copy. */
 	memcpy(&hdr, peer->window, sizeof(hdr));
-	if (hdr.magic != WR_NODE_MAGIC || hdr.layout != WR_LAYOUT || hdr.node != peer->node ||
+	if (hdr.magic == WR_NODE_MAGIC && hdr.layout != WR_LAYOUT)
+		return -WEIR_E_ENV_VERSION;
+	if (hdr.magic != WR_NODE_MAGIC || hdr.node != peer->node ||
 		hdr.flag_offset != wr_node_flag_offset(peer->node) || hdr.header_bytes != WR_PAGE)
 		return -WEIR_E_PEER_BADREGION;
 	if (hdr.sleeps)
@@ -162,6 +164,17 @@ is_bell(int fd)
 		return true; /* no /proc here to ask */
 	name[size] = 0;
 	return strstr(name, "eventfd") != NULL && (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+/* A process that hung up on us so often without a word is not talked to any more. */
+static bool
+is_fickle(const struct wr_steward *s, pid_t pid)
+{
+	int lost = 0;
+
+	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
+		lost += s->peers[i]->state == WR_PEER_LOST && s->peers[i]->creds.pid == pid;
+	return lost >= WR_LOST_MAX;
 }
 
 /* Two nodes that found each other at the same time keep the connection that the one with
@@ -199,7 +212,7 @@ on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, 
 
 	*wrong = 0;
 	if ((!answer && !reached) || msg->node == 0 || msg->node == node->id ||
-		wr_name_check(msg->name) < 0) {
+		wr_name_check(msg->name) < 0 || is_fickle(s, peer->creds.pid)) {
 		*wrong = -WEIR_E_PEER_PROTOCOL;
 		goto refuse;
 	}
@@ -475,6 +488,8 @@ on_announce(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *ms
 	if (msg->stream == 0 || wr_topic_check(msg->topic) < 0)
 		return -WEIR_E_PEER_PROTOCOL;
 	if (!remote) {
+		if (peer->remote_count == WEIR_TOPICS_MAX)
+			return -WEIR_E_PEER_PROTOCOL; /* more than a whole bus may have */
 		remote = calloc(1, sizeof(*remote));
 		if (!remote)
 			return -WEIR_E_ENV_MEMORY;
@@ -484,6 +499,7 @@ on_announce(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *ms
 		memcpy(remote->type, msg->type, sizeof(remote->type));
 		remote->next = peer->remotes;
 		peer->remotes = remote;
+		peer->remote_count++;
 	}
 	remote->unanswered = true;
 	for (struct wr_subscription *sub = s->node->subs; sub; sub = sub->next)
@@ -685,6 +701,22 @@ wr_parley_gone(struct wr_steward *s, struct wr_peer *peer, enum weir_event_kind 
 	if (known)
 		wr_node_event(s->node, how, 0, peer->name, peer->pid, peer->uid, NULL, 0);
 	wr_peer_reset(peer);
+}
+
+bool
+wr_parley_bound(struct wr_steward *s, const struct wr_peer *peer)
+{
+	bool bound = peer->links != NULL;
+
+	for (struct wr_stream *stream = s->node->streams; stream; stream = stream->next) {
+		struct wr_writer *w = &stream->writer;
+
+		pthread_mutex_lock(&w->lock);
+		for (uint32_t i = 0; i < w->gate.count; i++)
+			bound |= w->gate.rows[i].node == peer->node;
+		pthread_mutex_unlock(&w->lock);
+	}
+	return bound;
 }
 
 void

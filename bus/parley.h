@@ -14,7 +14,10 @@
 
 #include "bus/peer.h"
 
-enum { WR_PEERS = WEIR_PROCESSES_MAX + 64 /* nodes, and guests and lookers */ };
+enum {
+	WR_PEERS = WEIR_PROCESSES_MAX + 64, /* nodes, and guests and lookers */
+	WR_LOST_MAX = 8                     /* of one process, that hung up and live on */
+};
 
 struct wr_steward {
 	struct wr_node *node;
@@ -69,6 +72,9 @@ void wr_parley_gone(struct wr_steward *s, struct wr_peer *peer, enum weir_event_
 
 /* It hung up and may live on: nobody waits for its cursors, its pins stand. */
 void wr_parley_lost(struct wr_steward *s, struct wr_peer *peer);
+
+/* True if something of ours is with the peer, or of it with us: then it is remembered. */
+bool wr_parley_bound(struct wr_steward *s, const struct wr_peer *peer);
 
 /* True if the peer owes us something that a call would wait for. */
 bool wr_parley_busy(const struct wr_peer *peer);

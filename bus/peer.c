@@ -38,7 +38,7 @@ drop_unsent(struct wr_peer *peer)
 		free(head);
 	}
 	peer->unsent_end = &peer->unsent;
-	peer->wants_out = false;
+	peer->unsent_count = 0;
 }
 
 void
@@ -64,7 +64,8 @@ wr_peer_reset(struct wr_peer *peer)
 	peer->node = 0;
 	peer->pid = peer->uid = 0;
 	peer->name[0] = 0;
-	peer->ours = peer->synced = peer->silent = peer->bye = peer->watched_out = false;
+	peer->ours = peer->synced = peer->silent = peer->bye = false;
+	peer->watched = 0;
 	peer->retry_ns = 0;
 	peer->state = WR_PEER_FREE;
 }
@@ -76,6 +77,7 @@ wr_peer_take_socket(struct wr_peer *peer, int fd)
 	drop_unsent(peer);
 	close_fd(&peer->fd);
 	peer->fd = fd;
+	peer->watched = 0;
 	pthread_mutex_unlock(&peer->send_lock);
 }
 
@@ -83,8 +85,11 @@ wr_peer_take_socket(struct wr_peer *peer, int fd)
 static int
 queue(struct wr_peer *peer, const struct wr_wire *msg, int fd)
 {
-	struct wr_unsent *unsent = calloc(1, sizeof(*unsent));
+	struct wr_unsent *unsent;
 
+	if (peer->unsent_count == WR_PEER_UNSENT_MAX)
+		return -WEIR_E_AGAIN_QUOTA;
+	unsent = calloc(1, sizeof(*unsent));
 	if (!unsent)
 		return -WEIR_E_ENV_MEMORY;
 	unsent->msg = *msg;
@@ -95,7 +100,7 @@ queue(struct wr_peer *peer, const struct wr_wire *msg, int fd)
 	}
 	*peer->unsent_end = unsent;
 	peer->unsent_end = &unsent->next;
-	peer->wants_out = true;
+	peer->unsent_count++;
 	return 0;
 }
 
@@ -115,7 +120,7 @@ wr_peer_send(struct wr_peer *peer, struct wr_wire *msg, const int *fds)
 	return rc;
 }
 
-bool
+void
 wr_peer_flush(struct wr_peer *peer)
 {
 	pthread_mutex_lock(&peer->send_lock);
@@ -127,12 +132,22 @@ wr_peer_flush(struct wr_peer *peer)
 		peer->unsent = head->next;
 		if (!peer->unsent)
 			peer->unsent_end = &peer->unsent;
+		peer->unsent_count--;
 		close_fd(&head->fd);
 		free(head);
 	}
-	peer->wants_out = peer->unsent != NULL;
 	pthread_mutex_unlock(&peer->send_lock);
-	return peer->wants_out;
+}
+
+uint32_t
+wr_peer_unsent(struct wr_peer *peer)
+{
+	uint32_t count;
+
+	pthread_mutex_lock(&peer->send_lock);
+	count = peer->unsent_count;
+	pthread_mutex_unlock(&peer->send_lock);
+	return count;
 }
 
 int
@@ -191,6 +206,7 @@ wr_peer_forget_remote(struct wr_peer *peer, uint64_t stream)
 			struct wr_remote *remote = *at;
 
 			*at = remote->next;
+			peer->remote_count--;
 			free(remote);
 			return;
 		}

@@ -10,6 +10,9 @@
 #include "bus/node.h"
 #include "bus/wire.h"
 
+/* Messages that wait for a peer to read. Nobody honest leaves so many unread. */
+enum { WR_PEER_UNSENT_MAX = 3 * WR_NODE_SLOTS };
+
 enum wr_peer_state {
 	WR_PEER_FREE = 0,
 	WR_PEER_GUEST,      /* connected to us and has not said who it is */
@@ -59,15 +62,16 @@ struct wr_peer {
 	const struct wr_slot *slots;
 
 	struct wr_remote *remotes;
+	uint32_t remote_count;
 	struct wr_link *links; /* ours on its streams, in every state, by peer_next */
 	uint64_t *announced;   /* our announcements that it has not answered */
 	uint32_t announced_count, announced_size;
 
 	pthread_mutex_t send_lock; /* guards fd and the queue; taken last */
 	int fd;
-	bool wants_out;    /* the queue is not empty: watch for room */
-	bool watched_out;  /* the steward does */
 	struct wr_unsent *unsent, **unsent_end;
+	uint32_t unsent_count;
+	uint32_t watched;  /* epoll events that the steward waits for */
 };
 
 void wr_peer_init(struct wr_peer *peer, int index);
@@ -84,8 +88,11 @@ void wr_peer_take_socket(struct wr_peer *peer, int fd);
  */
 int wr_peer_send(struct wr_peer *peer, struct wr_wire *msg, const int *fds);
 
-/* Sends what is queued. True while something is left. */
-bool wr_peer_flush(struct wr_peer *peer);
+/* Sends what is queued. */
+void wr_peer_flush(struct wr_peer *peer);
+
+/* How many messages are queued. */
+uint32_t wr_peer_unsent(struct wr_peer *peer);
 
 /* Remembers that a stream was announced and is unanswered; forgets it; asks. */
 int wr_peer_expect(struct wr_peer *peer, uint64_t stream);

@@ -137,6 +137,12 @@ reach(struct wr_steward *s, struct wr_peer *peer)
 		watch_fd(s, fd, EPOLLIN, about(ABOUT_SOCKET, peer->index)) < 0)
 		return false;
 	rc = wr_parley_hello(s, peer);
+	if (rc == -WEIR_E_PEER_DIED) {
+		/* It has hung up already: it has no room for us now, or it is going. */
+		wr_peer_take_socket(peer, -1);
+		peer->retry_ns = wr_now_ns() + RETRY_MS * 1000000ull;
+		return true;
+	}
 	if (rc < 0)
 		event_refused(s, peer, -rc);
 	return rc == 0;
@@ -223,6 +229,9 @@ hear(struct wr_steward *s, struct wr_peer *peer)
 
 		if (peer->fd < 0)
 			return;
+		/* Who does not read our answers is not asked for more questions. */
+		if (peer->state == WR_PEER_LOOKER && wr_peer_unsent(peer) > 0)
+			return;
 		rc = wr_wire_recv(peer->fd, &msg, fds);
 		if (rc == 0)
 			return;
@@ -293,6 +302,27 @@ relay_rings(struct wr_steward *s)
 		(void)wr_writer_relay(&stream->writer);
 }
 
+/* Waits for room to send what is queued, and for what the peer has to say. */
+static void
+watch_socket(struct wr_steward *s, struct wr_peer *peer)
+{
+	uint32_t unsent = wr_peer_unsent(peer);
+	struct epoll_event event = {
+		.events = unsent == 0                      ? EPOLLIN
+			: peer->state == WR_PEER_LOOKER    ? EPOLLOUT
+							   : EPOLLIN | EPOLLOUT,
+		.data = {.u64 = about(ABOUT_SOCKET, peer->index)}};
+
+	if (unsent == WR_PEER_UNSENT_MAX) {
+		put_out(s, peer, WEIR_E_PEER_PROTOCOL);
+		return;
+	}
+	if (event.events == peer->watched)
+		return;
+	peer->watched = event.events;
+	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event);
+}
+
 /* What is due by the clock, and sockets that have something to be sent. */
 static int
 keep_house(struct wr_steward *s)
@@ -316,14 +346,13 @@ keep_house(struct wr_steward *s)
 			}
 			next_ms = RETRY_MS;
 		}
-		if (peer->fd >= 0 && peer->wants_out != peer->watched_out) {
-			struct epoll_event event = {
-				.events = EPOLLIN | (peer->wants_out ? EPOLLOUT : 0),
-				.data = {.u64 = about(ABOUT_SOCKET, peer->index)}};
-
-			peer->watched_out = peer->wants_out;
-			(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event);
+		if (peer->state == WR_PEER_LOST && now - peer->since_ns > GUEST_NS_MAX &&
+			!wr_parley_bound(s, peer)) {
+			wr_parley_gone(s, peer, WEIR_EV_NODE_LEFT); /* it lives, without us */
+			continue;
 		}
+		if (peer->fd >= 0)
+			watch_socket(s, peer);
 	}
 	return next_ms;
 }
@@ -341,8 +370,7 @@ handle(struct wr_steward *s, const struct epoll_event *event)
 		relay_rings(s);
 		break;
 	case ABOUT_SOCKET:
-		if ((event->events & EPOLLOUT) != 0)
-			(void)wr_peer_flush(peer);
+		wr_peer_flush(peer);
 		hear(s, peer);
 		break;
 	case ABOUT_PIDFD:
@@ -431,7 +459,7 @@ wait_for_change(struct wr_steward *s, uint64_t deadline_ns)
 	struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
 		.tv_nsec = (long)(deadline_ns % 1000000000)};
 	uint64_t now = wr_now_ns();
-	int next_ms;
+	int left_ms, due_ms;
 
 	if (now >= deadline_ns)
 		return false;
@@ -441,8 +469,10 @@ wait_for_change(struct wr_steward *s, uint64_t deadline_ns)
 	}
 	if (s->has_thread)
 		return pthread_cond_timedwait(&s->changed, s->node->lock, &until) == 0;
+	left_ms = (int)((deadline_ns - now) / 1000000) + 1;
+	due_ms = keep_house(s); /* who turned us away is reached for again meanwhile */
 	pthread_mutex_unlock(s->node->lock);
-	(void)turn(s, (int)((deadline_ns - now) / 1000000) + 1, &next_ms);
+	(void)turn(s, left_ms < due_ms ? left_ms : due_ms, &due_ms);
 	pthread_mutex_lock(s->node->lock);
 	return true;
 }
@@ -821,9 +851,10 @@ static bool
 any_leaving(const struct wr_steward *s)
 {
 	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		const struct wr_peer *peer = s->peers[i];
+		struct wr_peer *peer = s->peers[i];
 
-		if (peer->state == WR_PEER_UP && !peer->silent && (peer->links || peer->wants_out))
+		if (peer->state == WR_PEER_UP && !peer->silent &&
+			(peer->links || wr_peer_unsent(peer) > 0))
 			return true;
 	}
 	return false;

@@ -30,6 +30,7 @@
  *	ends S N                             until N streams have ended
  *	churn S B PATTERN N [floods=]        joins and leaves N times beside floods
  *	burst B TOPIC N M                    N streams after each other, M messages each
+ *	turn B MS                            weir_turn
  *	pending B                            "N names"
  *	event B [KIND]                       waits for one: "KIND code pid uid node topic"
  *	events B                             how many are there now; takes them

@@ -50,7 +50,8 @@ int stranger_hear_out(struct stranger *st);
  * how many they were, the last of them in *announced unless that is NULL. */
 int stranger_meet(struct stranger *st, struct wr_wire *announced);
 
-/* Lets go of everything. Twice is harmless. */
+/* Lets go of everything, with a word or without. Twice is harmless. */
 void stranger_leave(struct stranger *st);
+void stranger_vanish(struct stranger *st);
 
 #endif

@@ -752,6 +752,12 @@ do_become(void)
 	wr_helper_say("ok");
 }
 
+static void
+do_turn(void)
+{
+	tell(weir_turn(buses[handle(1)], atoi(words[2])));
+}
+
 static const struct {
 	const char *word;
 	void (*act)(void);
@@ -777,6 +783,7 @@ static const struct {
 	{"ends", do_ends, 3},
 	{"burst", do_burst, 5},
 	{"churn", do_churn, 5},
+	{"turn", do_turn, 3},
 	{"pending", do_pending, 2},
 	{"event", do_event, 2},
 	{"events", do_events, 2},

@@ -213,6 +213,16 @@ stranger_meet(struct stranger *st, struct wr_wire *announced)
 void
 stranger_leave(struct stranger *st)
 {
+	const struct wr_wire bye = {.kind = WR_WIRE_BYE};
+
+	if (st->fd >= 0)
+		(void)stranger_say(st, bye, NULL);
+	stranger_vanish(st);
+}
+
+void
+stranger_vanish(struct stranger *st)
+{
 	if (st->fd >= 0)
 		close(st->fd);
 	if (st->bell >= 0)
