@@ -16,6 +16,7 @@ enum {
 	PACE_COMMITS = 64,   /* commits between two looks at the pace */
 	PACE_FAST_NS = 64 * 1000,   /* above a million a second: sleepers fence for us */
 	PACE_SLOW_NS = 64 * 2000,   /* below half of it: we fence for ourselves */
+	RINGS_OWN = 8,       /* sleepers that a commit rings itself */
 	ROOM_PAUSES = 200,   /* looks for room with a pause between, about 10 us */
 	ROOM_YIELDS = 4,     /* then with the core given away */
 	ROOM_PARK_MS = 100   /* no wait for room sleeps longer without a look */
@@ -116,33 +117,47 @@ wr_writer_fini(struct wr_writer *w)
 
 /* ---- waking ---------------------------------------------------------------------------- */
 
-/* Rings the first node that sleeps and was not rung for it, and has the others rung. */
+/* The epoch in which a node sleeps and was not rung for it, or 0. */
+static uint64_t
+due(struct wr_writer *w, uint64_t i)
+{
+	const wr_a64 *flag = wr_load_acquire(wake_list, &w->wake_flag[i]);
+	uint64_t epoch = wr_load_relaxed(wake_look, flag);
+	wr_a64 *rung = &w->wake_bell[i]->rung;
+
+	if ((epoch & 1) == 0) {
+		if (WR_MUTANT(WAKE_BOOLRUNG))
+			wr_store_relaxed(wake_rung, rung, 0);
+		return 0;
+	}
+	return wr_load_relaxed(wake_rung, rung) == epoch ? 0 : epoch;
+}
+
+/*
+ * A few sleepers are rung here, one after the other: by way of the steward they would
+ * wake half as late again. Of many only the first, and the steward rings the rest: what a
+ * message costs its publisher does not grow with them.
+ */
 static WR_COLD void
 wake_sleepers(struct wr_writer *w, uint64_t count)
 {
-	bool rang = false;
+	uint64_t sleepers = 0;
+	bool many;
 
+	for (uint64_t i = 0; i < count; i++)
+		sleepers += due(w, i) != 0;
+	many = sleepers > RINGS_OWN && w->ops.relay;
 	for (uint64_t i = 0; i < count; i++) {
-		const wr_a64 *flag = wr_load_acquire(wake_list, &w->wake_flag[i]);
-		uint64_t epoch = wr_load_relaxed(wake_look, flag);
-		uint64_t rung = wr_load_relaxed(wake_rung, &w->wake_bell[i]->rung);
+		uint64_t epoch = due(w, i);
 
-		if ((epoch & 1) == 0) {
-			if (WR_MUTANT(WAKE_BOOLRUNG))
-				wr_store_relaxed(wake_rung, &w->wake_bell[i]->rung, 0);
+		if (epoch == 0 || !wr_bell_ring_epoch(w->wake_bell[i], epoch))
 			continue;
-		}
-		if (rung == epoch)
-			continue;
-		if (rang && w->ops.relay) {
-			w->ops.relay(w->ops.ctx);
-			return;
-		}
-		rang = wr_bell_ring_epoch(w->wake_bell[i], epoch);
-		w->rings += rang;
-		if (WR_MUTANT(WAKE_TREE))
-			return;
+		w->rings++;
+		if (many || WR_MUTANT(WAKE_TREE))
+			break;
 	}
+	if (many)
+		w->ops.relay(w->ops.ctx);
 }
 
 /* After every store that can make a frame visible. */
