@@ -187,7 +187,7 @@ merge(struct wr_steward *s, struct wr_peer *guest, uint64_t node)
 
 	if (!known || known == guest)
 		return guest;
-	if (known->state != WR_PEER_CONNECTING || s->node->id < node)
+	if (known->state != WR_PEER_CONNECTING || (known->fd >= 0 && s->node->id < node))
 		return NULL;
 	pthread_mutex_lock(&guest->send_lock);
 	fd = guest->fd;
@@ -297,7 +297,7 @@ static int
 send_region(struct admission *a, enum wr_wire_kind kind, uint64_t place,
 	const struct wr_store *store)
 {
-	struct wr_wire msg = {.kind = kind,
+	struct wr_wire msg = {.kind = (uint16_t)kind,
 		.stream = a->asked->stream,
 		.sub = a->asked->sub,
 		.place = place,
