@@ -43,6 +43,8 @@ wr_handle_init(struct wr_handle *handle)
 int
 wr_handle_adopt(struct wr_handle *handle)
 {
+	if (handle->pid == 0)
+		return -handle->code;
 	if (handle->pid != getpid())
 		return -WEIR_E_GONE_FORKED;
 	handle->owner = wr_self();
@@ -52,6 +54,8 @@ wr_handle_adopt(struct wr_handle *handle)
 int
 wr_handle_refuse(struct wr_handle *handle)
 {
+	if (handle->pid == 0)
+		return -handle->code;
 	if (handle->pid != getpid())
 		return -WEIR_E_GONE_FORKED;
 	if (handle->owner != wr_self())

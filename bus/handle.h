@@ -26,6 +26,17 @@ struct wr_handle {
 	struct weir_error err;
 };
 
+/* The handle of who has no memory for a handle: static, nobody's, and closed by nothing.
+ * It has no process, which tells it from all others. */
+#define WR_HANDLE_NONE \
+	{ \
+		.code = WEIR_E_ENV_MEMORY, .err = { \
+			.code = WEIR_E_ENV_MEMORY, \
+			.text = "no memory for a handle", \
+			.hint = "free memory, or raise the cgroup's limit or RLIMIT_AS" \
+		} \
+	}
+
 void wr_handle_init(struct wr_handle *handle);
 
 /* The calling thread owns it from now on. 0 or GONE_FORKED. */

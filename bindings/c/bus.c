@@ -67,6 +67,43 @@ meet(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
 	return wr_steward_open(&bus->node, &sopts, err);
 }
 
+/* ---- events, a task among the subscriptions --------------------------------------------------- */
+
+static struct weir_bus *
+of_events(struct wr_task *task)
+{
+	return (struct weir_bus *)(void *)((uint8_t *)task - offsetof(struct weir_bus, events));
+}
+
+/* Only where there is a callback for them; else they wait to be pulled. */
+static int
+events_poll(struct wr_task *task, int *verdict)
+{
+	struct weir_bus *bus = of_events(task);
+	weir_event event;
+	int count = 0;
+
+	(void)verdict;
+	while (wr_node_event_take(&bus->node, &event)) {
+		bus->on_event(bus->ctx, &event);
+		count++;
+	}
+	return count;
+}
+
+static bool
+events_ready(struct wr_task *task)
+{
+	return wr_load_acquire(event_pending, &of_events(task)->node.event_pending) != 0;
+}
+
+static bool
+events_heavy(struct wr_task *task)
+{
+	(void)task;
+	return false; /* who queues one fences for itself */
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -92,6 +129,10 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
 		goto fail_meeting;
 	}
+	bus->events = (struct wr_task){
+		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
+	if (bus->on_event)
+		wr_reactor_add(&bus->reactor, &bus->events);
 	bus->opened = true;
 	return 0;
 
@@ -107,7 +148,7 @@ fail_node:
 weir_bus *
 weir_open_(const weir_bus_opts *opts)
 {
-	static struct weir_bus none = {.handle = {.code = WEIR_E_ENV_MEMORY}};
+	static struct weir_bus none = {.handle = WR_HANDLE_NONE};
 	struct weir_bus *bus = NULL;
 
 	/* The words that other threads touch have lines of their own. */
@@ -115,6 +156,12 @@ weir_open_(const weir_bus_opts *opts)
 		return &none;
 	memset(bus, 0, sizeof(*bus));
 	wr_handle_init(&bus->handle);
+	if (!opts) {
+		wr_error_set(&bus->handle.err, WEIR_E_USAGE_INVAL, 0, "no options are given");
+		wr_error_where(&bus->handle.err, "weir_open");
+		(void)wr_handle_fail(&bus->handle);
+		return bus;
+	}
 	bus->attach_ms = opts->attach_ms ? opts->attach_ms : WEIR_ATTACH_MS;
 	bus->close_ms = opts->close_ms ? opts->close_ms : WEIR_CLOSE_MS;
 	bus->flags = opts->flags;
@@ -167,11 +214,11 @@ weir_close(weir_bus *bus)
 
 	if (!bus)
 		return 0;
+	if (bus->handle.pid == 0)
+		return answer_for(bus); /* there was no memory for a handle */
 	rc = wr_handle_enter(&bus->handle);
 	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
 		return rc;
-	if (bus->handle.pid == 0)
-		return weir_err_exit(bus->handle.code); /* the handle of "no memory" */
 	if (bus->in_turn)
 		return -WEIR_E_USAGE_STATE; /* from a callback of its own */
 	if (bus->signals)
@@ -209,20 +256,6 @@ stopped(const struct weir_bus *bus)
 	return wr_load_acquire(loop_stopped, &bus->reactor.stopped) != 0;
 }
 
-/* Events go to the callback, if there is one; else they wait to be pulled. */
-static int
-deliver_events(struct weir_bus *bus)
-{
-	weir_event event;
-	int count = 0;
-
-	while (bus->on_event && wr_node_event_take(&bus->node, &event)) {
-		bus->on_event(bus->ctx, &event);
-		count++;
-	}
-	return count;
-}
-
 static int
 turn_once(struct weir_bus *bus, int timeout_ms, int *verdict)
 {
@@ -230,15 +263,13 @@ turn_once(struct weir_bus *bus, int timeout_ms, int *verdict)
 
 	if ((bus->flags & WEIR_BUS_NO_THREAD) != 0)
 		(void)bus->node.ops->turn(&bus->node, 0);
-	work = deliver_events(bus);
-	work += wr_reactor_poll(&bus->reactor, verdict);
+	work = wr_reactor_poll(&bus->reactor, verdict);
 	if (work > 0 || *verdict != 0 || timeout_ms == 0)
 		return work;
 	(void)wr_reactor_idle(&bus->reactor, timeout_ms);
 	if ((bus->flags & WEIR_BUS_NO_THREAD) != 0)
 		(void)bus->node.ops->turn(&bus->node, 0);
-	work = deliver_events(bus);
-	return work + wr_reactor_poll(&bus->reactor, verdict);
+	return wr_reactor_poll(&bus->reactor, verdict);
 }
 
 static int
@@ -262,7 +293,7 @@ weir_turn(weir_bus *bus, int timeout_ms)
 		return rc;
 	if (stopped(bus))
 		return -WEIR_E_GONE_STOPPED;
-	wr_reactor_disarm(&bus->reactor);
+	wr_reactor_rise(&bus->reactor);
 	rc = turn(bus, timeout_ms, &verdict);
 	return verdict != 0 ? verdict : rc;
 }
@@ -355,6 +386,7 @@ weir_wake(weir_bus *bus)
 
 	if (!bus->opened)
 		return -bus->handle.code;
+	wr_reactor_wake(&bus->reactor);
 	if (write(bus->node.bell_fd, &one, sizeof(one)) < 0)
 		errno = saved;
 	return 0;
@@ -372,6 +404,8 @@ weir_next_event(weir_bus *bus, weir_event *event)
 {
 	int rc = wr_handle_enter(&bus->handle);
 
+	if (rc == 0 && !event)
+		rc = -WEIR_E_USAGE_INVAL;
 	return rc < 0 ? rc : wr_node_event_take(&bus->node, event);
 }
 
@@ -380,5 +414,7 @@ weir_pending(weir_bus *bus, char *names, size_t size)
 {
 	int rc = wr_handle_enter(&bus->handle);
 
+	if (rc == 0 && !names && size > 0)
+		rc = -WEIR_E_USAGE_INVAL;
 	return rc < 0 ? rc : bus->node.ops->pending(&bus->node, names, size);
 }

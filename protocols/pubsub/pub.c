@@ -147,12 +147,19 @@ fail_stream:
 weir_pub *
 weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
 {
+	static struct weir_pub none = {.handle = WR_HANDLE_NONE};
 	struct weir_pub *pub = calloc(1, sizeof(*pub));
-	static struct weir_pub none = {.handle = {.code = WEIR_E_ENV_MEMORY}};
 
 	if (!pub)
 		return &none;
 	wr_handle_init(&pub->handle);
+	if (!bus || !opts) {
+		wr_error_set(&pub->handle.err, WEIR_E_USAGE_INVAL, 0, "no %s given",
+			bus ? "options are" : "bus is");
+		wr_error_where(&pub->handle.err, "weir_advertise");
+		(void)wr_handle_fail(&pub->handle);
+		return pub;
+	}
 	pub->bus = bus;
 	pub->wait_ms = opts->wait_ms ? opts->wait_ms : WEIR_ROOM_MS;
 	if (wr_handle_enter(&bus->handle) < 0)
@@ -192,16 +199,17 @@ stream_close(struct weir_pub *pub)
 int
 weir_pub_close(weir_pub *pub)
 {
-	if (!pub)
-		return 0;
-	if (pub->handle.pid != 0) {
-		int rc = wr_handle_enter(&pub->handle);
+	int rc;
 
-		if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
-			return rc;
+	if (!pub || pub->handle.pid == 0)
+		return 0;
+	rc = wr_handle_enter(&pub->handle);
+	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+		return rc;
+	if (!pub->bus) {
+		free(pub);
+		return 0;
 	}
-	if (!pub->bus)
-		return 0; /* the handle that stands for "no memory for a handle" */
 	for (struct weir_pub **at = &pub->bus->pubs; *at; at = &(*at)->next)
 		if (*at == pub) {
 			*at = pub->next;
@@ -390,6 +398,8 @@ weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats)
 
 	if (rc < 0)
 		return rc;
+	if (!stats)
+		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
 	w = &pub->stream->writer;

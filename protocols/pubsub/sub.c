@@ -284,6 +284,8 @@ weir_hold(weir_sub *sub, const weir_msg *msg)
 
 	if (rc < 0)
 		return rc;
+	if (!msg)
+		return -WEIR_E_USAGE_INVAL;
 	link = link_of(sub, msg);
 	if (!link || link != sub->at || link->reader.ord != msg->opaque[1])
 		return -WEIR_E_USAGE_STATE;
@@ -300,6 +302,8 @@ weir_release(weir_sub *sub, const weir_msg *msg)
 
 	if (rc < 0)
 		return rc;
+	if (!msg)
+		return -WEIR_E_USAGE_INVAL;
 	link = link_of(sub, msg);
 	if (!link)
 		return -WEIR_E_USAGE_STATE;
@@ -502,12 +506,19 @@ subscription_open(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_e
 weir_sub *
 weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 {
-	static struct weir_sub none = {.handle = {.code = WEIR_E_ENV_MEMORY}};
+	static struct weir_sub none = {.handle = WR_HANDLE_NONE};
 	struct weir_sub *sub = calloc(1, sizeof(*sub));
 
 	if (!sub)
 		return &none;
 	wr_handle_init(&sub->handle);
+	if (!bus || !opts) {
+		wr_error_set(&sub->handle.err, WEIR_E_USAGE_INVAL, 0, "no %s given",
+			bus ? "options are" : "bus is");
+		wr_error_where(&sub->handle.err, "weir_subscribe");
+		(void)wr_handle_fail(&sub->handle);
+		return sub;
+	}
 	sub->bus = bus;
 	sub->on_msg = opts->on_msg;
 	sub->on_batch = opts->on_batch;
@@ -543,11 +554,15 @@ weir_unsubscribe(weir_sub *sub)
 {
 	int rc;
 
-	if (!sub || !sub->bus)
+	if (!sub || sub->handle.pid == 0)
 		return 0;
 	rc = wr_handle_enter(&sub->handle);
 	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
 		return rc;
+	if (!sub->bus) {
+		free(sub);
+		return 0;
+	}
 	if (sub->busy)
 		return -WEIR_E_USAGE_STATE;
 	for (struct weir_sub **at = &sub->bus->subs; *at; at = &(*at)->next)
@@ -604,6 +619,8 @@ weir_sub_get_stats(weir_sub *sub, weir_sub_stats *stats)
 
 	if (rc < 0)
 		return rc;
+	if (!stats)
+		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
 	take_inbox(sub);
