@@ -28,10 +28,11 @@
 enum {
 	KILLS = 10000,
 	LONGER = 10,     /* times as many where the run was asked to be long */
-	HANG_S = 60,     /* somebody has not moved for so long: it never will */
+	HANG_S = 20,     /* somebody has not moved for so long: it never will */
+	IN_FLIGHT = 5,   /* killed and not yet dead: the others are the load */
 	DELAY_US = 2000, /* the longest pause between two kills */
 	STOP_MS = 50,    /* the longest stop */
-	HUNT = 4000,     /* looks for a victim in a state that is rarely met */
+	HUNT = 20000,    /* looks for a victim in a state that is rarely met */
 	SAMPLES = 4096,
 	SLACK_KIB = 4096, /* of private memory that a survivor may have grown by */
 	SLACK_FDS = 24    /* the peers of the moment: four descriptors for each */
@@ -69,9 +70,12 @@ static struct {
 	uint64_t count[ROLES][STATES];
 	char dir[64];
 
+	bool killed[SLOTS]; /* and not yet dead */
+	int in_flight;
 	int stopped; /* slot, -1 = none */
 	uint64_t resume_ns;
 
+	uint64_t began[SLOTS]; /* its progress when it was started */
 	uint64_t moved[SLOTS], moved_ns[SLOTS];
 	uint32_t samples;
 	int fds[SAMPLES], anon_kib[SAMPLES], maps[SAMPLES];
@@ -123,7 +127,7 @@ start(int i)
 		_exit(0);
 	}
 	slot->pid = pid;
-	d.moved[i] = slot->progress;
+	d.began[i] = d.moved[i] = slot->progress;
 	d.moved_ns[i] = now_ns();
 }
 
@@ -139,30 +143,49 @@ reap(int i)
 	return status;
 }
 
-static bool
-died_of(int status, int sig)
-{
-	return WIFSIGNALED(status) && WTERMSIG(status) == sig;
-}
-
+/* It dies when it is next given a core, which may take a while; others go on meanwhile. */
 static void
 kill_slot(int i)
 {
 	struct slot *slot = &page->slot[i];
-	int status;
 
 	say_word(&slot->dying, slot->incarnation);
 	(void)kill(slot->pid, SIGKILL);
-	status = reap(i);
-	if (!died_of(status, SIGKILL))
-		violation("%s ended by itself: status %x", role_names[cast[i]], status);
-	d.count[cast[i]][peek_word(&slot->state)]++;
-	d.kills++;
+	d.killed[i] = true;
+	d.in_flight++;
 	if (i == d.stopped) {
 		d.stopped = -1;
 		d.killed_stopped++;
 	}
+}
+
+static void
+ended(int i, int status)
+{
+	page->slot[i].pid = 0;
+	if (!d.killed[i] || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+		violation("%s ended by itself in state '%s': status %x",
+			role_names[cast[i]],
+			state_names[peek_word(&page->slot[i].state)], (unsigned)status);
+		return;
+	}
+	d.killed[i] = false;
+	d.in_flight--;
+	d.count[cast[i]][peek_word(&page->slot[i].state)]++;
+	d.kills++;
 	start(i);
+}
+
+static void
+replace_the_dead(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < SLOTS; i++)
+			if (page->slot[i].pid == pid)
+				ended(i, status);
 }
 
 static void
@@ -204,6 +227,12 @@ is_busy(int i)
 	return (busy & B(peek_word(&page->slot[i].state))) != 0;
 }
 
+static bool
+may_go(int i)
+{
+	return cast[i] != R_SURVIVOR && !d.killed[i];
+}
+
 /* Whoever is met first in a state that the role was seldom killed in. */
 static int
 hunt(void)
@@ -212,7 +241,8 @@ hunt(void)
 		int i = (int)below(&d.rng, SLOTS);
 		uint64_t state = peek_word(&page->slot[i].state);
 
-		if ((reachable[cast[i]] & B(state)) != 0 && *cell(i) * 1000 < d.kills)
+		if (may_go(i) && (reachable[cast[i]] & B(state)) != 0 &&
+			*cell(i) * 500 < d.kills)
 			return i;
 	}
 	return -1;
@@ -249,6 +279,7 @@ all_move(void)
 		if (!slot->pid || i == d.stopped)
 			continue;
 		if (there != d.moved[i]) {
+			d.moved[i] = there;
 			d.moved_ns[i] = now;
 			continue;
 		}
@@ -393,14 +424,17 @@ kill_at_random(void)
 		int i;
 
 		pause_us(below(&d.rng, DELAY_US));
+		replace_the_dead();
 		if (d.stopped >= 0 && now_ns() >= d.resume_ns)
 			resume();
+		if (d.in_flight >= IN_FLIGHT)
+			continue;
 		i = choose();
 		if (i < 0)
 			continue;
 		if (i != d.stopped && d.stopped < 0 && below(&d.rng, 10) == 0)
 			stop_slot(i);
-		else if (cast[i] != R_SURVIVOR)
+		else
 			kill_slot(i);
 		if (d.kills % (1 + d.wanted / 512) == 0)
 			sample();
@@ -562,6 +596,10 @@ main(int argc, char **argv)
 	kill_at_random();
 	if (d.stopped >= 0)
 		(void)kill(page->slot[d.stopped].pid, SIGCONT);
+	while (d.in_flight > 0 && page->violations == 0) {
+		pause_us(100);
+		replace_the_dead();
+	}
 	if (page->violations == 0) {
 		end(1, true);
 		end(2, false);

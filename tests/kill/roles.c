@@ -17,8 +17,8 @@ enum {
 	CLAIMS = 6, /* open at once */
 	BATCH_MAX = 32,
 	HOLD_MAX = 12,
-	GUEST_MESSAGES = 64,
-	VISIT_MESSAGES = 200,
+	GUEST_MESSAGES = 1000,
+	VISIT_MESSAGES = 20000,
 	TURN_MS = 50
 };
 
@@ -251,7 +251,7 @@ guest(const char *dir)
 		join(WEIR_IDLE_ADAPTIVE, dir, "guest");
 		s = stream_open("kill.d");
 		for (int i = 0; i < GUEST_MESSAGES; i++)
-			publish_one(&s, some_size());
+			publish_one(&s, MESSAGE_MIN + below(&rng, 8192));
 		now_in(S_LEAVE);
 		if (weir_pub_close(s.pub) < 0)
 			violation("guest: close of a publisher failed");
