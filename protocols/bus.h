@@ -16,6 +16,7 @@ struct weir_bus {
 	struct wr_handle handle;
 	struct wr_node node;
 	struct wr_reactor reactor;
+	struct wr_task events; /* hands them to on_event */
 	struct weir_pub *pubs;
 	struct weir_sub *subs;
 	uint32_t attach_ms;

@@ -70,7 +70,7 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 	before->next = task->next;
 	r->task_count--;
 	if (r->tasks == task)
-		r->tasks = before == task ? NULL : before;
+		r->tasks = before == task ? NULL : task->next;
 }
 
 int
@@ -86,7 +86,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 		r->tasks = task->next;
 		work += task->poll(task, verdict);
 	}
-	if (r->tasks)
+	if (r->tasks && *verdict == 0)
 		r->tasks = r->tasks->next; /* the next turn begins one further */
 	r->flow += (uint32_t)work;
 	return work;
@@ -159,6 +159,35 @@ wr_reactor_disarm(struct wr_reactor *r)
 		return;
 	r->epoch++;
 	wr_store_release(sleep_lower, r->flag, r->epoch);
+}
+
+void
+wr_reactor_rise(struct wr_reactor *r)
+{
+	struct epoll_event events[16];
+
+	if ((r->epoch & 1) == 0)
+		return;
+	/* While they are left there the descriptor stays readable, and whoever waits on it
+	 * comes back at once, for ever. */
+	(void)epoll_wait(r->epoll_fd, events, 16, 0);
+	wr_reactor_disarm(r);
+}
+
+void
+wr_reactor_wake(struct wr_reactor *r)
+{
+	wr_store_release(loop_woken, &r->woken, 1);
+}
+
+/* True if a wake-up was asked for; it is answered then. */
+static bool
+was_woken(struct wr_reactor *r)
+{
+	if (wr_load_acquire(loop_woken, &r->woken) == 0)
+		return false;
+	wr_store_relaxed(loop_woken, &r->woken, 0);
+	return true;
 }
 
 /* Sleeps until rung. The wait takes the bells' tokens; nothing else drains them. */
@@ -279,15 +308,17 @@ wr_reactor_idle(struct wr_reactor *r, int timeout_ms)
 	uint64_t deadline = timeout_ms > 0 ? wr_now_ns() + (uint64_t)timeout_ms * 1000000 : 0;
 	uint32_t rounds = 0;
 
-	if (timeout_ms == 0 || wr_load_acquire(loop_stopped, &r->stopped))
+	if (timeout_ms == 0 || wr_load_acquire(loop_stopped, &r->stopped) || was_woken(r))
 		return false;
 	if (idle_round(r, timeout_ms))
 		return true;
-	if (r->idle == WEIR_IDLE_ADAPTIVE || r->idle == WEIR_IDLE_PARK)
+	if (r->idle == WEIR_IDLE_ADAPTIVE || r->idle == WEIR_IDLE_PARK) {
+		(void)was_woken(r);
 		return false; /* it was rung or is due: the caller looks */
+	}
 	/* Who never sleeps reads the clock now and then. */
 	while (!idle_round(r, timeout_ms)) {
-		if (wr_load_relaxed(loop_stopped, &r->stopped))
+		if (wr_load_relaxed(loop_stopped, &r->stopped) || was_woken(r))
 			return false;
 		if (deadline && (++rounds & 63) == 0 && wr_now_ns() >= deadline)
 			return false;

@@ -38,6 +38,7 @@ struct wr_reactor {
 	uint64_t crowd_ns;     /* when that was */
 	uint64_t naps, sleeps;
 	wr_a64 stopped;
+	wr_a64 woken;          /* somebody asked that a wait end; until one has */
 };
 
 /* flag is the node's; ENV_FILES if there is no descriptor to sleep on. */
@@ -47,7 +48,8 @@ void wr_reactor_fini(struct wr_reactor *r);
 void wr_reactor_add(struct wr_reactor *r, struct wr_task *task);
 void wr_reactor_remove(struct wr_reactor *r, struct wr_task *task);
 
-/* Polls every task once. Returns the work done; *verdict as the tasks say. */
+/* Polls every task once, up to the first verdict. Returns the work done; *verdict as the
+ * task said. The next turn begins behind the one that began this, or that ended it. */
 int wr_reactor_poll(struct wr_reactor *r, int *verdict);
 
 /*
@@ -56,8 +58,16 @@ int wr_reactor_poll(struct wr_reactor *r, int *verdict);
  */
 bool wr_reactor_idle(struct wr_reactor *r, int timeout_ms);
 
+/* Ends the present or the next wait, under every idle policy. Any thread; for a sleeper
+ * the caller rings its bell too. */
+void wr_reactor_wake(struct wr_reactor *r);
+
 /* Raises the flag and looks: true = nothing is there, sleep on epoll_fd, then disarm. */
 bool wr_reactor_arm(struct wr_reactor *r);
 void wr_reactor_disarm(struct wr_reactor *r);
+
+/* For who was armed and waited on epoll_fd elsewhere: takes the tokens, lowers the flag.
+ * Look at the tasks afterwards, not before. */
+void wr_reactor_rise(struct wr_reactor *r);
 
 #endif
