@@ -60,13 +60,15 @@ extern void (*wr_point_hook)(const char *label);
 		WR_POINT(label##_done); \
 	} while (0)
 /* Private words that several threads of this process share. */
-#define wr_exchange(label, p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
-#define wr_fetch_add(label, p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define wr_exchange(label, p, v) \
+	atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+#define wr_fetch_add(label, p, v) \
+	atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define wr_fetch_sub_acq_rel(label, p, v) \
 	atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 
 /* Statistics: written by one thread, read by anybody, ordering nothing. */
-#define wr_stat_get(p) atomic_load_explicit((p), memory_order_relaxed)
+#define wr_stat_get(p)    atomic_load_explicit((p), memory_order_relaxed)
 #define wr_stat_set(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define wr_stat_add(p, v) wr_stat_set((p), wr_stat_get(p) + (v))
 

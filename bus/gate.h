@@ -21,12 +21,12 @@ struct wr_row {
 	uint64_t sub;
 	const struct wr_slot *slot; /* its words, in its node's region */
 	struct wr_bell *bell;       /* of its node */
-	uint64_t from;  /* gates here until it has set its cursor */
+	uint64_t from;              /* gates here until it has set its cursor */
 	uint64_t seen;  /* its cursor when last read: it runs forward only */
 	uint32_t holds; /* distinct ordinals it may hold */
 	bool gate;      /* it is waited for */
 	bool mapped;    /* it has said that it has the region */
-	bool evicted;   /* it broke the protocol: no service, and its pins count no more */
+	bool evicted; /* it broke the protocol: no service, and its pins count no more */
 	uint32_t pid;
 	uint32_t uid;
 	char name[WR_NAME_BYTES];
@@ -39,7 +39,7 @@ struct wr_gate {
 	uint32_t detached; /* rows that are not waited for */
 	uint64_t pins;     /* segments that all rows together may hold back */
 	uint64_t evicted;
-	uint64_t left;     /* bumped when a row goes: a waiting publisher looks again */
+	uint64_t left; /* bumped when a row goes: a waiting publisher looks again */
 };
 
 /* Adds a row or finds the one that stands: keyed by node and sub. AGAIN_QUOTA beyond
@@ -53,7 +53,8 @@ struct wr_row *wr_gate_find(struct wr_gate *gate, uint64_t node, uint64_t sub);
 /* Stops waiting for a row, or waits for it again. Again is possible only while the row's
  * cursor names a live segment, oldest..head; false if not. */
 void wr_gate_detach(struct wr_gate *gate, struct wr_row *row);
-bool wr_gate_attach(struct wr_gate *gate, struct wr_row *row, uint64_t oldest, uint64_t head);
+bool wr_gate_attach(
+	struct wr_gate *gate, struct wr_row *row, uint64_t oldest, uint64_t head);
 
 /*
  * Reads every cursor once, checks it against the books, puts out who lies, and returns

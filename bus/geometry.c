@@ -30,7 +30,8 @@ static uint64_t
 seg_bytes_of(uint32_t max_message, uint32_t align)
 {
 	uint64_t count = max_message > SINGLE_ABOVE ? 1 : SEG_MESSAGES;
-	uint64_t need = first_of(align) + count * wr_extent(max_message, align) + WR_FRAME;
+	uint64_t need =
+		first_of(align) + count * wr_extent(max_message, align) + WR_FRAME;
 
 	return page_round(need > SEG_BYTES_MIN ? need : SEG_BYTES_MIN);
 }
@@ -39,7 +40,8 @@ int
 wr_geometry_sized(struct wr_geometry *geo, uint32_t max_message, uint32_t align,
 	uint32_t seg_bytes, uint32_t window_segs)
 {
-	uint64_t need = (uint64_t)first_of(align) + wr_extent(max_message, align) + WR_FRAME;
+	uint64_t need =
+		(uint64_t)first_of(align) + wr_extent(max_message, align) + WR_FRAME;
 
 	if (seg_bytes % WR_PAGE != 0 || need > seg_bytes || window_segs < 2)
 		return -WEIR_E_USAGE_INVAL;
@@ -55,8 +57,7 @@ wr_geometry_sized(struct wr_geometry *geo, uint32_t max_message, uint32_t align,
 }
 
 int
-wr_geometry_of(
-	struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_error *err)
+wr_geometry_of(struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_error *err)
 {
 	size_t max_message = opts->max_message ? opts->max_message : WEIR_MESSAGE_DEFAULT;
 	size_t align = opts->align ? opts->align : WR_FRAME;
@@ -69,7 +70,8 @@ wr_geometry_of(
 			WEIR_MESSAGE_MAX);
 	if (align < WR_FRAME || align > WEIR_ALIGN_MAX || (align & (align - 1)) != 0)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"align %zu is not a power of two from 16 to %u", align, WEIR_ALIGN_MAX);
+			"align %zu is not a power of two from 16 to %u", align,
+			WEIR_ALIGN_MAX);
 
 	seg_bytes = seg_bytes_of((uint32_t)max_message, (uint32_t)align);
 	segs = window / seg_bytes + (window % seg_bytes != 0);

@@ -16,8 +16,8 @@
 struct wr_geometry {
 	uint32_t max_message;
 	uint32_t align;
-	uint32_t first;       /* offset of a segment's first frame */
-	uint32_t seg_bytes;   /* a multiple of the page */
+	uint32_t first;     /* offset of a segment's first frame */
+	uint32_t seg_bytes; /* a multiple of the page */
 	uint32_t window_segs;
 	uint64_t window_bytes;
 };
@@ -29,8 +29,8 @@ enum { WR_SPARE_SEGS = 3 };
  * Fills geo from a topic's options (0 = default). USAGE_INVAL where a number is out of
  * its bounds; err may be NULL.
  */
-int wr_geometry_of(struct wr_geometry *geo, const weir_pub_opts *opts,
-	struct weir_error *err);
+int wr_geometry_of(
+	struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_error *err);
 
 /* As above with the segment size given: tests use small ones. */
 int wr_geometry_sized(struct wr_geometry *geo, uint32_t max_message, uint32_t align,

@@ -30,11 +30,10 @@ struct wr_handle {
  * It has no process, which tells it from all others. */
 #define WR_HANDLE_NONE \
 	{ \
-		.code = WEIR_E_ENV_MEMORY, .err = { \
-			.code = WEIR_E_ENV_MEMORY, \
+		.code = WEIR_E_ENV_MEMORY, \
+		.err = {.code = WEIR_E_ENV_MEMORY, \
 			.text = "no memory for a handle", \
-			.hint = "free memory, or raise the cgroup's limit or RLIMIT_AS" \
-		} \
+			.hint = "free memory, or raise the cgroup's limit or RLIMIT_AS" } \
 	}
 
 void wr_handle_init(struct wr_handle *handle);

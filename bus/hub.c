@@ -30,7 +30,8 @@ tell_others(struct wr_hub *hub, struct wr_node *node, enum weir_event_kind kind)
 {
 	for (struct wr_node *other = hub->nodes; other; other = other->next)
 		if (other != node)
-			wr_node_event(other, kind, 0, node->name, node->pid, node->uid, NULL, 0);
+			wr_node_event(other, kind, 0, node->name, node->pid, node->uid,
+				NULL, 0);
 }
 
 static int
@@ -71,8 +72,8 @@ hub_unadvertise(struct wr_node *node, struct wr_stream *stream, uint64_t deadlin
 				if (link->local != stream)
 					continue;
 				link->local = NULL;
-				wr_node_event(other, WEIR_EV_PUB_LEFT, 0, node->name, node->pid,
-					node->uid, link->topic, stream->id);
+				wr_node_event(other, WEIR_EV_PUB_LEFT, 0, node->name,
+					node->pid, node->uid, link->topic, stream->id);
 			}
 	pthread_mutex_unlock(&hub->lock);
 }
@@ -180,7 +181,8 @@ wr_hub_open(struct wr_node *node, struct weir_error *err)
 	if (!hub) {
 		hub = calloc(1, sizeof(*hub));
 		if (!hub) {
-			rc = wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a bus");
+			rc = wr_error_set(
+				err, WEIR_E_ENV_MEMORY, 0, "no memory for a bus");
 			goto out;
 		}
 		pthread_mutex_init(&hub->lock, NULL);
@@ -189,8 +191,8 @@ wr_hub_open(struct wr_node *node, struct weir_error *err)
 		hubs = hub;
 	}
 	if (hub->node_count == WEIR_PROCESSES_MAX) {
-		rc = wr_error_set(err, WEIR_E_AGAIN_QUOTA, 0, "bus '%s' has %d nodes already",
-			node->bus, WEIR_PROCESSES_MAX);
+		rc = wr_error_set(err, WEIR_E_AGAIN_QUOTA, 0,
+			"bus '%s' has %d nodes already", node->bus, WEIR_PROCESSES_MAX);
 		goto out;
 	}
 	node->ops = &hub_ops;

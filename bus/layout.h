@@ -16,8 +16,8 @@
 #include "bus/atomic.h"
 
 enum {
-	WR_LAYOUT = 1,        /* changes with every incompatible change of this file */
-	WR_LINE = 64,         /* what two cores pass to each other at once */
+	WR_LAYOUT = 1, /* changes with every incompatible change of this file */
+	WR_LINE = 64,  /* what two cores pass to each other at once */
 	WR_PAGE = 4096,
 	WR_FRAME = 16,        /* bytes of a frame header */
 	WR_SEG_FIRST = 64,    /* bytes of a segment header */

@@ -35,11 +35,11 @@ struct tap {
 	char topic[WR_NAME_BYTES];
 	struct wr_store *store;
 	bool followed;
-	bool asked;      /* for a newer region */
-	bool alone;      /* its publisher has hung up: what is there is all */
+	bool asked; /* for a newer region */
+	bool alone; /* its publisher has hung up: what is there is all */
 	bool ended;
-	bool seen;       /* in the present refresh */
-	uint32_t index;  /* segment; valid while its ordinal is ord */
+	bool seen;      /* in the present refresh */
+	uint32_t index; /* segment; valid while its ordinal is ord */
 	uint64_t ord;
 	uint32_t off;
 	uint64_t seq;
@@ -92,15 +92,17 @@ static bool
 frame_at(const struct tap *tap, uint32_t off, uint64_t *word)
 {
 	const struct wr_store *store = tap->store;
-	const struct wr_frame *frame = (const struct wr_frame *)(const void *)(
-		wr_store_seg(store, tap->index) + off);
+	const struct wr_frame *frame =
+		(const struct wr_frame *)(const void *)(wr_store_seg(store, tap->index) +
+			off);
 	uint32_t extent;
 
 	*word = wr_load_acquire(look_len, &frame->word);
 	extent = wr_word_extent(*word);
 	return extent != 0 && extent % WR_FRAME == 0 && extent <= store->seg_bytes - off &&
 		wr_word_len(*word) <= extent - WR_FRAME &&
-		(wr_word_kind(*word) >= WR_ROLL || extent <= store->seg_bytes - WR_FRAME - off);
+		(wr_word_kind(*word) >= WR_ROLL ||
+			extent <= store->seg_bytes - WR_FRAME - off);
 }
 
 /* Stands at the start of a segment; false if it has gone. */
@@ -144,8 +146,10 @@ walk(struct tap *tap, uint64_t *last_ns)
 	uint64_t word;
 
 	while (frame_at(tap, tap->off, &word) && wr_word_kind(word) < WR_ROLL) {
-		const struct wr_frame *frame = (const struct wr_frame *)(const void *)(
-			wr_store_seg(tap->store, tap->index) + tap->off);
+		const struct wr_frame *frame =
+			(const struct wr_frame *)(const void *)(wr_store_seg(tap->store,
+									tap->index) +
+				tap->off);
 
 		if (wr_word_kind(word) == WR_DATA)
 			*last_ns = wr_load_relaxed(read_stamp, &frame->stamp);
@@ -555,7 +559,8 @@ weir_look_close(weir_look *look)
 int
 weir_look_refresh(weir_look *look, int timeout_ms)
 {
-	uint64_t deadline = wr_now_ns() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
+	uint64_t deadline =
+		wr_now_ns() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
 	uint64_t ids[WEIR_PROCESSES_MAX];
 	int count = wr_rundir_scan(look->dirfd, ids, WEIR_PROCESSES_MAX);
 
@@ -624,8 +629,10 @@ weir_look_follow(weir_look *look, const char *pattern, int from_oldest)
 static int
 copy_out(struct tap *tap, uint64_t word, void *buf, size_t size, weir_msg *msg)
 {
-	const struct wr_frame *frame = (const struct wr_frame *)(const void *)(
-		wr_store_seg(tap->store, tap->index) + tap->off);
+	const struct wr_frame *frame =
+		(const struct wr_frame *)(const void *)(wr_store_seg(tap->store,
+								tap->index) +
+			tap->off);
 	uint32_t len = wr_word_len(word);
 
 	memset(msg, 0, sizeof(*msg));
@@ -676,8 +683,9 @@ tap_next(weir_look *look, struct tap *tap, void *buf, size_t size, weir_msg *msg
 			tap->off += wr_word_extent(word);
 			break;
 		case WR_ROLL: {
-			const struct wr_frame *frame = (const struct wr_frame *)(const void *)(
-				wr_store_seg(tap->store, tap->index) + tap->off);
+			const struct wr_frame *frame = (const struct wr_frame *)(const void
+					*)(wr_store_seg(tap->store, tap->index) +
+				tap->off);
 			uint64_t place = wr_load_relaxed(read_place, &frame->stamp);
 
 			if (still_there(tap))

@@ -68,7 +68,8 @@ wr_node_random(void)
 
 	while (number == 0)
 		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
-			number = (wr_now_ns() << 16 ^ (uint32_t)getpid()) * 0x9e3779b97f4a7c15ull;
+			number = (wr_now_ns() << 16 ^ (uint32_t)getpid()) *
+				0x9e3779b97f4a7c15ull;
 	return number;
 }
 
@@ -81,7 +82,8 @@ words_make(struct wr_node *node, struct weir_error *err)
 	if (node->in_process) {
 		node->words = wr_window_take();
 		if (!node->words || wr_window_own(node->words) < 0)
-			return wr_error_set(err, WEIR_E_ENV_MAPS, 0, "no address space for a node");
+			return wr_error_set(
+				err, WEIR_E_ENV_MAPS, 0, "no address space for a node");
 		return 0;
 	}
 	rc = wr_region_create(&node->region, "weir-node", WR_NODE_BYTES, err);
@@ -362,7 +364,8 @@ wr_link_new(struct wr_subscription *sub, uint64_t stream, const char *topic,
 	int slot;
 
 	if (!link) {
-		wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a subscription's books");
+		wr_error_set(err, WEIR_E_ENV_MEMORY, 0,
+			"no memory for a subscription's books");
 		return NULL;
 	}
 	slot = wr_node_slot_take(sub->node, err);
@@ -624,8 +627,8 @@ wr_join_local(
 			WEIR_SUBSCRIBERS_MAX);
 		goto fail_slot;
 	}
-	rc = wr_reader_init(&link->reader, start.store, &node->slots[link->slot], start.place,
-		sub->holds, stream->node->bell);
+	rc = wr_reader_init(&link->reader, start.store, &node->slots[link->slot],
+		start.place, sub->holds, stream->node->bell);
 	wr_store_unref(start.store);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "cannot read topic '%s'", w->topic);
@@ -637,10 +640,10 @@ wr_join_local(
 	link->pid = stream->node->pid;
 	memcpy(link->name, stream->node->name, sizeof(link->name));
 	wr_link_attach(link);
-	wr_node_event(node, WEIR_EV_PUB_JOINED, 0, stream->node->name, node->pid, node->uid,
-		w->topic, stream->id);
-	wr_node_event(stream->node, WEIR_EV_SUB_JOINED, 0, node->name, node->pid, node->uid,
-		w->topic, stream->id);
+	wr_node_event(node, WEIR_EV_PUB_JOINED, 0, stream->node->name, node->pid,
+		node->uid, w->topic, stream->id);
+	wr_node_event(stream->node, WEIR_EV_SUB_JOINED, 0, node->name, node->pid,
+		node->uid, w->topic, stream->id);
 	return 0;
 
 fail_row:

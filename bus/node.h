@@ -73,7 +73,7 @@ struct wr_stream {
 enum wr_link_state {
 	WR_LINK_ATTACHED = 0,
 	WR_LINK_ATTACHING, /* the publisher was asked; sub is NULL if nobody wants it now */
-	WR_LINK_LEAVING    /* the publisher was told; its answer frees the slot */
+	WR_LINK_LEAVING /* the publisher was told; its answer frees the slot */
 };
 
 /* One stream as one subscription reads it. */
@@ -88,8 +88,8 @@ struct wr_link {
 	uint32_t pid;
 	uint32_t slot;
 	enum wr_link_state state;
-	struct wr_store *newest;   /* the last region known here; the reader's chain keeps it */
-	char name[WR_NAME_BYTES];  /* of the publishing node */
+	struct wr_store *newest; /* the last region known here; the reader's chain keeps it */
+	char name[WR_NAME_BYTES]; /* of the publishing node */
 	char topic[WR_NAME_BYTES];
 	struct wr_link *next;      /* of the subscription, under the lock */
 	struct wr_link *inbox;     /* on its way to the subscription's thread */
@@ -105,15 +105,15 @@ struct wr_subscription {
 	bool open_to_all;
 	char pattern[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
-	uint64_t refused;          /* under the lock, as are the next three */
-	bool type_refused;         /* the last one for its type: */
+	uint64_t refused;  /* under the lock, as are the next three */
+	bool type_refused; /* the last one for its type: */
 	uint64_t refused_hash;
 	char refused_type[WR_NAME_BYTES];
-	struct wr_link *links;     /* under the lock */
+	struct wr_link *links; /* under the lock */
 	struct wr_subscription *next;
 
 	pthread_mutex_t inbox_lock;
-	struct wr_link *inbox;     /* attached, not yet seen by the subscription's thread */
+	struct wr_link *inbox; /* attached, not yet seen by the subscription's thread */
 	wr_a64 inbox_count;
 };
 
@@ -129,15 +129,15 @@ struct wr_node {
 
 	/* our words */
 	uint8_t *words;
-	struct wr_region region;   /* behind the words, where others map them */
-	wr_a64 *flag;              /* writer: the reactor's thread */
-	bool sleeps;               /* false: it never raises the flag */
+	struct wr_region region; /* behind the words, where others map them */
+	wr_a64 *flag;            /* writer: the reactor's thread */
+	bool sleeps;             /* false: it never raises the flag */
 	struct wr_slot *slots;
-	uint32_t *slot_free;       /* a stack, under the lock */
+	uint32_t *slot_free; /* a stack, under the lock */
 	uint32_t slot_free_count;
-	uint32_t slot_next;        /* slots from here on were never used */
+	uint32_t slot_next; /* slots from here on were never used */
 
-	struct wr_bell *bell;      /* rings this node from within the process */
+	struct wr_bell *bell; /* rings this node from within the process */
 	int bell_fd;
 
 	pthread_mutex_t *lock;
@@ -156,13 +156,13 @@ struct wr_node {
 
 	const struct wr_meeting_ops *ops;
 	void *meeting;
-	struct wr_node *next;      /* of a bus within the process */
+	struct wr_node *next; /* of a bus within the process */
 };
 
 /* Makes the node and its words; ops and meeting come from whoever opens the bus. A node
  * that never sleeps costs publishers no look at its flag. ENV_*. */
-int wr_node_init(struct wr_node *node, const char *bus, const char *name, bool in_process,
-	bool sleeps, struct weir_error *err);
+int wr_node_init(struct wr_node *node, const char *bus, const char *name,
+	bool in_process, bool sleeps, struct weir_error *err);
 void wr_node_fini(struct wr_node *node);
 
 /* A random 64-bit number that is not 0. */
@@ -175,7 +175,8 @@ void wr_node_nudge(struct wr_node *node);
 
 /* Queues an event; the strings may be NULL. Any thread. */
 void wr_node_event(struct wr_node *node, enum weir_event_kind kind, int code,
-	const char *peer, uint32_t pid, uint32_t uid, const char *topic, uint64_t publisher);
+	const char *peer, uint32_t pid, uint32_t uid, const char *topic,
+	uint64_t publisher);
 bool wr_node_event_take(struct wr_node *node, weir_event *event);
 
 /* ---- tables: all with the lock held ------------------------------------------------------ */
@@ -197,8 +198,8 @@ bool wr_sub_wants(struct wr_subscription *sub, const char *topic, const char *ty
 	uint64_t type_hash, const struct wr_creds *creds, const char *peer);
 
 /* A link that is not yet anywhere, with a slot that names the stream. */
-struct wr_link *wr_link_new(struct wr_subscription *sub, uint64_t stream, const char *topic,
-	struct weir_error *err);
+struct wr_link *wr_link_new(struct wr_subscription *sub, uint64_t stream,
+	const char *topic, struct weir_error *err);
 /* Puts an attached link into the subscription's list and inbox, and wakes its reactor. */
 void wr_link_attach(struct wr_link *link);
 /* Takes it from the list. Its memory and slot stay. */
@@ -212,8 +213,8 @@ struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
  * AGAIN_QUOTA, ENV_MEMORY, or what `admitted` returned: then there is no row.
  */
 typedef int (*wr_admitted_fn)(void *ctx, uint64_t place, struct wr_store *store);
-int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64 *flag,
-	wr_admitted_fn admitted, void *ctx);
+int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
+	const wr_a64 *flag, wr_admitted_fn admitted, void *ctx);
 /* The reader of a row has found where it begins: it misses nothing from here on. True if
  * that is new. */
 bool wr_stream_mapped(struct wr_stream *stream, uint64_t node, uint64_t sub);

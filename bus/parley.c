@@ -26,7 +26,8 @@ struct wr_peer *
 wr_parley_find(struct wr_steward *s, uint64_t node)
 {
 	for (int i = 0; i < WR_PEERS; i++)
-		if (s->peers[i] && s->peers[i]->state != WR_PEER_FREE && s->peers[i]->node == node)
+		if (s->peers[i] && s->peers[i]->state != WR_PEER_FREE &&
+			s->peers[i]->node == node)
 			return s->peers[i];
 	return NULL;
 }
@@ -143,10 +144,12 @@ show_words(struct wr_peer *peer, int fd)
 	if (hdr.magic == WR_NODE_MAGIC && hdr.layout != WR_LAYOUT)
 		return -WEIR_E_ENV_VERSION;
 	if (hdr.magic != WR_NODE_MAGIC || hdr.node != peer->node ||
-		hdr.flag_offset != wr_node_flag_offset(peer->node) || hdr.header_bytes != WR_PAGE)
+		hdr.flag_offset != wr_node_flag_offset(peer->node) ||
+		hdr.header_bytes != WR_PAGE)
 		return -WEIR_E_PEER_BADREGION;
 	if (hdr.sleeps)
-		peer->flag = (const wr_a64 *)(const void *)(peer->window + hdr.flag_offset);
+		peer->flag =
+			(const wr_a64 *)(const void *)(peer->window + hdr.flag_offset);
 	peer->slots = (const struct wr_slot *)(const void *)(peer->window + WR_PAGE);
 	return 0;
 }
@@ -173,7 +176,8 @@ is_fickle(const struct wr_steward *s, pid_t pid)
 	int lost = 0;
 
 	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		lost += s->peers[i]->state == WR_PEER_LOST && s->peers[i]->creds.pid == pid;
+		lost += s->peers[i]->state == WR_PEER_LOST &&
+			s->peers[i]->creds.pid == pid;
 	return lost >= WR_LOST_MAX;
 }
 
@@ -202,8 +206,8 @@ merge(struct wr_steward *s, struct wr_peer *guest, uint64_t node)
 }
 
 static struct wr_peer *
-on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, int *fds,
-	int *wrong)
+on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg,
+	int *fds, int *wrong)
 {
 	struct wr_node *node = s->node;
 	struct wr_peer *from = peer;
@@ -235,7 +239,9 @@ on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, 
 	if (peer->creds.pid == 0)
 		*wrong = -WEIR_E_ENV_PIDNS;
 	else if ((peer->pidfd = peer_pidfd(peer)) < 0)
-		*wrong = errno == ESRCH ? 0 : -WEIR_E_ENV_NOSYS;
+		*wrong = errno == ESRCH                      ? 0
+			: errno == EMFILE || errno == ENFILE ? -WEIR_E_ENV_FILES
+							     : -WEIR_E_ENV_NOSYS;
 	if (peer->pidfd < 0)
 		close(fds[0]);
 	else if ((*wrong = show_words(peer, fds[0])) == 0 && answer)
@@ -248,7 +254,8 @@ on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, 
 	peer->state = WR_PEER_UP;
 	peer->since_ns = wr_now_ns();
 	announce_all(s, peer);
-	wr_node_event(node, WEIR_EV_NODE_JOINED, 0, peer->name, peer->pid, peer->uid, NULL, 0);
+	wr_node_event(node, WEIR_EV_NODE_JOINED, 0, peer->name, peer->pid, peer->uid,
+		NULL, 0);
 	return peer;
 
 refuse:
@@ -277,8 +284,8 @@ wr_parley_announce(struct wr_peer *peer, struct wr_stream *stream)
 	/* Who may not read it does not learn that it exists. */
 	if (!may_read(stream, peer)) {
 		stream->denied++;
-		wr_node_event(stream->node, WEIR_EV_DENIED, WEIR_E_ENV_DENIED, peer->name,
-			peer->pid, peer->uid, w->topic, stream->id);
+		wr_node_event(stream->node, WEIR_EV_DENIED, WEIR_E_ENV_DENIED,
+			peer->name, peer->pid, peer->uid, w->topic, stream->id);
 		return;
 	}
 	memcpy(msg.topic, w->topic, sizeof(msg.topic));
@@ -369,7 +376,8 @@ on_attach(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 	if (WR_MUTANT(ADMIT_REPLYFIRST)) {
 		pthread_mutex_lock(&stream->writer.lock);
 		(void)reply_attached(&admission,
-			wr_place(stream->writer.pool.head_ord, stream->writer.pool.head->index),
+			wr_place(stream->writer.pool.head_ord,
+				stream->writer.pool.head->index),
 			stream->writer.pool.head->zone->store);
 		pthread_mutex_unlock(&stream->writer.lock);
 		usleep(1000);
@@ -386,8 +394,8 @@ on_mapped(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 	struct wr_stream *stream = wr_node_find_stream(s->node, msg->stream);
 
 	if (stream && wr_stream_mapped(stream, peer->node, msg->sub))
-		wr_node_event(s->node, WEIR_EV_SUB_JOINED, 0, peer->name, peer->pid, peer->uid,
-			stream->writer.topic, stream->id);
+		wr_node_event(s->node, WEIR_EV_SUB_JOINED, 0, peer->name, peer->pid,
+			peer->uid, stream->writer.topic, stream->id);
 }
 
 /* Removes a row; who was never told that it came is not told that it went. */
@@ -413,8 +421,8 @@ on_detach(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 		.kind = WR_WIRE_DETACHED, .stream = msg->stream, .sub = msg->sub};
 
 	if (stream && dismiss(stream, peer->node, msg->sub))
-		wr_node_event(s->node, WEIR_EV_SUB_LEFT, 0, peer->name, peer->pid, peer->uid,
-			stream->writer.topic, stream->id);
+		wr_node_event(s->node, WEIR_EV_SUB_LEFT, 0, peer->name, peer->pid,
+			peer->uid, stream->writer.topic, stream->id);
 	WR_POINT(detach_ack);
 	(void)wr_peer_send(peer, &ack, NULL);
 }
@@ -444,13 +452,13 @@ wr_parley_attach(struct wr_steward *s, struct wr_peer *peer, struct wr_remote *r
 	struct wr_link *link;
 
 	if (wr_peer_find_link(peer, remote->stream, sub->id) ||
-		!wr_sub_wants(sub, remote->topic, remote->type, remote->type_hash, &peer->creds,
-			peer->name))
+		!wr_sub_wants(sub, remote->topic, remote->type, remote->type_hash,
+			&peer->creds, peer->name))
 		return;
 	link = wr_link_new(sub, remote->stream, remote->topic, &err);
 	if (!link) {
-		wr_node_event(s->node, WEIR_EV_REFUSED, err.code, peer->name, peer->pid, peer->uid,
-			remote->topic, remote->stream);
+		wr_node_event(s->node, WEIR_EV_REFUSED, err.code, peer->name, peer->pid,
+			peer->uid, remote->topic, remote->stream);
 		return;
 	}
 	link->state = WR_LINK_ATTACHING;
@@ -563,21 +571,21 @@ on_attached(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *ms
 	}
 	rc = wr_store_map(&store, fd, msg->bytes, &err);
 	if (rc == 0) {
-		rc = wr_reader_init(&link->reader, store, &s->node->slots[link->slot], msg->place,
-			link->sub->holds, &peer->bell);
+		rc = wr_reader_init(&link->reader, store, &s->node->slots[link->slot],
+			msg->place, link->sub->holds, &peer->bell);
 		link->newest = store;
 		wr_store_unref(store);
 	}
 	if (rc < 0) {
-		wr_node_event(s->node, WEIR_EV_REFUSED, -rc, peer->name, peer->pid, peer->uid,
-			link->topic, link->stream);
+		wr_node_event(s->node, WEIR_EV_REFUSED, -rc, peer->name, peer->pid,
+			peer->uid, link->topic, link->stream);
 		detach(peer, link);
 	} else {
 		(void)wr_peer_send(peer, &mapped, NULL);
 		link->state = WR_LINK_ATTACHED;
 		wr_link_attach(link);
-		wr_node_event(s->node, WEIR_EV_PUB_JOINED, 0, peer->name, peer->pid, peer->uid,
-			link->topic, link->stream);
+		wr_node_event(s->node, WEIR_EV_PUB_JOINED, 0, peer->name, peer->pid,
+			peer->uid, link->topic, link->stream);
 	}
 	attach_over(peer, msg->stream);
 }
@@ -593,8 +601,8 @@ on_refused(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg
 		link->sub->refused++;
 		/* A stream that ended meanwhile is nobody's refusal. */
 		if (msg->code != WEIR_E_ENV_NOTFOUND)
-			wr_node_event(s->node, WEIR_EV_REFUSED, (int)msg->code, peer->name, peer->pid,
-				peer->uid, link->topic, link->stream);
+			wr_node_event(s->node, WEIR_EV_REFUSED, (int)msg->code, peer->name,
+				peer->pid, peer->uid, link->topic, link->stream);
 	}
 	link_free(s, link);
 	attach_over(peer, msg->stream);
@@ -612,8 +620,8 @@ on_moved(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg, 
 	if (rc < 0) {
 		/* We are short of something: its readers stay where they are, and the stream
 		 * stands still for them. */
-		wr_node_event(s->node, WEIR_EV_REFUSED, -rc, peer->name, peer->pid, peer->uid,
-			NULL, msg->stream);
+		wr_node_event(s->node, WEIR_EV_REFUSED, -rc, peer->name, peer->pid,
+			peer->uid, NULL, msg->stream);
 		return 0;
 	}
 	for (struct wr_link *link = peer->links; link; link = link->peer_next) {
@@ -637,8 +645,8 @@ on_ended(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg)
 	for (struct wr_link *link = peer->links; link; link = link->peer_next) {
 		if (link->stream != msg->stream || link->state != WR_LINK_ATTACHED)
 			continue;
-		wr_node_event(s->node, WEIR_EV_PUB_LEFT, 0, peer->name, peer->pid, peer->uid,
-			link->topic, link->stream);
+		wr_node_event(s->node, WEIR_EV_PUB_LEFT, 0, peer->name, peer->pid,
+			peer->uid, link->topic, link->stream);
 		wr_node_nudge(s->node);
 	}
 	wr_peer_forget_remote(peer, msg->stream);
@@ -671,8 +679,8 @@ dismiss_rows(struct wr_steward *s, struct wr_peer *peer, enum weir_event_kind ho
 				break;
 			WR_POINT(reap_row);
 			if (dismiss(stream, peer->node, sub))
-				wr_node_event(s->node, kind, 0, peer->name, peer->pid, peer->uid,
-					w->topic, stream->id);
+				wr_node_event(s->node, kind, 0, peer->name, peer->pid,
+					peer->uid, w->topic, stream->id);
 		}
 	}
 }
@@ -694,8 +702,8 @@ wr_parley_gone(struct wr_steward *s, struct wr_peer *peer, enum weir_event_kind 
 		}
 		wr_reader_bereave(&link->reader);
 		if (how == WEIR_EV_NODE_DIED)
-			wr_node_event(s->node, WEIR_EV_PUB_DIED, 0, peer->name, peer->pid, peer->uid,
-				link->topic, link->stream);
+			wr_node_event(s->node, WEIR_EV_PUB_DIED, 0, peer->name,
+				peer->pid, peer->uid, link->topic, link->stream);
 		wr_node_nudge(s->node);
 	}
 	if (known)
@@ -759,7 +767,8 @@ heard_from(struct wr_steward *s, struct wr_peer *peer)
 	if (!peer->silent || wr_parley_busy(peer))
 		return;
 	peer->silent = false;
-	wr_node_event(s->node, WEIR_EV_ADMITTED, 0, peer->name, peer->pid, peer->uid, NULL, 0);
+	wr_node_event(s->node, WEIR_EV_ADMITTED, 0, peer->name, peer->pid, peer->uid,
+		NULL, 0);
 }
 
 struct wr_peer *

@@ -16,7 +16,7 @@
 
 enum {
 	WR_PEERS = WEIR_PROCESSES_MAX + 64, /* nodes, and guests and lookers */
-	WR_LOST_MAX = 8                     /* of one process, that hung up and live on */
+	WR_LOST_MAX = 8 /* of one process, that hung up and live on */
 };
 
 struct wr_steward {
@@ -25,15 +25,16 @@ struct wr_steward {
 	int dirfd;
 	int listen_fd;
 	int epoll_fd;
-	int relay_fd;     /* an eventfd: the publisher or a caller wants something */
+	int relay_fd; /* an eventfd: the publisher or a caller wants something */
 	int watch_count;
-	int *watches;     /* epoll sets that hear every peer's bell */
+	int *watches; /* epoll sets that hear every peer's bell */
 	int watch_size;
+	uint64_t deaf_until_ns; /* no descriptor for a guest: nobody is accepted so long */
 	wr_a64 relay_pending;
 	wr_a64 stopping;
 	bool has_thread;
 	pthread_t thread;
-	pthread_cond_t changed; /* something that a caller may wait for has happened */
+	pthread_cond_t changed;  /* something that a caller may wait for has happened */
 	struct wr_steward *next; /* of this process, for fork */
 	struct wr_peer *peers[WR_PEERS]; /* made as needed, freed with the steward: a bell
 					    may be rung at any time */
@@ -57,9 +58,8 @@ struct wr_peer *wr_parley_message(struct wr_steward *s, struct wr_peer *peer,
 void wr_parley_announce(struct wr_peer *peer, struct wr_stream *stream);
 
 /* Asks a peer to admit a subscription to one of its streams, if it wants it. */
-void wr_parley_attach(
-	struct wr_steward *s, struct wr_peer *peer, struct wr_remote *remote,
-	struct wr_subscription *sub);
+void wr_parley_attach(struct wr_steward *s, struct wr_peer *peer,
+	struct wr_remote *remote, struct wr_subscription *sub);
 
 /* Ends a link; the peer's answer frees its slot. The reader is gone already. */
 void wr_parley_leave(struct wr_steward *s, struct wr_link *link);

@@ -42,23 +42,23 @@ struct wr_unsent {
 
 struct wr_peer {
 	enum wr_peer_state state;
-	int index;      /* in the steward's table */
+	int index; /* in the steward's table */
 	uint64_t node;
 	uint32_t pid, uid;
 	char name[WR_NAME_BYTES];
 	struct wr_creds creds;
-	bool ours;       /* we connected */
-	bool synced;     /* it has told us all its streams */
-	bool silent;     /* it missed a deadline: nobody waits for it until it speaks */
+	bool ours;   /* we connected */
+	bool synced; /* it has told us all its streams */
+	bool silent; /* it missed a deadline: nobody waits for it until it speaks */
 	bool bye;
-	uint64_t since_ns;  /* of the present state */
-	uint64_t retry_ns;  /* when to connect again, 0 = not */
+	uint64_t since_ns; /* of the present state */
+	uint64_t retry_ns; /* when to connect again, 0 = not */
 
 	int pidfd;
-	int bell_in;        /* by which it rings us */
+	int bell_in;         /* by which it rings us */
 	struct wr_bell bell; /* by which we ring it */
-	uint8_t *window;    /* its words */
-	const wr_a64 *flag; /* NULL: it never sleeps */
+	uint8_t *window;     /* its words */
+	const wr_a64 *flag;  /* NULL: it never sleeps */
 	const struct wr_slot *slots;
 
 	struct wr_remote *remotes;
@@ -71,7 +71,7 @@ struct wr_peer {
 	int fd;
 	struct wr_unsent *unsent, **unsent_end;
 	uint32_t unsent_count;
-	uint32_t watched;  /* epoll events that the steward waits for */
+	uint32_t watched; /* epoll events that the steward waits for */
 };
 
 void wr_peer_init(struct wr_peer *peer, int index);

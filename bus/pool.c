@@ -15,7 +15,8 @@ shared(const struct wr_seg *seg)
 static struct wr_frame *
 frame_at(const struct wr_seg *seg, uint32_t offset)
 {
-	return (struct wr_frame *)(void *)(wr_store_seg(seg->zone->store, seg->index) + offset);
+	return (struct wr_frame *)(void *)(wr_store_seg(seg->zone->store, seg->index) +
+		offset);
 }
 
 /* ---- zones --------------------------------------------------------------------------- */
@@ -112,8 +113,8 @@ wr_pool_init(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs,
 	int rc;
 
 	*pool = (struct wr_pool){.window_segs = window_segs};
-	rc = wr_region_reserve(
-		&store->region, (uint64_t)(store->segs - store->region.mem), store->seg_bytes, err);
+	rc = wr_region_reserve(&store->region,
+		(uint64_t)(store->segs - store->region.mem), store->seg_bytes, err);
 	if (rc < 0)
 		return rc;
 	pool->zone = zone_new(store);
@@ -123,7 +124,8 @@ wr_pool_init(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs,
 			free(pool->zone);
 			pool->zone = NULL;
 		}
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
+		return wr_error_set(
+			err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
 	}
 	first = &pool->zone->segs[0];
 	first->ord = store->first_ord;
@@ -246,8 +248,8 @@ wr_pool_take(struct wr_pool *pool, int *why, struct weir_error *err)
 	}
 	seg = &zone->segs[zone->touched];
 	*why = wr_region_reserve(&store->region,
-		(uint64_t)(wr_store_seg(store, seg->index) - store->region.mem), store->seg_bytes,
-		err);
+		(uint64_t)(wr_store_seg(store, seg->index) - store->region.mem),
+		store->seg_bytes, err);
 	if (*why < 0)
 		return NULL;
 	zone->touched++;

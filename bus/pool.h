@@ -36,17 +36,17 @@ struct wr_zone {
 };
 
 struct wr_pool {
-	struct wr_zone *zone;  /* where new segments come from, then the older ones */
+	struct wr_zone *zone; /* where new segments come from, then the older ones */
 	struct wr_seg *head;
 	uint64_t head_ord;
-	uint64_t oldest;       /* ordinal of the oldest live segment */
-	struct wr_seg **live;  /* a circle: ord % live_size */
+	uint64_t oldest;      /* ordinal of the oldest live segment */
+	struct wr_seg **live; /* a circle: ord % live_size */
 	uint32_t live_size;
 	uint32_t window_segs;
 	struct wr_seg **limbo;
 	struct wr_pin *pins; /* as many: what is asked of the gate about them */
 	uint32_t limbo_count, limbo_size;
-	struct wr_seg **free;  /* a stack */
+	struct wr_seg **free; /* a stack */
 	uint32_t free_count, free_size;
 	uint64_t rolls, moves;
 };
@@ -60,7 +60,8 @@ void wr_pool_fini(struct wr_pool *pool);
  * Retires what lies below `needed` (and below the head, which keeps the last message) and
  * collects what nobody pins. Without `eager` only as much as makes room.
  */
-void wr_pool_reclaim(struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, bool eager);
+void wr_pool_reclaim(
+	struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, bool eager);
 
 /*
  * The next segment: a free one, else one that was never used.

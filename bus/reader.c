@@ -7,9 +7,9 @@
 #include "bus/mutant.h"
 
 enum {
-	OVERRUN_TRIES = 8,    /* at the oldest segment, then the newest is taken */
-	STEPS_MAX = 1 << 16,  /* frames that one peek steps over: the memory is a stranger's */
-	WALK_MAX = 1 << 20    /* messages that a join walks over */
+	OVERRUN_TRIES = 8, /* at the oldest segment, then the newest is taken */
+	STEPS_MAX = 1 << 16, /* frames that one peek steps over: the memory is a stranger's */
+	WALK_MAX = 1 << 20 /* messages that a join walks over */
 };
 
 static const struct wr_frame *
@@ -47,7 +47,8 @@ populate(struct wr_reader *r, uint32_t index)
 		return;
 	r->populated[index / 8] |= (uint8_t)(1u << index % 8);
 	wr_region_populate(&r->store->region,
-		(uint64_t)(wr_store_seg(r->store, index) - r->store->region.mem), r->seg_bytes);
+		(uint64_t)(wr_store_seg(r->store, index) - r->store->region.mem),
+		r->seg_bytes);
 }
 
 /*
@@ -116,7 +117,8 @@ adopt_following(struct wr_reader *r)
 	r->store = next;
 	r->seg_bytes = next->seg_bytes;
 	free(r->populated);
-	r->populated = wr_store_is_foreign(next) ? calloc(1, next->seg_count / 8 + 1) : NULL;
+	r->populated =
+		wr_store_is_foreign(next) ? calloc(1, next->seg_count / 8 + 1) : NULL;
 	return true;
 }
 
@@ -139,7 +141,7 @@ overrun(struct wr_reader *r)
 	r->astray = true;
 	for (int tries = 0; tries < OVERRUN_TRIES * 2; tries++) {
 		const wr_a64 *hint = tries < OVERRUN_TRIES ? &r->store->hdr->oldest
-							    : &r->store->hdr->head;
+							   : &r->store->hdr->head;
 
 		if (enter_place(r, wr_load_acquire(overrun_oldest, hint)))
 			return settle(r) ? 0 : -WEIR_E_PEER_PROTOCOL;
@@ -157,8 +159,8 @@ frame_fits(const struct wr_reader *r, uint32_t off, uint64_t word)
 {
 	uint32_t extent = wr_word_extent(word);
 
-	return extent % WR_FRAME == 0 && extent >= WR_FRAME && extent <= r->seg_bytes - off &&
-		wr_word_len(word) <= extent - WR_FRAME &&
+	return extent % WR_FRAME == 0 && extent >= WR_FRAME &&
+		extent <= r->seg_bytes - off && wr_word_len(word) <= extent - WR_FRAME &&
 		wr_word_len(word) <= r->store->max_message;
 }
 
@@ -186,7 +188,8 @@ follow(struct wr_reader *r, uint64_t word)
 
 	/* Only who leaves the oldest segment can make room. Both words are read behind the
 	 * fence of enter, so that a publisher that missed our step is not missed by us. */
-	if (rc == 1 && left_ord <= wr_place_ord(wr_load_relaxed(room_oldest, &left->hdr->oldest)))
+	if (rc == 1 &&
+		left_ord <= wr_place_ord(wr_load_relaxed(room_oldest, &left->hdr->oldest)))
 		look_for_waiter(r, left);
 	wr_store_unref(left);
 	return rc;
@@ -211,7 +214,8 @@ at_uncommitted(struct wr_reader *r)
 		return 0;
 	/* It died with a claim open here; what it committed behind it is good. */
 	if (wr_word_kind(word) != WR_OPEN || wr_word_len(word) > r->store->max_message ||
-		wr_extent(wr_word_len(word), r->store->align) + WR_FRAME > r->seg_bytes - r->off)
+		wr_extent(wr_word_len(word), r->store->align) + WR_FRAME >
+			r->seg_bytes - r->off)
 		return -WEIR_E_PEER_PROTOCOL;
 	r->off += wr_extent(wr_word_len(word), r->store->align);
 	r->seq++;

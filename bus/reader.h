@@ -22,10 +22,10 @@
 struct wr_view {
 	const void *data;
 	uint32_t len;
-	uint32_t end;   /* offset of the next frame */
+	uint32_t end; /* offset of the next frame */
 	uint64_t seq;
 	uint64_t time_ns;
-	uint64_t lost;  /* claims missed just before it */
+	uint64_t lost; /* claims missed just before it */
 };
 
 /* A segment kept past its turn. */
@@ -41,9 +41,9 @@ struct wr_reader {
 	uint32_t off;
 	uint32_t seg_bytes;
 	uint64_t ord;
-	uint64_t said;     /* the ordinal announced last: it only grows */
-	bool astray;       /* overrun, and not yet in another segment: seg is not ours */
-	uint64_t seq;      /* of the next claim */
+	uint64_t said; /* the ordinal announced last: it only grows */
+	bool astray;   /* overrun, and not yet in another segment: seg is not ours */
+	uint64_t seq;  /* of the next claim */
 	uint64_t lost_now; /* missed before the next message */
 	struct wr_store *store;
 	struct wr_slot *slot;

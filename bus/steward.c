@@ -22,7 +22,9 @@ enum {
 	TURN_EVENTS = 64,
 	TURN_MESSAGES = 256,      /* of one connection, before others have their turn */
 	IDLE_MS = 1000,           /* no sleep of the steward is longer */
-	RETRY_MS = 20,            /* between two tries to reach a node */
+	RETRY_MS = 20,            /* between two tries to reach a node, at first */
+	RETRY_MS_MAX = 1000,      /* and in the end */
+	DEAF_MS = 100,            /* without descriptors, between two looks for guests */
 	GUEST_NS_MAX = 1000000000 /* who connects says hello within this */
 };
 
@@ -88,6 +90,18 @@ let_in(struct wr_steward *s, struct wr_peer *peer)
 	return false;
 }
 
+/* Who knocks cannot be let in, and would be heard again and again: not for a while. */
+static void
+turn_deaf(struct wr_steward *s, int os)
+{
+	struct epoll_event none = {.data = {.u64 = about(ABOUT_LISTEN, 0)}};
+
+	if (s->deaf_until_ns == 0)
+		wr_node_event(s->node, WEIR_EV_REFUSED, wr_error_from_errno(os), NULL, 0, 0, NULL, 0);
+	s->deaf_until_ns = wr_now_ns() + DEAF_MS * 1000000ull;
+	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &none);
+}
+
 static void
 accept_guests(struct wr_steward *s)
 {
@@ -95,13 +109,18 @@ accept_guests(struct wr_steward *s)
 		int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct wr_peer *peer;
 
-		if (fd < 0)
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
+				errno != ECONNABORTED)
+				turn_deaf(s, errno);
 			return;
+		}
 		peer = wr_parley_free(s);
 		if (!peer) {
 			close(fd);
 			continue;
 		}
+		s->deaf_until_ns = 0;
 		wr_peer_take_socket(peer, fd);
 		if (!let_in(s, peer) ||
 			watch_fd(s, fd, EPOLLIN, about(ABOUT_SOCKET, peer->index)) < 0) {
@@ -111,6 +130,16 @@ accept_guests(struct wr_steward *s)
 		peer->state = WR_PEER_GUEST;
 		peer->since_ns = wr_now_ns();
 	}
+}
+
+/* Reaches for it again, less and less often. */
+static void
+retry_later(struct wr_peer *peer)
+{
+	uint32_t ms = peer->retry_ms ? peer->retry_ms * 2 : RETRY_MS;
+
+	peer->retry_ms = ms < RETRY_MS_MAX ? ms : RETRY_MS_MAX;
+	peer->retry_ns = wr_now_ns() + peer->retry_ms * 1000000ull;
 }
 
 /* Tries to reach a node. False: it is not there any more. */
@@ -128,7 +157,7 @@ reach(struct wr_steward *s, struct wr_peer *peer)
 	if (rc < 0) {
 		if (rc == -WEIR_E_ENV_DENIED)
 			return false;
-		peer->retry_ns = wr_now_ns() + RETRY_MS * 1000000ull;
+		retry_later(peer);
 		return true;
 	}
 	wr_peer_take_socket(peer, fd);
@@ -140,7 +169,7 @@ reach(struct wr_steward *s, struct wr_peer *peer)
 	if (rc == -WEIR_E_PEER_DIED) {
 		/* It has hung up already: it has no room for us now, or it is going. */
 		wr_peer_take_socket(peer, -1);
-		peer->retry_ns = wr_now_ns() + RETRY_MS * 1000000ull;
+		retry_later(peer);
 		return true;
 	}
 	if (rc < 0)
@@ -161,7 +190,8 @@ meet_node(struct wr_steward *s, uint64_t node)
 	peer->node = node;
 	peer->state = WR_PEER_CONNECTING;
 	peer->since_ns = wr_now_ns();
-	(void)snprintf(peer->name, sizeof(peer->name), "node-%016llx", (unsigned long long)node);
+	(void)snprintf(peer->name, sizeof(peer->name), "node-%016llx",
+		(unsigned long long)node);
 	if (!reach(s, peer))
 		wr_peer_reset(peer);
 }
@@ -189,7 +219,7 @@ hung_up(struct wr_steward *s, struct wr_peer *peer)
 	case WR_PEER_CONNECTING:
 		/* It has closed what we opened: it died, or reaches for us itself. */
 		wr_peer_take_socket(peer, -1);
-		peer->retry_ns = wr_now_ns() + RETRY_MS * 1000000ull;
+		retry_later(peer);
 		break;
 	case WR_PEER_UP:
 		if (peer->bye) {
@@ -259,7 +289,8 @@ hear(struct wr_steward *s, struct wr_peer *peer)
 			peer = from;
 		}
 		if (msg.kind == WR_WIRE_HELLO && peer->pidfd >= 0)
-			(void)watch_fd(s, peer->pidfd, EPOLLIN, about(ABOUT_PIDFD, peer->index));
+			(void)watch_fd(s, peer->pidfd, EPOLLIN,
+				about(ABOUT_PIDFD, peer->index));
 	}
 }
 
@@ -290,7 +321,8 @@ static void
 relay_rings(struct wr_steward *s)
 {
 	if (WR_MUTANT(WAKE_LATEDRAIN)) {
-		for (struct wr_stream *stream = s->node->streams; stream; stream = stream->next)
+		for (struct wr_stream *stream = s->node->streams; stream;
+			stream = stream->next)
 			(void)wr_writer_relay(&stream->writer);
 		(void)wr_exchange(wake_relay, &s->relay_pending, 0);
 		return;
@@ -307,10 +339,9 @@ static void
 watch_socket(struct wr_steward *s, struct wr_peer *peer)
 {
 	uint32_t unsent = wr_peer_unsent(peer);
-	struct epoll_event event = {
-		.events = unsent == 0                      ? EPOLLIN
-			: peer->state == WR_PEER_LOOKER    ? EPOLLOUT
-							   : EPOLLIN | EPOLLOUT,
+	struct epoll_event event = {.events = unsent == 0 ? EPOLLIN
+			: peer->state == WR_PEER_LOOKER   ? EPOLLOUT
+							  : EPOLLIN | EPOLLOUT,
 		.data = {.u64 = about(ABOUT_SOCKET, peer->index)}};
 
 	if (unsent == WR_PEER_UNSENT_MAX) {
@@ -323,6 +354,14 @@ watch_socket(struct wr_steward *s, struct wr_peer *peer)
 	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event);
 }
 
+static int
+sooner(int ms, uint64_t due_ns, uint64_t now)
+{
+	uint64_t left_ms = due_ns > now ? (due_ns - now) / 1000000 + 1 : 0;
+
+	return left_ms < (uint64_t)ms ? (int)left_ms : ms;
+}
+
 /* What is due by the clock, and sockets that have something to be sent. */
 static int
 keep_house(struct wr_steward *s)
@@ -330,6 +369,14 @@ keep_house(struct wr_steward *s)
 	uint64_t now = wr_now_ns();
 	int next_ms = IDLE_MS;
 
+	if (s->deaf_until_ns && now >= s->deaf_until_ns) {
+		struct epoll_event listen = {
+			.events = EPOLLIN, .data = {.u64 = about(ABOUT_LISTEN, 0)}};
+
+		(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &listen);
+	} else if (s->deaf_until_ns) {
+		next_ms = sooner(next_ms, s->deaf_until_ns, now);
+	}
 	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
 		struct wr_peer *peer = s->peers[i];
 
@@ -344,7 +391,8 @@ keep_house(struct wr_steward *s)
 				wr_peer_reset(peer);
 				continue;
 			}
-			next_ms = RETRY_MS;
+			if (peer->retry_ns)
+				next_ms = sooner(next_ms, peer->retry_ns, now);
 		}
 		if (peer->state == WR_PEER_LOST && now - peer->since_ns > GUEST_NS_MAX &&
 			!wr_parley_bound(s, peer)) {
@@ -421,7 +469,7 @@ steward_turn(struct wr_node *node, int timeout_ms)
 
 /* What a caller waits for; exactly one of them is set. */
 struct wish {
-	const struct wr_stream *stream; /* everybody has answered its announcement */
+	const struct wr_stream *stream;    /* everybody has answered its announcement */
 	const struct wr_subscription *sub; /* it is attached to all that is known */
 };
 
@@ -436,7 +484,8 @@ keeps_waiting(const struct wr_peer *peer, const struct wish *wish)
 		return wr_peer_owes(peer, wish->stream->id);
 	if (!peer->synced)
 		return true;
-	for (const struct wr_link *link = peer->links; wish->sub && link; link = link->peer_next)
+	for (const struct wr_link *link = peer->links; wish->sub && link;
+		link = link->peer_next)
 		if (link->state == WR_LINK_ATTACHING && link->sub == wish->sub)
 			return true;
 	return false;
@@ -518,8 +567,8 @@ steward_advertise(struct wr_node *node, struct wr_stream *stream, uint64_t deadl
 
 	pthread_mutex_lock(node->lock);
 	if (topics_known(s) >= WEIR_TOPICS_MAX) {
-		rc = wr_error_set(err, WEIR_E_AGAIN_QUOTA, 0, "bus '%s' has %d topics", node->bus,
-			WEIR_TOPICS_MAX);
+		rc = wr_error_set(err, WEIR_E_AGAIN_QUOTA, 0, "bus '%s' has %d topics",
+			node->bus, WEIR_TOPICS_MAX);
 		goto out;
 	}
 	if (!WR_MUTANT(MEET_TABLELATE))
@@ -576,16 +625,16 @@ steward_unadvertise(struct wr_node *node, struct wr_stream *stream, uint64_t dea
 		for (struct wr_link *link = sub->links; link; link = link->next)
 			if (link->local == stream) {
 				link->local = NULL;
-				wr_node_event(node, WEIR_EV_PUB_LEFT, 0, node->name, node->pid, node->uid,
-					link->topic, stream->id);
+				wr_node_event(node, WEIR_EV_PUB_LEFT, 0, node->name,
+					node->pid, node->uid, link->topic, stream->id);
 			}
 	pthread_mutex_unlock(node->lock);
 	poke(s);
 }
 
 static int
-steward_subscribe(struct wr_node *node, struct wr_subscription *sub, uint64_t deadline_ns,
-	struct weir_error *err)
+steward_subscribe(struct wr_node *node, struct wr_subscription *sub,
+	uint64_t deadline_ns, struct weir_error *err)
 {
 	struct wr_steward *s = steward_of(node);
 	struct wish wish = {.sub = sub};
@@ -593,7 +642,8 @@ steward_subscribe(struct wr_node *node, struct wr_subscription *sub, uint64_t de
 
 	pthread_mutex_lock(node->lock);
 	wr_node_add_sub(node, sub);
-	for (struct wr_stream *stream = node->streams; stream && rc == 0; stream = stream->next)
+	for (struct wr_stream *stream = node->streams; stream && rc == 0;
+		stream = stream->next)
 		rc = wr_join_local(sub, stream, err);
 	for (int i = 0; i < WR_PEERS && s->peers[i] && rc == 0; i++) {
 		if (s->peers[i]->state != WR_PEER_UP)
@@ -613,7 +663,8 @@ steward_withdraw(struct wr_node *node, struct wr_subscription *sub)
 	struct wr_steward *s = steward_of(node);
 
 	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		for (struct wr_link *link = s->peers[i]->links; link; link = link->peer_next)
+		for (struct wr_link *link = s->peers[i]->links; link;
+			link = link->peer_next)
 			if (link->state == WR_LINK_ATTACHING && link->sub == sub)
 				link->sub = NULL;
 }
@@ -770,7 +821,8 @@ in_child(void)
 		close(s->dirfd);
 		close(s->node->bell_fd);
 		close(s->node->region.fd);
-		for (struct wr_stream *stream = s->node->streams; stream; stream = stream->next)
+		for (struct wr_stream *stream = s->node->streams; stream;
+			stream = stream->next)
 			for (struct wr_zone *z = stream->writer.pool.zone; z; z = z->older)
 				close(z->store->region.fd);
 		for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
@@ -920,7 +972,8 @@ start_thread(struct wr_steward *s, struct weir_error *err)
 	rc = pthread_create(&s->thread, NULL, run, s);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
-		return wr_error_set(err, WEIR_E_ENV_THREADS, rc, "no thread for the steward");
+		return wr_error_set(
+			err, WEIR_E_ENV_THREADS, rc, "no thread for the steward");
 	(void)pthread_setname_np(s->thread, "weir-steward");
 	s->has_thread = true;
 	return 0;
@@ -959,8 +1012,8 @@ set_up(struct wr_steward *s, const struct wr_rundir_opts *where, struct weir_err
 	s->relay_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->epoll_fd < 0 || s->relay_fd < 0 ||
 		watch_fd(s, s->relay_fd, EPOLLIN | EPOLLET, about(ABOUT_RELAY, 0)) < 0)
-		return wr_error_set(
-			err, wr_error_from_errno(errno), errno, "no descriptors for the steward");
+		return wr_error_set(err, wr_error_from_errno(errno), errno,
+			"no descriptors for the steward");
 	return 0;
 }
 
@@ -975,8 +1028,8 @@ arrive(struct wr_steward *s, const struct wr_rundir_opts *where, struct weir_err
 		usleep(2000);
 	}
 	WR_POINT(arrive_present);
-	rc = wr_rundir_bind(
-		s->dirfd, s->node->id, wr_rundir_socket_mode(where), &s->listen_fd, err);
+	rc = wr_rundir_bind(s->dirfd, s->node->id, wr_rundir_socket_mode(where),
+		&s->listen_fd, err);
 	if (rc < 0)
 		return rc;
 	if (watch_fd(s, s->listen_fd, EPOLLIN, about(ABOUT_LISTEN, 0)) < 0) {
@@ -989,8 +1042,8 @@ arrive(struct wr_steward *s, const struct wr_rundir_opts *where, struct weir_err
 }
 
 int
-wr_steward_open(
-	struct wr_node *node, const struct wr_steward_opts *opts, struct weir_error *err)
+wr_steward_open(struct wr_node *node, const struct wr_steward_opts *opts,
+	struct weir_error *err)
 {
 	struct wr_rundir_opts where = {.dir = opts->dir,
 		.bus = node->bus,
@@ -1001,7 +1054,8 @@ wr_steward_open(
 	int rc;
 
 	if (!s)
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for the steward");
+		return wr_error_set(
+			err, WEIR_E_ENV_MEMORY, 0, "no memory for the steward");
 	s->node = node;
 	s->dirfd = s->listen_fd = s->epoll_fd = s->relay_fd = -1;
 	node->meeting = s;

@@ -11,15 +11,15 @@
 #include "bus/node.h"
 
 struct wr_steward_opts {
-	const char *dir;       /* runtime directory, NULL = the default */
+	const char *dir; /* runtime directory, NULL = the default */
 	const char *group;
 	const char *users;
-	uint64_t deadline_ns;  /* for the peers that are there already */
-	bool thread;           /* false: whoever owns the node calls ops->turn */
+	uint64_t deadline_ns; /* for the peers that are there already */
+	bool thread;          /* false: whoever owns the node calls ops->turn */
 };
 
 /* Attaches an initialised node to the bus of its name. ENV_*, AGAIN_QUOTA. */
-int wr_steward_open(
-	struct wr_node *node, const struct wr_steward_opts *opts, struct weir_error *err);
+int wr_steward_open(struct wr_node *node, const struct wr_steward_opts *opts,
+	struct weir_error *err);
 
 #endif

@@ -67,7 +67,8 @@ wr_store_create(
 	bytes = region_bytes(&plan->geo, segs);
 	store = calloc(1, sizeof(*store));
 	if (!store)
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
+		return wr_error_set(
+			err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
 
 	rc = plan->private_memory
 		? wr_region_private(&store->region, plan->topic, bytes, err)
@@ -105,10 +106,13 @@ wr_store_check(const struct wr_stream_hdr *hdr, uint64_t bytes, struct weir_erro
 	const char *wrong = NULL;
 
 	if (bytes < sizeof(*hdr) || hdr->magic != WR_STREAM_MAGIC)
-		return wr_error_set(err, WEIR_E_PEER_BADREGION, 0, "this is no stream's region");
+		return wr_error_set(
+			err, WEIR_E_PEER_BADREGION, 0, "this is no stream's region");
 	if (hdr->layout != WR_LAYOUT) {
-		wr_error_set(err, WEIR_E_ENV_VERSION, 0, "the stream has layout %u", hdr->layout);
-		wr_error_differs(err, "layout %u, this program reads %d", hdr->layout, WR_LAYOUT);
+		wr_error_set(err, WEIR_E_ENV_VERSION, 0, "the stream has layout %u",
+			hdr->layout);
+		wr_error_differs(err, "layout %u, this program reads %d", hdr->layout,
+			WR_LAYOUT);
 		return -WEIR_E_ENV_VERSION;
 	}
 	if (hdr->header_bytes != WR_PAGE || hdr->region_bytes != bytes)
@@ -143,14 +147,14 @@ wr_store_map(struct wr_store **out, int fd, uint64_t bytes, struct weir_error *e
 
 	if (!store) {
 		close(fd);
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
+		return wr_error_set(
+			err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
 	}
 	if (bytes < WR_PAGE) {
 		close(fd);
 		free(store);
-		return wr_error_set(
-			err, WEIR_E_PEER_BADREGION, 0, "a region of %llu bytes is too small",
-			(unsigned long long)bytes);
+		return wr_error_set(err, WEIR_E_PEER_BADREGION, 0,
+			"a region of %llu bytes is too small", (unsigned long long)bytes);
 	}
 	rc = wr_region_map(&store->region, fd, bytes, err);
 	if (rc < 0)

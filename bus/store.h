@@ -28,13 +28,13 @@ struct wr_store {
 /* What a publisher writes into a new region's header. */
 struct wr_store_plan {
 	struct wr_geometry geo;
-	uint64_t pins;      /* segments that readers may hold back */
+	uint64_t pins; /* segments that readers may hold back */
 	uint64_t first_ord;
 	uint64_t stream;
 	uint64_t node;
 	uint64_t type_hash;
 	const char *topic;
-	const char *type;   /* "" = opaque */
+	const char *type;    /* "" = opaque */
 	bool private_memory; /* inproc: no descriptor, nobody else maps it */
 };
 
@@ -50,7 +50,8 @@ int wr_store_create(struct wr_store **out, const struct wr_store_plan *plan,
 int wr_store_map(struct wr_store **out, int fd, uint64_t bytes, struct weir_error *err);
 
 /* The check that wr_store_map makes, on any bytes: 0 or the error. */
-int wr_store_check(const struct wr_stream_hdr *hdr, uint64_t bytes, struct weir_error *err);
+int wr_store_check(
+	const struct wr_stream_hdr *hdr, uint64_t bytes, struct weir_error *err);
 
 struct wr_store *wr_store_ref(struct wr_store *store);
 /* Unmaps with the last reference. NULL is ignored. */

@@ -39,7 +39,8 @@ wr_wire_check(const void *bytes, size_t size, int fd_count)
 		return -WEIR_E_PEER_PROTOCOL;
 	if (msg.layout != WR_LAYOUT)
 		return -WEIR_E_ENV_VERSION;
-	if (msg.kind == 0 || msg.kind >= WR_WIRE_KINDS || fd_count != wr_wire_fds(msg.kind))
+	if (msg.kind == 0 || msg.kind >= WR_WIRE_KINDS ||
+		fd_count != wr_wire_fds(msg.kind))
 		return -WEIR_E_PEER_PROTOCOL;
 	if (!ended(msg.name) || !ended(msg.topic) || !ended(msg.type))
 		return -WEIR_E_PEER_PROTOCOL;
@@ -78,8 +79,9 @@ wr_wire_send(int fd, const struct wr_wire *msg, const int *fds)
 	if (sent == (ssize_t)sizeof(*msg))
 		return 0;
 	/* ETOOMANYREFS: too many descriptors are in flight; they land and it goes on. */
-	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
-				errno == ETOOMANYREFS))
+	if (sent < 0 &&
+		(errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
+			errno == ETOOMANYREFS))
 		return -WEIR_E_AGAIN_FULL;
 	return -WEIR_E_PEER_DIED;
 }
@@ -137,6 +139,9 @@ wr_wire_recv(int fd, struct wr_wire *msg, int fds[WR_WIRE_FDS])
 
 	count = take_fds(&header, fds);
 	rc = wr_wire_check(bytes, (size_t)got, count);
+	/* Fewer than were sent, and there was room for all: we may open no more. */
+	if (rc < 0 && (header.msg_flags & MSG_CTRUNC) != 0 && count < WR_WIRE_FDS)
+		rc = -WEIR_E_ENV_FILES;
 	if (rc == 0 && (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0)
 		rc = -WEIR_E_PEER_PROTOCOL;
 	if (rc < 0) {

@@ -21,21 +21,21 @@ enum wr_wire_kind {
 	WR_WIRE_ANNOUNCED, /* whoever wants it here is admitted to it */
 	WR_WIRE_ATTACH,    /* admit my subscription to your stream */
 	WR_WIRE_ATTACHED,  /* its row stands; begin at place; fd: the region */
-	WR_WIRE_REFUSED,   /* it is not admitted; code says why, as far as it may know */
-	WR_WIRE_MAPPED,    /* I have the region */
-	WR_WIRE_DETACH,    /* my subscription reads your stream no more */
-	WR_WIRE_DETACHED,  /* its row is gone; its slot is yours again */
-	WR_WIRE_MOVED,     /* my stream goes on in another region; fd: that one; sub 0:
+	WR_WIRE_REFUSED,  /* it is not admitted; code says why, as far as it may know */
+	WR_WIRE_MAPPED,   /* I have the region */
+	WR_WIRE_DETACH,   /* my subscription reads your stream no more */
+	WR_WIRE_DETACHED, /* its row is gone; its slot is yours again */
+	WR_WIRE_MOVED,    /* my stream goes on in another region; fd: that one; sub 0:
 			      for every subscription of yours that reads it */
-	WR_WIRE_ENDED,     /* my stream has ended */
-	WR_WIRE_BYE,       /* I leave; everything of mine is ended and detached */
-	WR_WIRE_LOOK,      /* I am no node: tell me what there is */
-	WR_WIRE_NODE,      /* to a looker: who I am */
-	WR_WIRE_STREAM,    /* to a looker: one of my streams */
-	WR_WIRE_SUB,       /* to a looker: one of my subscriptions */
-	WR_WIRE_DONE,      /* to a looker: that was all */
-	WR_WIRE_SHOW,      /* from a looker: the region of this stream, please */
-	WR_WIRE_SHOWN,     /* to a looker; fd: the region */
+	WR_WIRE_ENDED,    /* my stream has ended */
+	WR_WIRE_BYE,      /* I leave; everything of mine is ended and detached */
+	WR_WIRE_LOOK,     /* I am no node: tell me what there is */
+	WR_WIRE_NODE,     /* to a looker: who I am */
+	WR_WIRE_STREAM,   /* to a looker: one of my streams */
+	WR_WIRE_SUB,      /* to a looker: one of my subscriptions */
+	WR_WIRE_DONE,     /* to a looker: that was all */
+	WR_WIRE_SHOW,     /* from a looker: the region of this stream, please */
+	WR_WIRE_SHOWN,    /* to a looker; fd: the region */
 	WR_WIRE_KINDS
 };
 
@@ -47,7 +47,7 @@ struct wr_wire {
 	uint64_t stream;
 	uint64_t sub;
 	uint64_t place;
-	uint64_t bytes;      /* of the region */
+	uint64_t bytes; /* of the region */
 	uint64_t window;
 	uint64_t type_hash;
 	uint64_t count[2];
@@ -79,7 +79,8 @@ int wr_wire_send(int fd, const struct wr_wire *msg, const int *fds);
 
 /*
  * Takes one message. 1 and the descriptors are the caller's; 0 nothing now;
- * -GONE_END the other side has closed; -PEER_PROTOCOL, -ENV_VERSION garbage, nothing kept.
+ * -GONE_END the other side has closed; -PEER_PROTOCOL, -ENV_VERSION garbage, nothing kept;
+ * -ENV_FILES its descriptors could not be taken.
  */
 int wr_wire_recv(int fd, struct wr_wire *msg, int fds[WR_WIRE_FDS]);
 

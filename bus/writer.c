@@ -13,13 +13,13 @@
 
 enum {
 	PINS_MIN = 32 * (1 + WEIR_HOLDS_DEFAULT), /* readers that a first region serves */
-	PACE_COMMITS = 64,   /* commits between two looks at the pace */
-	PACE_FAST_NS = 64 * 1000,   /* above a million a second: sleepers fence for us */
-	PACE_SLOW_NS = 64 * 2000,   /* below half of it: we fence for ourselves */
-	RINGS_OWN = 8,       /* sleepers that a commit rings itself */
-	ROOM_PAUSES = 200,   /* looks for room with a pause between, about 10 us */
-	ROOM_YIELDS = 4,     /* then with the core given away */
-	ROOM_PARK_MS = 100   /* no wait for room sleeps longer without a look */
+	PACE_COMMITS = 64,        /* commits between two looks at the pace */
+	PACE_FAST_NS = 64 * 1000, /* above a million a second: sleepers fence for us */
+	PACE_SLOW_NS = 64 * 2000, /* below half of it: we fence for ourselves */
+	RINGS_OWN = 8,            /* sleepers that a commit rings itself */
+	ROOM_PAUSES = 200,        /* looks for room with a pause between, about 10 us */
+	ROOM_YIELDS = 4,          /* then with the core given away */
+	ROOM_PARK_MS = 100        /* no wait for room sleeps longer without a look */
 };
 
 static const wr_a64 nobody; /* the flag of a place that is not taken: never asleep */
@@ -33,7 +33,8 @@ frame_at(const struct wr_writer *w, uint32_t off)
 static struct wr_frame *
 frame_of(const struct wr_seg *seg, uint32_t off)
 {
-	return (struct wr_frame *)(void *)(wr_store_seg(seg->zone->store, seg->index) + off);
+	return (struct wr_frame *)(void *)(wr_store_seg(seg->zone->store, seg->index) +
+		off);
 }
 
 static struct wr_stream_hdr *
@@ -62,7 +63,8 @@ stand_in_head(struct wr_writer *w)
 /* ---- lifecycle ------------------------------------------------------------------------- */
 
 int
-wr_writer_init(struct wr_writer *w, const struct wr_writer_opts *opts, struct weir_error *err)
+wr_writer_init(
+	struct wr_writer *w, const struct wr_writer_opts *opts, struct weir_error *err)
 {
 	struct wr_store *store;
 	int rc;
@@ -246,7 +248,7 @@ keep_pace(struct wr_writer *w, uint64_t now)
 	w->pace_ns = now;
 	if (w->fences && w->heavy_ready && took < PACE_FAST_NS) {
 		FOR_EACH_HEADER(hdr, w)
-			wr_store_relaxed(mode_light, &hdr->fences, 0);
+		wr_store_relaxed(mode_light, &hdr->fences, 0);
 		/* Who read 1 before this fence has raised its flag before it too. */
 		if (!WR_MUTANT(WAKE_MODENOFENCE))
 			wr_fence_sc(mode_full);
@@ -254,7 +256,7 @@ keep_pace(struct wr_writer *w, uint64_t now)
 	} else if (!w->fences && took > PACE_SLOW_NS) {
 		/* Release: who reads 1 sees what was committed without a fence. */
 		FOR_EACH_HEADER(hdr, w)
-			wr_store_release(mode_fence, &hdr->fences, 1);
+		wr_store_release(mode_fence, &hdr->fences, 1);
 		w->fences = true;
 	}
 }
@@ -278,7 +280,8 @@ move(struct wr_writer *w, struct weir_error *err)
 	rc = wr_pool_move(&w->pool, store, w->plan.geo.window_segs);
 	if (rc < 0) {
 		wr_store_unref(store);
-		return wr_error_set(err, -rc, 0, "no memory for the books of a larger region");
+		return wr_error_set(
+			err, -rc, 0, "no memory for the books of a larger region");
 	}
 	wr_store_follow(w->pool.zone->older->store, wr_store_ref(store));
 	return 0;
@@ -396,10 +399,11 @@ claim_place(struct wr_writer *w, uint32_t len, uint32_t extent, weir_claim_t *cl
 	 * lies behind is old. Then the mark, which lets readers step over us if we die. */
 	if (!WR_MUTANT(FRAMES_NOZERO) && !WR_MUTANT(FRAMES_ZEROATCOMMIT)) {
 		if (WR_MUTANT(FRAMES_NOMARKZERO))
-			wr_store_relaxed(
-				claim_zero, (wr_a32 *)(void *)frame_at(w, w->off + extent), 0);
+			wr_store_relaxed(claim_zero,
+				(wr_a32 *)(void *)frame_at(w, w->off + extent), 0);
 		else
-			wr_store_relaxed(claim_zero, &frame_at(w, w->off + extent)->word, 0);
+			wr_store_relaxed(
+				claim_zero, &frame_at(w, w->off + extent)->word, 0);
 	}
 	wr_order_compiler();
 	wr_store_relaxed(claim_mark, &frame->word, wr_word(WR_OPEN, len, 0));
@@ -490,8 +494,8 @@ shrink(struct wr_writer *w, struct wr_open *open, uint32_t extent)
 		if (last)
 			w->off = open->off + extent;
 	} else if (!WR_MUTANT(FRAMES_SHRINK)) {
-		wr_store_relaxed(
-			shrink_fill, &rest->word, wr_word(WR_FILL, 0, open->extent - extent));
+		wr_store_relaxed(shrink_fill, &rest->word,
+			wr_word(WR_FILL, 0, open->extent - extent));
 	}
 	open->extent = extent;
 }
@@ -506,8 +510,8 @@ commit_place(struct wr_writer *w, struct wr_open *open, uint32_t len, uint64_t n
 		wr_extent(len, w->align) < open->extent)
 		shrink(w, open, wr_extent(len, w->align));
 	if (WR_MUTANT(FRAMES_ZEROATCOMMIT))
-		wr_store_relaxed(
-			claim_zero, &frame_of(open->seg, open->off + open->extent)->word, 0);
+		wr_store_relaxed(claim_zero,
+			&frame_of(open->seg, open->off + open->extent)->word, 0);
 	wr_store_relaxed(commit_stamp, &frame->stamp, now);
 	wr_store_release(commit_len, &frame->word, /* -> read_len */
 		wr_word(WR_DATA, len, open->extent));
@@ -614,7 +618,7 @@ wr_writer_end(struct wr_writer *w)
 	wr_stat_set(&header(w)->stat_published, w->published);
 	wr_stat_set(&header(w)->stat_aborted, w->aborted);
 	FOR_EACH_HEADER(hdr, w)
-		wr_store_release(end_close, &hdr->closed, 1); /* -> end_look */
+	wr_store_release(end_close, &hdr->closed, 1); /* -> end_look */
 	pthread_mutex_unlock(&w->lock);
 	wr_fence_sc(wake_fence);
 	(void)wr_writer_relay(w);
@@ -646,7 +650,7 @@ room_say(struct wr_writer *w, uint64_t epoch)
 {
 	w->room_epoch = epoch;
 	FOR_EACH_HEADER(hdr, w)
-		wr_store_release(room_raise, &hdr->room_wanted, epoch);
+	wr_store_release(room_raise, &hdr->room_wanted, epoch);
 }
 
 static int
@@ -703,8 +707,8 @@ name_blockers(struct wr_writer *w, struct weir_error *err)
 		if (!row->gate || row->seen > w->pool.oldest)
 			continue;
 		if (blockers++ < 4)
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%.30s[%u]",
-				used ? ", " : "", row->name, row->pid);
+			used += (size_t)snprintf(names + used, sizeof(names) - used,
+				"%s%.30s[%u]", used ? ", " : "", row->name, row->pid);
 		if (used >= sizeof(names))
 			used = sizeof(names) - 1;
 	}

@@ -56,17 +56,17 @@ struct wr_open {
 
 struct wr_writer {
 	/* ---- the data path ---- */
-	uint8_t *seg_mem;     /* the head segment */
-	uint32_t off;         /* its frontier: where the next frame goes */
-	uint32_t end;         /* the roll frame must still fit behind this */
+	uint8_t *seg_mem; /* the head segment */
+	uint32_t off;     /* its frontier: where the next frame goes */
+	uint32_t end;     /* the roll frame must still fit behind this */
 	uint32_t align;
 	uint32_t max_message;
-	uint64_t seq;         /* of the next claim */
-	uint64_t open_free;   /* bit i: open[i] is free */
+	uint64_t seq;       /* of the next claim */
+	uint64_t open_free; /* bit i: open[i] is free */
 	struct wr_open open[WEIR_CLAIMS_MAX];
-	uint32_t stamp;       /* enum weir_stamp */
-	bool fences;          /* our own fence after commit, or the sleeper's */
-	bool heavy_ready;     /* leaving it to the sleeper is possible */
+	uint32_t stamp;   /* enum weir_stamp */
+	bool fences;      /* our own fence after commit, or the sleeper's */
+	bool heavy_ready; /* leaving it to the sleeper is possible */
 	uint32_t pace_count;
 	uint64_t pace_ns;
 	struct wr_clock clock;
@@ -79,15 +79,15 @@ struct wr_writer {
 
 	/* ---- the books ---- */
 	_Alignas(WR_LINE) pthread_mutex_t lock;
-	struct wr_gate gate;  /* under lock */
-	struct wr_pool pool;  /* under lock, but for the publisher's own reads */
+	struct wr_gate gate; /* under lock */
+	struct wr_pool pool; /* under lock, but for the publisher's own reads */
 	struct wr_store_plan plan;
 	char topic[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 	bool closed;
 
 	/* ---- waiting for room ---- */
-	int room_epoll;       /* -1 until the first wait */
+	int room_epoll; /* -1 until the first wait */
 	uint64_t room_epoch;
 	uint64_t waits, wait_ns;
 
@@ -116,8 +116,8 @@ void wr_writer_fini(struct wr_writer *w);
  */
 int wr_writer_claim(
 	struct wr_writer *w, size_t len, weir_claim_t *claim, struct weir_error *err);
-int wr_writer_claim_n(struct wr_writer *w, size_t len, weir_claim_t *claims, size_t count,
-	struct weir_error *err);
+int wr_writer_claim_n(struct wr_writer *w, size_t len, weir_claim_t *claims,
+	size_t count, struct weir_error *err);
 
 /* USAGE_CLAIM unless the claim is open and claim->len has not grown. */
 int wr_writer_commit(struct wr_writer *w, weir_claim_t *claim);

@@ -25,11 +25,11 @@ struct weir_bus {
 	uint32_t flags;
 	weir_event_fn on_event;
 	void *ctx;
-	bool opened;    /* node, reactor and meeting exist */
-	bool signals;   /* we are among those that watch for SIGINT and SIGTERM */
-	bool in_turn;   /* callbacks may be running */
-	bool in_run;    /* inside weir_run: nobody pulls */
-	bool answered;  /* the error was printed */
+	bool opened;   /* node, reactor and meeting exist */
+	bool signals;  /* we are among those that watch for SIGINT and SIGTERM */
+	bool in_turn;  /* callbacks may be running */
+	bool in_run;   /* inside weir_run: nobody pulls */
+	bool answered; /* the error was printed */
 };
 
 static inline uint64_t

@@ -14,12 +14,12 @@
 #include "bus/os/clock.h"
 
 enum {
-	SPINS_MAX = 2000,  /* looks with a pause: some tens of microseconds */
+	SPINS_MAX = 2000, /* looks with a pause: some tens of microseconds */
 	SPINS_MIN = 16,
 	CROWD_NS = 5 * 1000 * 1000, /* how long an answer about the cores is believed */
-	FLOW_MIN = 32,     /* work since the last sleep that counts as a flow */
+	FLOW_MIN = 32,      /* work since the last sleep that counts as a flow */
 	NAP_NS = 50 * 1000, /* in a flow: let a batch gather instead of being rung for one */
-	NAPS_MAX = 16,     /* that find nothing, before it parks: about 2 ms */
+	NAPS_MAX = 16,      /* that find nothing, before it parks: about 2 ms */
 	SLEEP_MS_MAX = 1000 /* no sleep is longer without a look */
 };
 
@@ -80,7 +80,8 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 
 	*verdict = 0;
 	/* The circle turns with every poll, so that a task may leave it meanwhile. */
-	for (uint32_t left = r->task_count; left > 0 && r->tasks && *verdict == 0; left--) {
+	for (uint32_t left = r->task_count; left > 0 && r->tasks && *verdict == 0;
+		left--) {
 		struct wr_task *task = r->tasks;
 
 		r->tasks = task->next;
@@ -305,7 +306,8 @@ idle_round(struct wr_reactor *r, int timeout_ms)
 bool
 wr_reactor_idle(struct wr_reactor *r, int timeout_ms)
 {
-	uint64_t deadline = timeout_ms > 0 ? wr_now_ns() + (uint64_t)timeout_ms * 1000000 : 0;
+	uint64_t deadline =
+		timeout_ms > 0 ? wr_now_ns() + (uint64_t)timeout_ms * 1000000 : 0;
 	uint32_t rounds = 0;
 
 	if (timeout_ms == 0 || wr_load_acquire(loop_stopped, &r->stopped) || was_woken(r))

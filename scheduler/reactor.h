@@ -25,20 +25,20 @@ struct wr_task {
 struct wr_reactor {
 	struct wr_task *tasks; /* a circle; begins with the next turn's first task */
 	uint32_t task_count;
-	struct wr_task *only;  /* the one task that sleeping is about, NULL = all */
-	wr_a64 *flag;          /* our sleep flag, which feeders look at */
-	uint64_t epoch;        /* its value: odd = asleep or about to be */
-	int epoll_fd;          /* everything that wakes us, edge-triggered */
-	uint32_t idle;         /* enum weir_idle */
-	uint32_t spins;        /* looks that an idle turn may spend before it sleeps */
-	uint32_t flow;         /* work done since it last slept */
-	uint32_t naps_left;    /* before it parks */
-	int load_fd;           /* where the kernel tells how many threads could run, -1 */
-	bool crowded;          /* more of them than cores, when last asked */
-	uint64_t crowd_ns;     /* when that was */
+	struct wr_task *only; /* the one task that sleeping is about, NULL = all */
+	wr_a64 *flag;         /* our sleep flag, which feeders look at */
+	uint64_t epoch;       /* its value: odd = asleep or about to be */
+	int epoll_fd;         /* everything that wakes us, edge-triggered */
+	uint32_t idle;        /* enum weir_idle */
+	uint32_t spins;       /* looks that an idle turn may spend before it sleeps */
+	uint32_t flow;        /* work done since it last slept */
+	uint32_t naps_left;   /* before it parks */
+	int load_fd;       /* where the kernel tells how many threads could run, -1 */
+	bool crowded;      /* more of them than cores, when last asked */
+	uint64_t crowd_ns; /* when that was */
 	uint64_t naps, sleeps;
 	wr_a64 stopped;
-	wr_a64 woken;          /* somebody asked that a wait end; until one has */
+	wr_a64 woken; /* somebody asked that a wait end; until one has */
 };
 
 /* flag is the node's; ENV_FILES if there is no descriptor to sleep on. */

@@ -15,7 +15,8 @@
 const char *
 weir_version(void)
 {
-	return STR(WEIR_VERSION_MAJOR) "." STR(WEIR_VERSION_MINOR) "." STR(WEIR_VERSION_PATCH);
+	return STR(WEIR_VERSION_MAJOR) "." STR(WEIR_VERSION_MINOR) "." STR(
+		WEIR_VERSION_PATCH);
 }
 
 const char *
@@ -24,7 +25,8 @@ weir_build(void)
 	static _Thread_local char line[256];
 
 	(void)snprintf(line, sizeof(line),
-		"weir %s, layout %d, %s %s, membarrier %s, pidfd %s%s%s", weir_version(), WR_LAYOUT,
+		"weir %s, layout %d, %s %s, membarrier %s, pidfd %s%s%s",
+		weir_version(), WR_LAYOUT,
 #if defined(__clang__)
 		"clang",
 #else

@@ -36,12 +36,12 @@ enum weir_family {
  * complete, need no freeing, and are empty where nothing applies.
  */
 typedef struct weir_error {
-	int code;         /* positive WEIR_E_..., 0 = no error */
-	int os;           /* errno behind it, 0 = none */
-	char text[256];   /* what, with names and numbers */
-	char where[160];  /* which bus, topic, peer, call */
+	int code;          /* positive WEIR_E_..., 0 = no error */
+	int os;            /* errno behind it, 0 = none */
+	char text[256];    /* what, with names and numbers */
+	char where[160];   /* which bus, topic, peer, call */
 	char differs[160]; /* what was found against what was expected */
-	char hint[200];   /* what to try */
+	char hint[200];    /* what to try */
 } weir_error;
 
 /*

@@ -33,8 +33,8 @@ typedef struct weir_look_stream {
 	uint64_t node;
 	uint32_t pid;
 	uint32_t subscribers;
-	uint64_t claimed;       /* messages claimed so far, walked in its memory */
-	uint64_t last_ns;       /* commit time of the newest message, 0 = none or off */
+	uint64_t claimed; /* messages claimed so far, walked in its memory */
+	uint64_t last_ns; /* commit time of the newest message, 0 = none or off */
 	uint64_t max_message;
 	uint64_t type_hash;
 	uint32_t segment_bytes;

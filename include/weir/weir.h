@@ -48,20 +48,21 @@ typedef struct weir_sub weir_sub;
 
 /* ---- limits ------------------------------------------------------------------------ */
 
-#define WEIR_NAME_MAX        200          /* bytes in a bus, node, topic or type name */
-#define WEIR_MESSAGE_DEFAULT (64u << 10)  /* largest message of a topic, unless it asks */
-#define WEIR_MESSAGE_MAX     (64u << 20)  /* the most that a topic may ask for */
-#define WEIR_WINDOW_DEFAULT  (16u << 20)  /* bytes that a stream keeps for its readers */
-#define WEIR_ALIGN_MAX       4096u        /* largest payload alignment of a topic */
-#define WEIR_CLAIMS_MAX      64           /* claims of one publisher open at once */
-#define WEIR_HOLDS_DEFAULT   4            /* segments that a subscription may hold back */
+#define WEIR_NAME_MAX 200 /* bytes in a bus, node, topic or type name */
+#define WEIR_MESSAGE_DEFAULT \
+	(64u << 10) /* largest message of a topic, unless it asks */
+#define WEIR_MESSAGE_MAX     (64u << 20) /* the most that a topic may ask for */
+#define WEIR_WINDOW_DEFAULT  (16u << 20) /* bytes that a stream keeps for its readers */
+#define WEIR_ALIGN_MAX       4096u       /* largest payload alignment of a topic */
+#define WEIR_CLAIMS_MAX      64          /* claims of one publisher open at once */
+#define WEIR_HOLDS_DEFAULT   4 /* segments that a subscription may hold back */
 #define WEIR_HOLDS_MAX       7
-#define WEIR_PROCESSES_MAX   256          /* attachments (open buses) of one meeting place */
-#define WEIR_TOPICS_MAX      10000        /* topics of one bus */
-#define WEIR_SUBSCRIBERS_MAX 1024         /* subscriptions on one stream */
-#define WEIR_ATTACH_MS       100          /* how long a call waits for a silent peer */
-#define WEIR_CLOSE_MS        1000         /* how long close waits for late attachers */
-#define WEIR_ROOM_MS         1000         /* how long a publisher waits for room */
+#define WEIR_PROCESSES_MAX   256   /* attachments (open buses) of one meeting place */
+#define WEIR_TOPICS_MAX      10000 /* topics of one bus */
+#define WEIR_SUBSCRIBERS_MAX 1024  /* subscriptions on one stream */
+#define WEIR_ATTACH_MS       100   /* how long a call waits for a silent peer */
+#define WEIR_CLOSE_MS        1000  /* how long close waits for late attachers */
+#define WEIR_ROOM_MS         1000  /* how long a publisher waits for room */
 
 #define WEIR_FOREVER (-1) /* a timeout that never ends */
 #define WEIR_NEVER   (-2) /* for .wait_ms: do not wait, answer AGAIN_FULL at once */
@@ -76,10 +77,10 @@ typedef struct weir_sub weir_sub;
 typedef struct weir_msg {
 	const void *data;
 	size_t len;
-	uint64_t seq;       /* counts the claims of this stream, from 0 */
-	uint64_t time_ns;   /* CLOCK_MONOTONIC at commit, 0 where the publisher has it off */
+	uint64_t seq;     /* counts the claims of this stream, from 0 */
+	uint64_t time_ns; /* CLOCK_MONOTONIC at commit, 0 where the publisher has it off */
 	uint64_t publisher; /* id of the stream: one publisher on one topic */
-	uint64_t lost;      /* claims that were missed between the last message and this one */
+	uint64_t lost; /* claims that were missed between the last message and this one */
 	const char *topic;  /* valid as long as the subscription */
 	uint64_t opaque[2]; /* ours */
 } weir_msg;
@@ -102,16 +103,16 @@ enum weir_event_kind {
 	WEIR_EV_NODE_LEFT,       /* it closed */
 	WEIR_EV_NODE_DIED,       /* its process ended without closing */
 	WEIR_EV_PUB_JOINED,      /* a stream that one of our subscriptions follows */
-	WEIR_EV_PUB_LEFT,        /* its publisher closed; what was committed still arrives */
-	WEIR_EV_PUB_DIED,        /* its process died; what was committed still arrives */
-	WEIR_EV_SUB_JOINED,      /* a subscription was admitted to one of our streams */
+	WEIR_EV_PUB_LEFT,   /* its publisher closed; what was committed still arrives */
+	WEIR_EV_PUB_DIED,   /* its process died; what was committed still arrives */
+	WEIR_EV_SUB_JOINED, /* a subscription was admitted to one of our streams */
 	WEIR_EV_SUB_LEFT,
 	WEIR_EV_SUB_DIED,
 	WEIR_EV_PENDING,  /* a peer did not answer in time: it is not admitted yet */
 	WEIR_EV_ADMITTED, /* a pending peer answered: its admission is complete */
-	WEIR_EV_REFUSED,  /* a pair did not fit: another type, version, limit; see code */
-	WEIR_EV_DENIED,   /* somebody without permission was turned away and learnt nothing */
-	WEIR_EV_PROTOCOL  /* a peer broke the protocol and was put out; see code */
+	WEIR_EV_REFUSED, /* a pair did not fit: another type, version, limit; see code */
+	WEIR_EV_DENIED, /* somebody without permission was turned away and learnt nothing */
+	WEIR_EV_PROTOCOL /* a peer broke the protocol and was put out; see code */
 };
 
 typedef struct weir_event {
@@ -140,7 +141,7 @@ enum weir_idle {
 	WEIR_IDLE_ADAPTIVE = 0, /* spin a little where cores are free, then park */
 	WEIR_IDLE_PARK,         /* sleep as soon as there is nothing */
 	WEIR_IDLE_YIELD,        /* never sleep, give the core away between looks */
-	WEIR_IDLE_SPIN          /* never sleep, never yield: lowest latency, a whole core.
+	WEIR_IDLE_SPIN /* never sleep, never yield: lowest latency, a whole core.
 				   Who never sleeps costs publishers no look at its flag */
 };
 
@@ -152,16 +153,16 @@ enum weir_bus_flags {
 
 typedef struct weir_bus_opts {
 	size_t size;
-	const char *name;    /* of the bus; "inproc:NAME" stays within this process */
-	const char *dir;     /* runtime directory; NULL: $WEIR_RUNTIME_DIR, then
+	const char *name;   /* of the bus; "inproc:NAME" stays within this process */
+	const char *dir;    /* runtime directory; NULL: $WEIR_RUNTIME_DIR, then
 				$XDG_RUNTIME_DIR/weir, then a private one under /tmp */
-	const char *node;    /* our name for others; NULL: the program's */
-	const char *group;   /* open the bus for this group; NULL: for its user alone */
-	const char *users;   /* and for these users, "alice,bob"; NULL: nobody else */
-	uint32_t attach_ms;  /* 0: WEIR_ATTACH_MS */
-	uint32_t close_ms;   /* 0: WEIR_CLOSE_MS */
-	uint32_t idle;       /* enum weir_idle */
-	uint32_t flags;      /* enum weir_bus_flags */
+	const char *node;   /* our name for others; NULL: the program's */
+	const char *group;  /* open the bus for this group; NULL: for its user alone */
+	const char *users;  /* and for these users, "alice,bob"; NULL: nobody else */
+	uint32_t attach_ms; /* 0: WEIR_ATTACH_MS */
+	uint32_t close_ms;  /* 0: WEIR_CLOSE_MS */
+	uint32_t idle;      /* enum weir_idle */
+	uint32_t flags;     /* enum weir_bus_flags */
 	weir_event_fn on_event; /* NULL: pull with weir_next_event */
 	void *ctx;
 } weir_bus_opts;
@@ -174,29 +175,29 @@ enum weir_stamp {
 
 typedef struct weir_pub_opts {
 	size_t size;
-	const char *topic;    /* a.b.c, no patterns */
-	size_t max_message;   /* 0: WEIR_MESSAGE_DEFAULT */
-	size_t window;        /* 0: WEIR_WINDOW_DEFAULT, and at least four segments */
-	size_t align;         /* of payloads, a power of two; 0: 16 */
-	const char *type;     /* name of the type; NULL: opaque bytes */
-	uint64_t type_hash;   /* compared with the subscriber's; 0: opaque bytes */
-	const char *readers;  /* who may subscribe, "alice,@group"; NULL: whoever may
+	const char *topic;   /* a.b.c, no patterns */
+	size_t max_message;  /* 0: WEIR_MESSAGE_DEFAULT */
+	size_t window;       /* 0: WEIR_WINDOW_DEFAULT, and at least four segments */
+	size_t align;        /* of payloads, a power of two; 0: 16 */
+	const char *type;    /* name of the type; NULL: opaque bytes */
+	uint64_t type_hash;  /* compared with the subscriber's; 0: opaque bytes */
+	const char *readers; /* who may subscribe, "alice,@group"; NULL: whoever may
 				 attach to the bus */
-	int32_t wait_ms;      /* for room; 0: WEIR_ROOM_MS; WEIR_FOREVER; WEIR_NEVER */
-	uint32_t stamp;       /* enum weir_stamp */
+	int32_t wait_ms;     /* for room; 0: WEIR_ROOM_MS; WEIR_FOREVER; WEIR_NEVER */
+	uint32_t stamp;      /* enum weir_stamp */
 } weir_pub_opts;
 
 typedef struct weir_sub_opts {
 	size_t size;
-	const char *topic;      /* or a pattern: '*' is one token, '>' all the rest */
-	weir_msg_fn on_msg;     /* called by weir_turn and weir_run; NULL: pull */
+	const char *topic;  /* or a pattern: '*' is one token, '>' all the rest */
+	weir_msg_fn on_msg; /* called by weir_turn and weir_run; NULL: pull */
 	void *ctx;
 	weir_batch_fn on_batch; /* instead of on_msg */
 	const char *type;       /* NULL or hash 0: takes every type, as bytes */
 	uint64_t type_hash;
-	const char *writers;    /* whose streams to accept; NULL: whoever may attach */
-	uint32_t holds;         /* segments that may be held; 0: WEIR_HOLDS_DEFAULT */
-	uint32_t batch;         /* most messages per poll; 0: 64 */
+	const char *writers; /* whose streams to accept; NULL: whoever may attach */
+	uint32_t holds;      /* segments that may be held; 0: WEIR_HOLDS_DEFAULT */
+	uint32_t batch;      /* most messages per poll; 0: 64 */
 } weir_sub_opts;
 
 /* ---- the bus ------------------------------------------------------------------------ */
@@ -334,22 +335,22 @@ int weir_subscribers(weir_pub *pub);
 int weir_wait_subscribers(weir_pub *pub, int count, int timeout_ms);
 
 typedef struct weir_pub_stats {
-	size_t size;            /* set to sizeof before the call */
-	uint64_t publisher;     /* id of the stream */
-	uint64_t published;     /* committed messages */
-	uint64_t bytes;         /* their payload */
-	uint64_t aborted;       /* claims given back after a later one was made */
-	uint64_t waits;         /* times that a claim waited for room */
-	uint64_t wait_ns;       /* spent there */
-	uint64_t rolls;         /* segments begun */
-	uint64_t moves;         /* fresh regions begun */
-	uint64_t rings;         /* sleepers woken by this thread */
-	uint64_t evicted;       /* subscriptions put out for breaking the protocol */
-	uint64_t denied;        /* attach requests without permission */
+	size_t size;        /* set to sizeof before the call */
+	uint64_t publisher; /* id of the stream */
+	uint64_t published; /* committed messages */
+	uint64_t bytes;     /* their payload */
+	uint64_t aborted;   /* claims given back after a later one was made */
+	uint64_t waits;     /* times that a claim waited for room */
+	uint64_t wait_ns;   /* spent there */
+	uint64_t rolls;     /* segments begun */
+	uint64_t moves;     /* fresh regions begun */
+	uint64_t rings;     /* sleepers woken by this thread */
+	uint64_t evicted;   /* subscriptions put out for breaking the protocol */
+	uint64_t denied;    /* attach requests without permission */
 	uint32_t subscribers;
 	uint32_t segment_bytes;
 	uint64_t window_bytes;
-	uint64_t region_bytes;  /* address space; memory is used as first touched */
+	uint64_t region_bytes;   /* address space; memory is used as first touched */
 	uint64_t reserved_bytes; /* memory in use */
 } weir_pub_stats;
 int weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats);
@@ -408,15 +409,15 @@ int weir_release(weir_sub *sub, const weir_msg *msg);
 int weir_publishers(weir_sub *sub);
 
 typedef struct weir_sub_stats {
-	size_t size;         /* set to sizeof before the call */
-	uint64_t delivered;  /* messages passed */
-	uint64_t bytes;      /* their payload */
-	uint64_t lost;       /* claims missed, of all streams */
-	uint64_t aborted;    /* claims that their publishers gave back */
-	uint64_t held;       /* messages held now */
-	uint64_t streams;    /* followed now */
-	uint64_t ended;      /* streams drained to their end */
-	uint64_t refused;    /* streams of another type, or without permission */
+	size_t size;        /* set to sizeof before the call */
+	uint64_t delivered; /* messages passed */
+	uint64_t bytes;     /* their payload */
+	uint64_t lost;      /* claims missed, of all streams */
+	uint64_t aborted;   /* claims that their publishers gave back */
+	uint64_t held;      /* messages held now */
+	uint64_t streams;   /* followed now */
+	uint64_t ended;     /* streams drained to their end */
+	uint64_t refused;   /* streams of another type, or without permission */
 } weir_sub_stats;
 int weir_sub_get_stats(weir_sub *sub, weir_sub_stats *stats);
 

@@ -70,16 +70,17 @@ check_options(const weir_pub_opts *opts, struct weir_error *err)
 {
 	if (opts->size != sizeof(*opts))
 		return wr_error_set(err, WEIR_E_USAGE_SIZE, 0,
-			"weir_pub_opts of %zu bytes, this library knows %zu", opts->size,
-			sizeof(*opts));
+			"weir_pub_opts of %zu bytes, this library knows %zu",
+			opts->size, sizeof(*opts));
 	if (!opts->topic || wr_topic_check(opts->topic) < 0)
 		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "'%s' is not a topic",
 			opts->topic ? opts->topic : "(null)");
 	if (opts->type && strlen(opts->type) > WEIR_NAME_MAX)
-		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "the type's name is too long");
-	if (opts->stamp > WEIR_STAMP_OFF)
 		return wr_error_set(
-			err, WEIR_E_USAGE_INVAL, 0, "stamp %u is not a choice", opts->stamp);
+			err, WEIR_E_USAGE_NAME, 0, "the type's name is too long");
+	if (opts->stamp > WEIR_STAMP_OFF)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"stamp %u is not a choice", opts->stamp);
 	if (opts->wait_ms < WEIR_NEVER)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"wait_ms %d is neither a time nor a choice", opts->wait_ms);
@@ -92,12 +93,14 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	struct wr_node *node = &pub->bus->node;
 	struct wr_writer_opts wopts = {.stamp = opts->stamp,
 		.ops = {.moved = moved,
-			.relay = node->ops->relay && (pub->bus->flags & WEIR_BUS_NO_THREAD) == 0
+			.relay = node->ops->relay &&
+					(pub->bus->flags & WEIR_BUS_NO_THREAD) == 0
 				? relay
 				: NULL,
 			.watch = watch,
 			.unwatch = unwatch,
-			.meanwhile = (pub->bus->flags & WEIR_BUS_NO_THREAD) != 0 ? meanwhile : NULL,
+			.meanwhile = (pub->bus->flags & WEIR_BUS_NO_THREAD) != 0 ? meanwhile
+										 : NULL,
 			.ctx = node}};
 	struct wr_stream *stream = NULL;
 	pthread_condattr_t attr;
@@ -110,7 +113,8 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 		return rc;
 	/* The writer's lines are aligned, so its memory must be. */
 	if (posix_memalign((void **)&stream, WR_LINE, sizeof(*stream)) != 0)
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a publisher");
+		return wr_error_set(
+			err, WEIR_E_ENV_MEMORY, 0, "no memory for a publisher");
 	memset(stream, 0, sizeof(*stream));
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -164,7 +168,8 @@ weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
 	pub->wait_ms = opts->wait_ms ? opts->wait_ms : WEIR_ROOM_MS;
 	if (wr_handle_enter(&bus->handle) < 0)
 		wr_error_set(&pub->handle.err, -wr_handle_enter(&bus->handle), 0,
-			"the bus cannot be used: %s", weir_err_text(wr_handle_enter(&bus->handle)));
+			"the bus cannot be used: %s",
+			weir_err_text(wr_handle_enter(&bus->handle)));
 	else
 		(void)stream_open(pub, opts, &pub->handle.err);
 	if (!pub->stream) {
@@ -189,8 +194,8 @@ stream_close(struct weir_pub *pub)
 	struct wr_node *node = &bus->node;
 
 	wr_writer_end(&stream->writer);
-	node->ops->unadvertise(
-		node, stream, bus->close_by_ns ? bus->close_by_ns : wr_deadline_ns(bus->close_ms));
+	node->ops->unadvertise(node, stream,
+		bus->close_by_ns ? bus->close_by_ns : wr_deadline_ns(bus->close_ms));
 	wr_writer_fini(&stream->writer);
 	free(stream);
 	pub->stream = NULL;
@@ -272,7 +277,8 @@ claim_slow(weir_pub *pub, size_t len, weir_claim_t *claims, size_t count, int rc
 	}
 	if (rc == -WEIR_E_USAGE_TOOBIG) {
 		wr_error_set(err, WEIR_E_USAGE_TOOBIG, 0, "a message of %zu bytes", len);
-		wr_error_differs(err, "topic '%s' takes %u bytes", w->topic, w->max_message);
+		wr_error_differs(
+			err, "topic '%s' takes %u bytes", w->topic, w->max_message);
 	} else if (rc == -WEIR_E_AGAIN_CLAIMS) {
 		wr_error_set(err, WEIR_E_AGAIN_CLAIMS, 0, NULL);
 	}
@@ -363,7 +369,8 @@ weir_subscribers(weir_pub *pub)
 int
 weir_wait_subscribers(weir_pub *pub, int count, int timeout_ms)
 {
-	uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : wr_deadline_ns((uint32_t)timeout_ms);
+	uint64_t deadline =
+		timeout_ms < 0 ? UINT64_MAX : wr_deadline_ns((uint32_t)timeout_ms);
 	int rc = wr_handle_enter(&pub->handle);
 	struct wr_node *node;
 	bool serve;

@@ -12,11 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	RIG_READERS = 8,
-	RIG_SEG = 4096,
-	RIG_MAX = 1000
-};
+enum { RIG_READERS = 8, RIG_SEG = 4096, RIG_MAX = 1000 };
 
 struct rig {
 	struct wr_node pub, sub;
@@ -52,7 +48,8 @@ rig_map(const struct wr_store *store)
 {
 	struct wr_store *own = NULL;
 
-	REQUIRE_EQ(wr_store_map(&own, dup(store->region.fd), store->region.bytes, NULL), 0);
+	REQUIRE_EQ(wr_store_map(&own, dup(store->region.fd), store->region.bytes, NULL),
+		0);
 	return own;
 }
 
@@ -123,7 +120,8 @@ rig_admitted(void *ctx, uint64_t place, struct wr_store *store)
 	start->place = place;
 	start->store = start->rig->mapped ? rig_map(store) : wr_store_ref(store);
 	start->newest = start->store;
-	while (start->rig->mapped && (store = wr_load_acquire(test_move, &store->following))) {
+	while (start->rig->mapped &&
+		(store = wr_load_acquire(test_move, &store->following))) {
 		struct wr_store *own = rig_map(store);
 
 		wr_store_follow(start->newest, own);
@@ -153,7 +151,8 @@ rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
 		.pid = 4711};
 
 	*start = (struct rig_start){.rig = rig};
-	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, rig->sub.flag, rig_admitted, start), 0);
+	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, rig->sub.flag, rig_admitted, start),
+		0);
 	rig->newest[i] = start->newest;
 	rig_find_rows(rig);
 	return i;
@@ -162,8 +161,8 @@ rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
 static inline int
 rig_begin(struct rig *rig, unsigned i, uint32_t holds, struct rig_start *start)
 {
-	int rc = wr_reader_init(&rig->r[i], start->store, &rig->sub.slots[i], start->place, holds,
-		rig->pub.bell);
+	int rc = wr_reader_init(&rig->r[i], start->store, &rig->sub.slots[i],
+		start->place, holds, rig->pub.bell);
 
 	wr_store_unref(start->store);
 	return rc;

@@ -135,12 +135,8 @@ silent_without_a_descriptor(void)
 	CHECK_EQ(wr_fds_new(&before), 0);
 }
 
-static const struct wr_test tests[] = {
-	TEST(a_ring_is_one_token),
-	TEST(a_full_bell_still_rings),
-	TEST(an_epoch_is_rung_once),
+static const struct wr_test tests[] = {TEST(a_ring_is_one_token),
+	TEST(a_full_bell_still_rings), TEST(an_epoch_is_rung_once),
 	TEST(ringers_share_a_book, .labels = "concurrency"),
-	TEST(silent_without_a_descriptor),
-	TEST_END
-};
+	TEST(silent_without_a_descriptor), TEST_END};
 const struct wr_suite wr_suite_bell = {.name = "bell", .tests = tests};

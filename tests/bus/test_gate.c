@@ -234,16 +234,10 @@ gates_again_only_in_a_live_segment(void)
 	wr_gate_fini(&gate);
 }
 
-static const struct wr_test tests[] = {
-	TEST(rows_are_keyed),
+static const struct wr_test tests[] = {TEST(rows_are_keyed),
 	TEST(one_more_than_the_limit_is_refused),
-	TEST(the_slowest_that_gates_is_needed),
-	TEST(backwards_is_put_out),
-	TEST(before_its_beginning_is_backwards),
-	TEST(ahead_is_put_out),
-	TEST(pins_are_respected_gating_or_not),
-	TEST(more_holds_than_granted_is_put_out),
-	TEST(gates_again_only_in_a_live_segment),
-	TEST_END
-};
+	TEST(the_slowest_that_gates_is_needed), TEST(backwards_is_put_out),
+	TEST(before_its_beginning_is_backwards), TEST(ahead_is_put_out),
+	TEST(pins_are_respected_gating_or_not), TEST(more_holds_than_granted_is_put_out),
+	TEST(gates_again_only_in_a_live_segment), TEST_END};
 const struct wr_suite wr_suite_gate = {.name = "gate", .tests = tests, .labels = "input"};

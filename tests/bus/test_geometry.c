@@ -178,17 +178,11 @@ words_and_places_keep_their_parts(void)
 	CHECK_EQ(wr_place_seg(wr_place(1ull << 43, 0xfffff)), 0xfffff);
 }
 
-static const struct wr_test tests[] = {
-	TEST(defaults),
+static const struct wr_test tests[] = {TEST(defaults),
 	TEST(small_messages_share_a_quarter_mebibyte),
 	TEST(four_messages_a_segment_up_to_a_mebibyte),
-	TEST(one_message_a_segment_above),
-	TEST(window_is_at_least_four_segments),
-	TEST(payloads_are_aligned),
-	TEST(refuses_what_is_out_of_bounds),
-	TEST(sized_refuses_what_does_not_fit),
-	TEST(region_is_window_pins_and_spare),
-	TEST(words_and_places_keep_their_parts),
-	TEST_END
-};
+	TEST(one_message_a_segment_above), TEST(window_is_at_least_four_segments),
+	TEST(payloads_are_aligned), TEST(refuses_what_is_out_of_bounds),
+	TEST(sized_refuses_what_does_not_fit), TEST(region_is_window_pins_and_spare),
+	TEST(words_and_places_keep_their_parts), TEST_END};
 const struct wr_suite wr_suite_geometry = {.name = "geometry", .tests = tests};

@@ -29,7 +29,8 @@ words_say_whose_they_are(void)
 		CHECK_EQ(hdr->pid, getpid());
 		CHECK_EQ(hdr->slots, WR_NODE_SLOTS);
 		CHECK_STR(hdr->name, "node");
-		CHECK(hdr->flag_offset >= sizeof(*hdr) && hdr->flag_offset <= WR_PAGE - WR_LINE);
+		CHECK(hdr->flag_offset >= sizeof(*hdr) &&
+			hdr->flag_offset <= WR_PAGE - WR_LINE);
 		CHECK((uint8_t *)node.flag == node.words + hdr->flag_offset);
 		CHECK((uint8_t *)node.slots == node.words + WR_PAGE);
 		CHECK_EQ(wr_load_acquire(test_word, node.flag), 0);
@@ -69,7 +70,8 @@ slots_come_back_clean(void)
 	wr_stat_set(&node.slots[first].passed, 7);
 	wr_node_slot_give(&node, (uint32_t)first);
 	CHECK_EQ(wr_load_acquire(test_word, &node.slots[first].cur), 0);
-	CHECK_EQ(wr_load_acquire(test_word, &node.slots[first].hold[WEIR_HOLDS_MAX - 1]), 0);
+	CHECK_EQ(wr_load_acquire(test_word, &node.slots[first].hold[WEIR_HOLDS_MAX - 1]),
+		0);
 	CHECK_EQ(wr_stat_get(&node.slots[first].stream), 0);
 	CHECK_EQ(wr_stat_get(&node.slots[first].passed), 0);
 	CHECK_EQ(wr_node_slot_take(&node, NULL), first);
@@ -162,7 +164,8 @@ admission_is_idempotent(void)
 	row = *rig.row[0];
 	CHECK_EQ(rig.w->gate.count, 1);
 	CHECK_EQ(wr_stat_get(&rig.w->wake_count), 1);
-	CHECK_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag, rig_admitted, &again), 0);
+	CHECK_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag, rig_admitted, &again),
+		0);
 	CHECK_EQ(rig.w->gate.count, 1);
 	CHECK_EQ(rig.w->gate.pins, 3);
 	CHECK_EQ(again.place, start.place);
@@ -259,11 +262,14 @@ as_many_subscriptions_as_stated(void)
 	int rc;
 
 	rig_make(&rig, 4, 0, false);
-	row = (struct wr_row){.node = rig.sub.id, .slot = &rig.sub.slots[0],
-		.bell = rig.sub.bell, .holds = 1};
+	row = (struct wr_row){.node = rig.sub.id,
+		.slot = &rig.sub.slots[0],
+		.bell = rig.sub.bell,
+		.holds = 1};
 	for (row.sub = 1; row.sub <= WEIR_SUBSCRIBERS_MAX; row.sub++) {
 		start = (struct rig_start){.rig = &rig};
-		REQUIRE_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag, rig_admitted, &start),
+		REQUIRE_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag,
+				   rig_admitted, &start),
 			0);
 		wr_store_unref(start.store);
 	}
@@ -273,19 +279,13 @@ as_many_subscriptions_as_stated(void)
 	rig_free(&rig);
 }
 
-static const struct wr_test tests[] = {
-	TEST(words_say_whose_they_are),
-	TEST(flags_lie_on_lines_of_their_own),
-	TEST(slots_come_back_clean),
-	TEST(as_many_slots_as_stated),
-	TEST(events_are_kept_and_the_loss_is_counted),
+static const struct wr_test tests[] = {TEST(words_say_whose_they_are),
+	TEST(flags_lie_on_lines_of_their_own), TEST(slots_come_back_clean),
+	TEST(as_many_slots_as_stated), TEST(events_are_kept_and_the_loss_is_counted),
 	TEST(names_of_events_are_cut_not_overrun),
-	TEST(random_numbers_are_not_zero_and_differ),
-	TEST(admission_is_idempotent),
+	TEST(random_numbers_are_not_zero_and_differ), TEST(admission_is_idempotent),
 	TEST(a_row_gates_before_its_reader_begins),
 	TEST(who_cannot_be_told_is_not_admitted),
-	TEST(dismissal_lets_the_publisher_go_on),
-	TEST(as_many_subscriptions_as_stated),
-	TEST_END
-};
+	TEST(dismissal_lets_the_publisher_go_on), TEST(as_many_subscriptions_as_stated),
+	TEST_END};
 const struct wr_suite wr_suite_node = {.name = "node", .tests = tests};

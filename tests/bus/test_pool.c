@@ -6,11 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	WINDOW = 4,
-	PINS = 3,
-	SEGS = WINDOW + PINS + WR_SPARE_SEGS
-};
+enum { WINDOW = 4, PINS = 3, SEGS = WINDOW + PINS + WR_SPARE_SEGS };
 
 /* A pool with one row, whose words we write ourselves. */
 struct box {
@@ -39,8 +35,13 @@ store_of(uint64_t first_ord, uint32_t window)
 static void
 make(struct box *box)
 {
-	struct wr_row row = {.node = 1, .sub = 1, .slot = &box->slot, .from = 1, .seen = 1,
-		.holds = 2, .gate = true};
+	struct wr_row row = {.node = 1,
+		.sub = 1,
+		.slot = &box->slot,
+		.from = 1,
+		.seen = 1,
+		.holds = 2,
+		.gate = true};
 
 	memset(box, 0, sizeof(*box));
 	REQUIRE_EQ(wr_pool_init(&box->pool, store_of(1, WINDOW), WINDOW, NULL), 0);
@@ -113,9 +114,10 @@ links_head_to_head(void)
 	stand(&box, 1);
 	CHECK_EQ(roll(&box, true), 0);
 	roll_frame = (struct wr_frame *)(void *)(wr_store_seg(before->zone->store,
-							  before->index) +
+							 before->index) +
 		before->zone->store->first);
-	CHECK_EQ(wr_load_acquire(test_word, &roll_frame->word), wr_word(WR_ROLL, 0, WR_FRAME));
+	CHECK_EQ(wr_load_acquire(test_word, &roll_frame->word),
+		wr_word(WR_ROLL, 0, WR_FRAME));
 	CHECK_EQ(wr_load_acquire(test_word, &roll_frame->stamp),
 		wr_place(2, box.pool.head->index));
 	CHECK_EQ(wr_load_acquire(test_word,
@@ -214,7 +216,8 @@ an_ordinal_never_comes_back(void)
 		}
 		/* What is live is one piece. */
 		for (uint64_t ord = box.pool.oldest; ord <= box.pool.head_ord; ord++) {
-			const struct wr_seg *seg = box.pool.live[ord % box.pool.live_size];
+			const struct wr_seg *seg =
+				box.pool.live[ord % box.pool.live_size];
 
 			CHECK_EQ(seg->ord, ord);
 			CHECK_EQ(ord_of(seg->zone, seg->index), ord);
@@ -290,8 +293,12 @@ pins_may_eat_the_region(void)
 	wr_gate_detach(&box.gate, box.row);
 	/* Each newcomer stays where it began; more of them than the region was made for. */
 	for (int i = 0; i < SEGS && rc == 0; i++) {
-		more = (struct wr_row){.node = 2 + (uint64_t)i, .sub = 1, .slot = &slots[i],
-			.from = box.pool.head_ord, .seen = box.pool.head_ord, .holds = 0};
+		more = (struct wr_row){.node = 2 + (uint64_t)i,
+			.sub = 1,
+			.slot = &slots[i],
+			.from = box.pool.head_ord,
+			.seen = box.pool.head_ord,
+			.holds = 0};
 		REQUIRE_EQ(wr_gate_add(&box.gate, &more), 1);
 		wr_store_release(test_cur, &slots[i].cur, box.pool.head_ord);
 		pinned++;
@@ -301,7 +308,9 @@ pins_may_eat_the_region(void)
 	CHECK_EQ(box.pool.zone->touched, SEGS);
 
 	/* In a fresh region it goes on; the old one stays until the last pin is gone. */
-	REQUIRE_EQ(wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), WINDOW), 0);
+	REQUIRE_EQ(
+		wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), WINDOW),
+		0);
 	CHECK_EQ(roll(&box, true), 0);
 	CHECK_EQ(box.pool.head->index, 0);
 	CHECK_EQ(box.pool.moves, 1);
@@ -337,17 +346,10 @@ a_larger_region_has_larger_books(void)
 	spare(&box);
 }
 
-static const struct wr_test tests[] = {
-	TEST(begins_with_one_live_segment),
-	TEST(links_head_to_head),
-	TEST(a_gating_cursor_keeps_what_it_needs),
-	TEST(without_haste_only_as_much_as_makes_room),
-	TEST(the_hottest_is_used_first),
-	TEST(an_ordinal_never_comes_back),
-	TEST(pinned_stays_out_of_the_pool),
-	TEST(open_claims_keep_their_segment),
-	TEST(pins_may_eat_the_region),
-	TEST(a_larger_region_has_larger_books),
-	TEST_END
-};
+static const struct wr_test tests[] = {TEST(begins_with_one_live_segment),
+	TEST(links_head_to_head), TEST(a_gating_cursor_keeps_what_it_needs),
+	TEST(without_haste_only_as_much_as_makes_room), TEST(the_hottest_is_used_first),
+	TEST(an_ordinal_never_comes_back), TEST(pinned_stays_out_of_the_pool),
+	TEST(open_claims_keep_their_segment), TEST(pins_may_eat_the_region),
+	TEST(a_larger_region_has_larger_books), TEST_END};
 const struct wr_suite wr_suite_pool = {.name = "pool", .tests = tests};

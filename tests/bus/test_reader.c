@@ -196,10 +196,11 @@ holders_stop_nobody(void)
 				CHECK_EQ(rig_send(&rig, 900), 0);
 				for (unsigned k = 0; k < 4; k++) {
 					if (k == i && rig.w->pool.head_ord != before) {
-						REQUIRE_EQ(wr_reader_peek(&rig.r[k], &kept[k][lap],
-								   1),
+						REQUIRE_EQ(wr_reader_peek(&rig.r[k],
+								   &kept[k][lap], 1),
 							1);
-						CHECK_EQ(wr_reader_hold(&rig.r[k], &ord), 0);
+						CHECK_EQ(wr_reader_hold(&rig.r[k], &ord),
+							0);
 					}
 					CHECK(rig_read(&rig, k, NULL) >= 0);
 				}
@@ -252,8 +253,8 @@ a_gap_is_exact(void)
 	/* Caught up, it may gate again, and loses nothing from then on. */
 	CHECK_EQ(rig_send(&rig, 300), 0);
 	rig_send_until(&rig, 21, 300);
-	CHECK(wr_gate_attach(&rig.w->gate, rig.row[0], rig.w->pool.oldest,
-		rig.w->pool.head_ord));
+	CHECK(wr_gate_attach(
+		&rig.w->gate, rig.row[0], rig.w->pool.oldest, rig.w->pool.head_ord));
 	rig_drain(&rig, 0);
 	for (int i = 0; i < 200; i++) {
 		lost = 0;
@@ -556,15 +557,18 @@ garbage_everywhere(void)
 					(uint32_t)random() % 1200,
 					(uint32_t)random() % 300 * 16);
 			if (random() % 8 == 0)
-				word = wr_place((uint64_t)random() % 8, (uint32_t)random() % 9);
+				word = wr_place(
+					(uint64_t)random() % 8, (uint32_t)random() % 9);
 			if (random() % 16 == 0)
-				wr_store_release(test_word, random() % 2 ? &hdr->oldest : &hdr->head,
-					word);
+				wr_store_release(test_word,
+					random() % 2 ? &hdr->oldest : &hdr->head, word);
 			else if (random() % 2)
-				memcpy(seg + (uint32_t)random() % (RIG_SEG / 8) * 8, &word, 8);
+				memcpy(seg + (uint32_t)random() % (RIG_SEG / 8) * 8,
+					&word, 8);
 			else if (!rig.r[0].astray) /* just where it looks next */
 				memcpy(rig.w->pool.zone->store->segs +
-						(rig.r[0].seg - rig.w->pool.zone->store->segs) +
+						(rig.r[0].seg -
+							rig.w->pool.zone->store->segs) +
 						rig.r[0].off,
 					&word, 8);
 			if (random() % 32 == 0)
@@ -607,25 +611,16 @@ a_place_that_is_none_is_refused(void)
 	rig_free(&rig);
 }
 
-static const struct wr_test tests[] = {
-	TEST(peek_passes_nothing),
-	TEST(a_batch_lies_in_one_segment),
-	TEST(begins_at_what_is_not_committed_yet),
+static const struct wr_test tests[] = {TEST(peek_passes_nothing),
+	TEST(a_batch_lies_in_one_segment), TEST(begins_at_what_is_not_committed_yet),
 	TEST(begins_in_the_segment_of_the_oldest_open_claim),
-	TEST(a_hold_outlives_its_segment),
-	TEST(holds_count_segments),
-	TEST(holders_stop_nobody),
-	TEST(a_gap_is_exact),
+	TEST(a_hold_outlives_its_segment), TEST(holds_count_segments),
+	TEST(holders_stop_nobody), TEST(a_gap_is_exact),
 	TEST(late_for_every_segment_and_back),
-	TEST(a_move_between_admission_and_beginning),
-	TEST(pins_are_kept_across_a_move),
+	TEST(a_move_between_admission_and_beginning), TEST(pins_are_kept_across_a_move),
 	TEST(a_region_that_has_not_come_yet_is_waited_for),
 	TEST(what_lies_behind_a_dead_claim_is_delivered),
-	TEST(dead_claims_across_segments),
-	TEST(lies_about_one_frame),
-	TEST(garbage_everywhere),
-	TEST(a_place_that_is_none_is_refused),
-	TEST_END
-};
+	TEST(dead_claims_across_segments), TEST(lies_about_one_frame),
+	TEST(garbage_everywhere), TEST(a_place_that_is_none_is_refused), TEST_END};
 const struct wr_suite wr_suite_reader = {
 	.name = "reader", .tests = tests, .labels = "input", .watchdog_s = 120};

@@ -56,7 +56,8 @@ another_mapping_sees_the_same(void)
 
 	wr_fds_take(&before);
 	REQUIRE_EQ(wr_store_create(&store, &p, NULL), 0);
-	REQUIRE_EQ(wr_store_map(&other, dup(store->region.fd), store->region.bytes, NULL), 0);
+	REQUIRE_EQ(wr_store_map(&other, dup(store->region.fd), store->region.bytes, NULL),
+		0);
 	CHECK(wr_store_is_foreign(other));
 	CHECK_EQ(other->seg_count, store->seg_count);
 	CHECK_EQ(other->seg_bytes, 4096);
@@ -80,11 +81,14 @@ mapping_takes_the_descriptor_in_every_case(void)
 
 	REQUIRE_EQ(wr_store_create(&store, &p, NULL), 0);
 	wr_fds_take(&before);
-	CHECK_EQ(wr_store_map(&other, dup(store->region.fd), store->region.bytes - 4096, &err),
+	CHECK_EQ(wr_store_map(&other, dup(store->region.fd), store->region.bytes - 4096,
+			 &err),
 		-WEIR_E_PEER_BADFD);
-	CHECK_EQ(wr_store_map(&other, dup(store->region.fd), store->region.bytes + 4096, &err),
+	CHECK_EQ(wr_store_map(&other, dup(store->region.fd), store->region.bytes + 4096,
+			 &err),
 		-WEIR_E_PEER_BADFD);
-	CHECK_EQ(wr_store_map(&other, dup(store->region.fd), 16, &err), -WEIR_E_PEER_BADREGION);
+	CHECK_EQ(wr_store_map(&other, dup(store->region.fd), 16, &err),
+		-WEIR_E_PEER_BADREGION);
 	CHECK_EQ(wr_store_map(&other, dup(0), 1 << 20, &err), -WEIR_E_PEER_BADFD);
 	CHECK_EQ(wr_fds_new(&before), 0);
 	wr_store_unref(store);
@@ -216,13 +220,10 @@ the_last_reference_frees_the_chain(void)
 	wr_store_unref(NULL);
 }
 
-static const struct wr_test tests[] = {
-	TEST(header_says_what_was_planned),
+static const struct wr_test tests[] = {TEST(header_says_what_was_planned),
 	TEST(another_mapping_sees_the_same),
-	TEST(mapping_takes_the_descriptor_in_every_case),
-	TEST(every_field_is_checked),
-	TEST(what_passes_stays_inside),
-	TEST(the_last_reference_frees_the_chain),
-	TEST_END
-};
-const struct wr_suite wr_suite_store = {.name = "store", .tests = tests, .labels = "input"};
+	TEST(mapping_takes_the_descriptor_in_every_case), TEST(every_field_is_checked),
+	TEST(what_passes_stays_inside), TEST(the_last_reference_frees_the_chain),
+	TEST_END};
+const struct wr_suite wr_suite_store = {
+	.name = "store", .tests = tests, .labels = "input"};

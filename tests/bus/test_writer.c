@@ -52,7 +52,8 @@ every_end_in_every_order(void)
 			struct rig rig;
 			weir_claim_t c[4];
 			unsigned left[4] = {0, 1, 2, 3}, p = perm;
-			unsigned how[4] = {ways % 3, ways / 3 % 3, ways / 9 % 3, ways / 27};
+			unsigned how[4] = {
+				ways % 3, ways / 3 % 3, ways / 9 % 3, ways / 27};
 			long long next = 0;
 
 			rig_make(&rig, 4, 0, false);
@@ -256,7 +257,8 @@ stamps_as_chosen(void)
 	for (int i = 0; i < 8; i++) {
 		uint64_t stamp = stamp_of_next(&rig);
 
-		CHECK(stamp >= last && stamp + 1000 >= before && stamp <= wr_now_ns() + 1000);
+		CHECK(stamp >= last && stamp + 1000 >= before &&
+			stamp <= wr_now_ns() + 1000);
 		last = stamp;
 	}
 	rig.w->stamp = WEIR_STAMP_BATCH;
@@ -597,27 +599,16 @@ as_many_sleepers_as_processes(void)
 	rig_free(&rig);
 }
 
-static const struct wr_test tests[] = {
-	TEST(visible_in_the_order_of_the_claims),
-	TEST(every_end_in_every_order),
-	TEST(the_last_claim_gives_its_number_back),
-	TEST(sizes_from_nothing_to_the_most),
-	TEST(claims_that_are_not_open),
-	TEST(as_many_claims_as_stated_and_no_more),
-	TEST(many_are_all_or_none),
-	TEST(a_claim_named_twice_changes_nothing),
-	TEST(stamps_as_chosen),
-	TEST(full_names_who_blocks),
-	TEST(own_open_claim_keeps_its_segment),
-	TEST(without_readers_nothing_stops),
-	TEST(a_larger_window_is_granted_by_a_move),
+static const struct wr_test tests[] = {TEST(visible_in_the_order_of_the_claims),
+	TEST(every_end_in_every_order), TEST(the_last_claim_gives_its_number_back),
+	TEST(sizes_from_nothing_to_the_most), TEST(claims_that_are_not_open),
+	TEST(as_many_claims_as_stated_and_no_more), TEST(many_are_all_or_none),
+	TEST(a_claim_named_twice_changes_nothing), TEST(stamps_as_chosen),
+	TEST(full_names_who_blocks), TEST(own_open_claim_keeps_its_segment),
+	TEST(without_readers_nothing_stops), TEST(a_larger_window_is_granted_by_a_move),
 	TEST(more_readers_than_planned_move_the_stream),
-	TEST(a_full_window_delays_the_move),
-	TEST(words_are_said_in_every_region),
-	TEST(end_gives_open_claims_back),
-	TEST(a_sleep_is_rung_once),
-	TEST(one_is_rung_and_the_rest_relayed),
-	TEST(as_many_sleepers_as_processes),
-	TEST_END
-};
+	TEST(a_full_window_delays_the_move), TEST(words_are_said_in_every_region),
+	TEST(end_gives_open_claims_back), TEST(a_sleep_is_rung_once),
+	TEST(one_is_rung_and_the_rest_relayed), TEST(as_many_sleepers_as_processes),
+	TEST_END};
 const struct wr_suite wr_suite_writer = {.name = "writer", .tests = tests};

@@ -13,8 +13,8 @@
 static weir_bus *
 bus_of(uint32_t idle, weir_event_fn on_event, void *ctx)
 {
-	weir_bus *bus = weir_open("inproc:loop", .idle = idle, .on_event = on_event, .ctx = ctx,
-		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+	weir_bus *bus = weir_open("inproc:loop", .idle = idle, .on_event = on_event,
+		.ctx = ctx, .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
 
 	REQUIRE_EQ(weir_why(bus)->code, 0);
 	return bus;
@@ -181,12 +181,9 @@ a_verdict_starves_no_other_subscription(void)
 	weir_close(bus);
 }
 
-static const struct wr_test tests[] = {
-	TEST(who_has_an_event_does_not_fall_asleep),
+static const struct wr_test tests[] = {TEST(who_has_an_event_does_not_fall_asleep),
 	TEST(events_to_be_pulled_keep_nobody_awake),
 	TEST(the_descriptor_is_quiet_after_a_turn),
 	TEST(every_policy_wakes, .labels = "concurrency"),
-	TEST(a_verdict_starves_no_other_subscription),
-	TEST_END
-};
+	TEST(a_verdict_starves_no_other_subscription), TEST_END};
 const struct wr_suite wr_suite_bus_loop = {.name = "bus_loop", .tests = tests};

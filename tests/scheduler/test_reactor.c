@@ -18,9 +18,9 @@ enum { TASKS = 5 };
 struct worker {
 	struct wr_task task;
 	char name;
-	wr_a64 work;  /* what is there for it */
+	wr_a64 work; /* what is there for it */
 	int verdict;
-	bool leaves;  /* at its next poll */
+	bool leaves; /* at its next poll */
 	struct worker *expels;
 };
 
@@ -303,13 +303,17 @@ sleeps_until_rung(void)
 	for (int i = 0; i < 4; i++) {
 		struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 		struct worker w[2];
-		struct ringer ringer = {.worker = &w[1], .bell = wr_bell_make(), .sleeps = i < 2};
+		struct ringer ringer = {
+			.worker = &w[1], .bell = wr_bell_make(), .sleeps = i < 2};
 		pthread_t thread;
 
 		make(w, 2, policies[i]);
-		REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, ringer.bell, &event), 0);
+		REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, ringer.bell, &event),
+			0);
 		for (int round = 0; round < 20; round++) {
-			REQUIRE_EQ(pthread_create(&thread, NULL, ring_when_asleep, &ringer), 0);
+			REQUIRE_EQ(
+				pthread_create(&thread, NULL, ring_when_asleep, &ringer),
+				0);
 			while (!wr_reactor_idle(&reactor, WEIR_FOREVER))
 				;
 			pthread_join(thread, NULL);
@@ -427,21 +431,13 @@ leaves_no_descriptor(void)
 	CHECK_EQ(wr_fds_new(&before), 0);
 }
 
-static const struct wr_test tests[] = {
-	TEST(everybody_once_a_turn),
-	TEST(work_is_counted),
-	TEST(a_verdict_ends_the_turn_and_starves_nobody),
-	TEST(who_has_a_verdict_holds_up_nobody),
-	TEST(tasks_come_and_go),
-	TEST(a_task_leaves_within_its_poll),
-	TEST(a_task_expels_another),
+static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
+	TEST(work_is_counted), TEST(a_verdict_ends_the_turn_and_starves_nobody),
+	TEST(who_has_a_verdict_holds_up_nobody), TEST(tasks_come_and_go),
+	TEST(a_task_leaves_within_its_poll), TEST(a_task_expels_another),
 	TEST(the_flag_is_odd_while_armed),
 	TEST(sleeps_until_rung, .labels = "concurrency"),
-	TEST(waits_no_longer_than_it_was_told),
-	TEST(who_was_stopped_does_not_wait),
+	TEST(waits_no_longer_than_it_was_told), TEST(who_was_stopped_does_not_wait),
 	TEST(a_wake_ends_a_wait_that_never_sleeps, .labels = "concurrency"),
-	TEST(the_wait_takes_the_tokens),
-	TEST(leaves_no_descriptor),
-	TEST_END
-};
+	TEST(the_wait_takes_the_tokens), TEST(leaves_no_descriptor), TEST_END};
 const struct wr_suite wr_suite_reactor = {.name = "reactor", .tests = tests};

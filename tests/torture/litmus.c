@@ -12,11 +12,11 @@
 #include "tests/torture/world.h"
 
 enum {
-	WORDS = 8,          /* of a message that are written and compared */
-	FULL = 3900,        /* one message fills a segment */
+	WORDS = 8,   /* of a message that are written and compared */
+	FULL = 3900, /* one message fills a segment */
 	SMALL = 64,
 	SEG_BYTES = 4096,
-	ROUND = 1 << 10     /* steps between two looks at the clock */
+	ROUND = 1 << 10 /* steps between two looks at the clock */
 };
 
 /* One publisher, one reader, in two threads. */
@@ -27,11 +27,11 @@ struct rig {
 	struct wr_reactor reactor;
 	struct wr_task task;
 	struct dice pub_dice, sub_dice;
-	uint32_t len;       /* of its messages */
-	_Alignas(64) uint64_t ready; /* the reader waits for this step */
-	_Alignas(64) uint64_t done;  /* the publisher has finished this step */
+	uint32_t len;                  /* of its messages */
+	_Alignas(64) uint64_t ready;   /* the reader waits for this step */
+	_Alignas(64) uint64_t done;    /* the publisher has finished this step */
 	_Alignas(64) uint64_t checked; /* the reader has looked whether it was rung */
-	uint32_t twice;              /* a step has a second message, after that look */
+	uint32_t twice; /* a step has a second message, after that look */
 	_Alignas(64) uint32_t over;
 	void (*before_commit)(struct rig *rig);
 };
@@ -184,7 +184,8 @@ publish(struct rig *rig)
 static void
 compare(const struct rig *rig, const struct wr_view *view)
 {
-	const struct wr_segment *seg = (const struct wr_segment *)(const void *)rig->r.seg;
+	const struct wr_segment *seg =
+		(const struct wr_segment *)(const void *)rig->r.seg;
 	const uint64_t *words = view->data;
 	uint64_t ord = wr_stat_get(&seg->ord);
 
@@ -209,7 +210,8 @@ outrun(void *arg)
 			if (chance(&rig->pub_dice, 8))
 				linger(&rig->pub_dice, 20);
 		}
-		HOLDS(rig->stream.writer.gate.evicted == 0, "an honest reader was put out");
+		HOLDS(rig->stream.writer.gate.evicted == 0,
+			"an honest reader was put out");
 		moved_on();
 	}
 	give(&rig->over, 1u);
@@ -300,7 +302,8 @@ doze(void *arg)
 			while (take(&rig->done) != step)
 				moment();
 			HOLDS(wr_stat_get(&rig->sub.bell->rung) == rig->reactor.epoch,
-				"nobody rang for message %llu", (unsigned long long)step - 1);
+				"nobody rang for message %llu",
+				(unsigned long long)step - 1);
 			slept++;
 			wr_reactor_disarm(&rig->reactor);
 		}

@@ -23,20 +23,15 @@ enum {
 	CLAIMS_MAX = 600
 };
 
-enum why {
-	RUNS,
-	LOCK,
-	SLEEP,
-	DONE
-};
+enum why { RUNS, LOCK, SLEEP, DONE };
 
 struct actor {
 	ucontext_t context;
 	enum why why;
 	pthread_mutex_t *lock;
 	int fd;
-	uint32_t weight;  /* it is chosen once in so many times */
-	uint64_t still;   /* it stands still until this step */
+	uint32_t weight; /* it is chosen once in so many times */
+	uint64_t still;  /* it stands still until this step */
 	bool service;    /* it never sleeps, so that it runs proves nothing */
 	bool of_pub;     /* it dies with the publisher */
 	struct world *world;
@@ -77,7 +72,8 @@ point(const char *label)
 		return;
 	if (moves_first && strcmp(label, "move_follow") == 0)
 		moves_first = false;
-	if (fatal && !moves_first && present->of_pub && strcmp(label, fatal) == 0 && fatal_after-- == 0) {
+	if (fatal && !moves_first && present->of_pub && strcmp(label, fatal) == 0 &&
+		fatal_after-- == 0) {
 		fallen = true;
 		change(DONE);
 	}
@@ -93,10 +89,11 @@ point(const char *label)
 static const char *
 any_label(void)
 {
-	static const char *const often[] = {"roll_link", "roll_link_done", "roll_head_done",
-		"move_follow_done", "commit_len", "shrink_fill_done", "end_close"};
-	const char *at = __start_wr_points + pick(&dice, (uint32_t)(__stop_wr_points -
-						       __start_wr_points));
+	static const char *const often[] = {"roll_link", "roll_link_done",
+		"roll_head_done", "move_follow_done", "commit_len", "shrink_fill_done",
+		"end_close"};
+	const char *at = __start_wr_points +
+		pick(&dice, (uint32_t)(__stop_wr_points - __start_wr_points));
 
 	if (chance(&dice, 3))
 		return often[pick(&dice, sizeof(often) / sizeof(often[0]))];
@@ -270,8 +267,8 @@ describe(const struct world *world, uint64_t seed)
 	fprintf(stderr, "seed %llu: nobody can go on\n", (unsigned long long)seed);
 	for (unsigned i = 0; i < actor_count; i++)
 		fprintf(stderr, "  actor %u: %s\n", i,
-			(const char *[]){"runs", "waits for a lock", "sleeps", "is done"}[
-				actors[i].why]);
+			(const char *[]){"runs", "waits for a lock", "sleeps",
+				"is done"}[actors[i].why]);
 	for (unsigned i = 0; i < world->reader_count; i++) {
 		const struct wr_reader *r = &world->readers[i].r;
 
@@ -303,7 +300,8 @@ play(struct world *world, uint64_t seed, uint64_t kill_at)
 			fatal = NULL;
 		}
 		if (chance(&dice, 200))
-			actors[pick(&dice, actor_count)].weight = 1u << 3 * pick(&dice, 3);
+			actors[pick(&dice, actor_count)].weight = 1u
+				<< 3 * pick(&dice, 3);
 		actor = choose();
 		idle = actor && only_service(actor) ? idle + 1 : 0;
 		if (!actor || idle > IDLE_ROUNDS) {

@@ -170,8 +170,8 @@ watch(void *arg)
 			seen = there;
 			since = now_ns();
 		} else if (now_ns() - since > (uint64_t)HANG_S * 1000000000u) {
-			fprintf(stderr, "hung: nothing moved for %d s after %llu steps\n", HANG_S,
-				(unsigned long long)seen);
+			fprintf(stderr, "hung: nothing moved for %d s after %llu steps\n",
+				HANG_S, (unsigned long long)seen);
 			_exit(EXIT_HUNG);
 		}
 		__real_nanosleep(&rest, NULL);
@@ -228,7 +228,8 @@ is_caught(const char *self, const char *mutant, const char *scenario, int *statu
 	while (waitpid(pid, status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(*status))
-		return WEXITSTATUS(*status) == EXIT_TORN || WEXITSTATUS(*status) == EXIT_HUNG;
+		return WEXITSTATUS(*status) == EXIT_TORN ||
+			WEXITSTATUS(*status) == EXIT_HUNG;
 	/* A crash is a failure too. */
 	return WIFSIGNALED(*status) &&
 		(WTERMSIG(*status) == SIGSEGV || WTERMSIG(*status) == SIGBUS ||
@@ -250,8 +251,9 @@ run_mutant(const char *self, const char *mutant)
 			return EXIT_SKIPPED;
 		}
 		caught = is_caught(self, mutant, catches[i].scenario, &status);
-		printf("%s: %s by %s after %.1f s\n", mutant, caught ? "caught" : "NOT CAUGHT",
-			catches[i].scenario, (double)(now_ns() - start) / 1e9);
+		printf("%s: %s by %s after %.1f s\n", mutant,
+			caught ? "caught" : "NOT CAUGHT", catches[i].scenario,
+			(double)(now_ns() - start) / 1e9);
 		return caught ? 0 : 1;
 	}
 	fprintf(stderr, "no row says who catches '%s'\n", mutant);

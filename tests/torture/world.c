@@ -163,8 +163,8 @@ writer_make(struct world *world, struct dice *dice)
 
 	if (chance(dice, 2))
 		opts.ops.relay = on_relay;
-	if (wr_geometry_sized(&opts.plan.geo, MESSAGE_MAX, chance(dice, 4) ? 64 : 16, SEG_BYTES,
-		    2 + pick(dice, 4)) < 0)
+	if (wr_geometry_sized(&opts.plan.geo, MESSAGE_MAX, chance(dice, 4) ? 64 : 16,
+		    SEG_BYTES, 2 + pick(dice, 4)) < 0)
 		torn("geometry");
 	if (wr_writer_init(&world->stream.writer, &opts, &err) < 0)
 		torn("wr_writer_init: %s", err.text);
@@ -192,7 +192,8 @@ reader_make(struct world *world, unsigned index, struct dice *dice)
 	if (wr_reactor_init(&rd->reactor, rd->node.flag, idle) < 0)
 		torn("wr_reactor_init");
 	(void)epoll_ctl(rd->reactor.epoll_fd, EPOLL_CTL_ADD, rd->node.bell_fd, &event);
-	rd->task = (struct wr_task){.poll = task_poll, .ready = task_ready, .heavy = task_heavy};
+	rd->task = (struct wr_task){
+		.poll = task_poll, .ready = task_ready, .heavy = task_heavy};
 	wr_reactor_add(&rd->reactor, &rd->task);
 	rd->wish = WISH_JOIN;
 }
@@ -436,7 +437,8 @@ on_admitted(void *ctx, uint64_t place, struct wr_store *store)
 	rd->start = rd->world->foreign ? map_again(store) : wr_store_ref(store);
 	rd->tail = rd->start;
 	/* It may begin in a region that the stream has left. */
-	while (rd->world->foreign && (store = wr_load_acquire(move_adopt, &store->following))) {
+	while (rd->world->foreign &&
+		(store = wr_load_acquire(move_adopt, &store->following))) {
 		struct wr_store *own = map_again(store);
 
 		wr_store_follow(rd->tail, own);
@@ -466,13 +468,15 @@ admit(struct world *world, struct reader *rd)
 	rc = wr_stream_admit(&world->stream, &row, rd->node.flag, on_admitted, rd);
 	if (rc < 0)
 		torn("admission was answered with %d", rc);
-	rc = wr_reader_init(&rd->r, rd->start, rd->slot, rd->place, HOLD_SEGS, world->node.bell);
+	rc = wr_reader_init(
+		&rd->r, rd->start, rd->slot, rd->place, HOLD_SEGS, world->node.bell);
 	if (rc < 0)
 		torn("wr_reader_init was answered with %d", rc);
 	wr_store_unref(rd->start);
 	rd->start = NULL;
-	HOLDS(rd->r.seq <= take(&world->settled), "a slow joiner: begins at %llu of %llu",
-		(unsigned long long)rd->r.seq, (unsigned long long)take(&world->settled));
+	HOLDS(rd->r.seq <= take(&world->settled),
+		"a slow joiner: begins at %llu of %llu", (unsigned long long)rd->r.seq,
+		(unsigned long long)take(&world->settled));
 	rd->began = rd->r.seq;
 	tally("joins", 1);
 }
@@ -490,7 +494,8 @@ serve(struct world *world, struct reader *rd)
 		rd->joined = 0;
 		poke(&rd->gated_from, NOT_GATED);
 		pthread_mutex_unlock(&world->stream.writer.lock);
-		HOLDS(wr_stream_dismiss(&world->stream, rd->node.id, rd->sub), "no row to dismiss");
+		HOLDS(wr_stream_dismiss(&world->stream, rd->node.id, rd->sub),
+			"no row to dismiss");
 		give(&rd->wish, (uint32_t)WISH_NONE);
 		break;
 	default:
@@ -567,11 +572,12 @@ check_view(const struct reader *rd, const struct wr_view *view)
 	HOLDS(view->seq < CLAIMS_A_ROUND, "reader %u: message %llu", rd->index,
 		(unsigned long long)view->seq);
 	fate = peep(&rd->world->fate[view->seq]);
-	HOLDS(fate == 2 + view->len, "reader %u: message %llu of %u bytes, its fate was %u",
-		rd->index, (unsigned long long)view->seq, view->len, fate);
+	HOLDS(fate == 2 + view->len,
+		"reader %u: message %llu of %u bytes, its fate was %u", rd->index,
+		(unsigned long long)view->seq, view->len, fate);
 	at = differs(view->data, view->len, view->seq);
-	HOLDS(at == view->len, "reader %u: message %llu of %u bytes differs at %u", rd->index,
-		(unsigned long long)view->seq, view->len, at);
+	HOLDS(at == view->len, "reader %u: message %llu of %u bytes differs at %u",
+		rd->index, (unsigned long long)view->seq, view->len, at);
 }
 
 static void
@@ -626,9 +632,9 @@ check_order(struct reader *rd, const struct wr_view *view)
 	HOLDS(!rd->immune, "reader %u was never detached and lost %llu", rd->index,
 		(unsigned long long)view->lost);
 	HOLDS(gated == NOT_GATED || rd->r.ord <= gated,
-		"reader %u lost %llu up to segment %llu, waited for since %llu", rd->index,
-		(unsigned long long)view->lost, (unsigned long long)rd->r.ord,
-		(unsigned long long)gated);
+		"reader %u lost %llu up to segment %llu, waited for since %llu",
+		rd->index, (unsigned long long)view->lost,
+		(unsigned long long)rd->r.ord, (unsigned long long)gated);
 	tally("gaps", 1);
 }
 
@@ -707,12 +713,13 @@ reader_end(struct reader *rd)
 	const struct wr_writer *w = &rd->world->stream.writer;
 
 	if (!take(&rd->world->dead)) {
-		HOLDS(rd->r.seq == w->seq, "reader %u ends at %llu, the stream at %llu", rd->index,
-			(unsigned long long)rd->r.seq, (unsigned long long)w->seq);
+		HOLDS(rd->r.seq == w->seq, "reader %u ends at %llu, the stream at %llu",
+			rd->index, (unsigned long long)rd->r.seq,
+			(unsigned long long)w->seq);
 		HOLDS(rd->r.passed + rd->r.lost + rd->r.aborted == w->seq - rd->began,
-			"reader %u: %llu passed, %llu lost, %llu aborted of %llu", rd->index,
-			(unsigned long long)rd->r.passed, (unsigned long long)rd->r.lost,
-			(unsigned long long)rd->r.aborted,
+			"reader %u: %llu passed, %llu lost, %llu aborted of %llu",
+			rd->index, (unsigned long long)rd->r.passed,
+			(unsigned long long)rd->r.lost, (unsigned long long)rd->r.aborted,
 			(unsigned long long)(w->seq - rd->began));
 	}
 	rd->passed = rd->r.passed;
@@ -738,8 +745,8 @@ reader_body(struct reader *rd)
 		} else if (rc == -WEIR_E_GONE_END) {
 			break;
 		} else if (rc < 0) {
-			torn("reader %u: peek was answered with %d at %llu, offset %u", rd->index, rc,
-				(unsigned long long)rd->r.ord, rd->r.off);
+			torn("reader %u: peek was answered with %d at %llu, offset %u",
+				rd->index, rc, (unsigned long long)rd->r.ord, rd->r.off);
 		} else if (chance(&rd->dice, 2)) {
 			(void)wr_reactor_idle(&rd->reactor, WEIR_FOREVER);
 		} else {
@@ -774,8 +781,8 @@ check_sight(struct sights *sights, uint64_t ord, uint64_t base)
 		HOLDS((there > ord || sights->base[i] <= base) &&
 				(there < ord || sights->base[i] >= base),
 			"an observer saw %llu begin at %llu, and %llu at %llu",
-			(unsigned long long)ord, (unsigned long long)base, (unsigned long long)there,
-			(unsigned long long)sights->base[i]);
+			(unsigned long long)ord, (unsigned long long)base,
+			(unsigned long long)there, (unsigned long long)sights->base[i]);
 	}
 	sights->ord[ord % LOOKS] = ord;
 	sights->base[ord % LOOKS] = base;
@@ -798,11 +805,13 @@ copy_frames(const struct wr_store *store, uint32_t index, uint8_t *copy)
 	uint32_t off = store->first;
 
 	while (off + WR_FRAME <= store->seg_bytes) {
-		const struct wr_frame *frame = (const struct wr_frame *)(const void *)(mem + off);
+		const struct wr_frame *frame =
+			(const struct wr_frame *)(const void *)(mem + off);
 		uint64_t word = wr_load_acquire(look_len, &frame->word);
 		uint32_t extent = wr_word_extent(word);
 
-		if (extent == 0 || extent % WR_FRAME != 0 || extent > store->seg_bytes - off)
+		if (extent == 0 || extent % WR_FRAME != 0 ||
+			extent > store->seg_bytes - off)
 			break;
 		memcpy(copy + off, mem + off, extent);
 		memcpy(copy + off, &word, sizeof(word));
@@ -824,9 +833,11 @@ check_frames(struct world *world, const struct wr_store *store, const uint8_t *c
 		if (wr_word_kind(word) == WR_DATA) {
 			HOLDS(seq < CLAIMS_A_ROUND && peep(&world->fate[seq]) == 2 + len,
 				"an observer took %llu with %u bytes, its fate was %u",
-				(unsigned long long)seq, len, seq < CLAIMS_A_ROUND ? world->fate[seq] : 0);
+				(unsigned long long)seq, len,
+				seq < CLAIMS_A_ROUND ? world->fate[seq] : 0);
 			HOLDS(differs(copy + off + WR_FRAME, len, seq) == len,
-				"an observer took %llu, which differs", (unsigned long long)seq);
+				"an observer took %llu, which differs",
+				(unsigned long long)seq);
 		}
 		seq += wr_word_kind(word) == WR_DATA || wr_word_kind(word) == WR_ABORTED;
 		off += wr_word_extent(word);
@@ -883,16 +894,17 @@ check_pool(const struct world *world)
 		live += pool->live[ord % pool->live_size]->zone == pool->zone;
 	for (uint32_t i = 0; i < pool->limbo_count; i++)
 		limbo += pool->limbo[i]->zone == pool->zone;
-	HOLDS(pool->zone->used == live + limbo, "%u segments used, %u live, %u in limbo",
-		pool->zone->used, live, limbo);
+	HOLDS(pool->zone->used == live + limbo,
+		"%u segments used, %u live, %u in limbo", pool->zone->used, live, limbo);
 	HOLDS(pool->zone->touched == live + limbo + pool->free_count,
-		"%u segments touched, %u live, %u in limbo, %u free", pool->zone->touched, live,
-		limbo, pool->free_count);
+		"%u segments touched, %u live, %u in limbo, %u free",
+		pool->zone->touched, live, limbo, pool->free_count);
 	for (uint32_t i = 0; i < gate->count; i++) {
 		detached += !gate->rows[i].gate;
 		pins += 1 + gate->rows[i].holds;
 	}
-	HOLDS(detached == gate->detached && pins == gate->pins, "the gate's books are wrong");
+	HOLDS(detached == gate->detached && pins == gate->pins,
+		"the gate's books are wrong");
 	HOLDS(gate->evicted == 0, "an honest reader was put out");
 }
 

@@ -13,19 +13,10 @@
 #include "scheduler/reactor.h"
 #include "tests/torture/torture.h"
 
-enum {
-	READERS_MAX = 4,
-	CLAIMS_A_ROUND = 1 << 16,
-	HELD_MAX = 16,
-	ORDS_MAX = 1 << 16
-};
+enum { READERS_MAX = 4, CLAIMS_A_ROUND = 1 << 16, HELD_MAX = 16, ORDS_MAX = 1 << 16 };
 
 /* What a reader wants of the steward. */
-enum wish {
-	WISH_NONE,
-	WISH_JOIN,
-	WISH_LEAVE
-};
+enum wish { WISH_NONE, WISH_JOIN, WISH_LEAVE };
 
 struct held {
 	uint64_t ord;
@@ -39,23 +30,23 @@ struct reader {
 	struct world *world;
 	unsigned index;
 	struct dice dice;
-	bool immune;            /* never detached: it must lose nothing */
+	bool immune; /* never detached: it must lose nothing */
 	struct wr_node node;
 	struct wr_reactor reactor;
 	struct wr_task task;
 	struct wr_slot *slot;
 	struct wr_reader r;
-	uint32_t wish;          /* enum wish; the reader sets, the steward clears */
-	uint32_t joined;        /* its row stands; the steward's */
-	struct wr_store *tail;  /* the newest region that it knows; the publisher's process */
-	uint64_t gated_from;    /* ordinal since when it is waited for, ~0 = it is not */
+	uint32_t wish;         /* enum wish; the reader sets, the steward clears */
+	uint32_t joined;       /* its row stands; the steward's */
+	struct wr_store *tail; /* the newest region that it knows; the publisher's process */
+	uint64_t gated_from; /* ordinal since when it is waited for, ~0 = it is not */
 	uint64_t sub;
 	uint64_t place;         /* where it was told to begin */
 	struct wr_store *start; /* until it has begun */
 	uint32_t slot_index;
-	uint64_t began;         /* sequence that it started at */
-	uint64_t next;          /* sequence that it expects */
-	uint64_t aborted;       /* of r, when it last read something */
+	uint64_t began;   /* sequence that it started at */
+	uint64_t next;    /* sequence that it expects */
+	uint64_t aborted; /* of r, when it last read something */
 	uint64_t passed;
 	struct held held[HELD_MAX];
 	unsigned held_count;
@@ -67,18 +58,18 @@ struct world {
 	struct wr_stream stream;
 	struct reader readers[READERS_MAX];
 	unsigned reader_count;
-	bool foreign;        /* readers map the regions themselves */
-	bool abandon;        /* the publisher stops with its claims open */
-	uint32_t claims;     /* of this round */
-	uint32_t cut;        /* commits under way: a death cuts them short */
+	bool foreign;    /* readers map the regions themselves */
+	bool abandon;    /* the publisher stops with its claims open */
+	uint32_t claims; /* of this round */
+	uint32_t cut;    /* commits under way: a death cuts them short */
 	struct wr_store *first;
 	struct dice pub_dice, steward_dice;
-	uint32_t over;       /* the publisher has ended the stream, or is dead */
+	uint32_t over; /* the publisher has ended the stream, or is dead */
 	uint32_t dead;
 	uint32_t steward_gone;
 	uint32_t relay_wanted;
 	uint64_t delivered;
-	uint64_t settled;    /* no claim below this is open, or it is just being ended */
+	uint64_t settled; /* no claim below this is open, or it is just being ended */
 	/* What became of each claim: 0 open, 1 aborted, 2 + length committed. */
 	uint32_t fate[CLAIMS_A_ROUND];
 	void (*rest)(struct dice *dice);
