@@ -48,11 +48,10 @@ typedef struct weir_sub weir_sub;
 
 /* ---- limits ------------------------------------------------------------------------ */
 
-#define WEIR_NAME_MAX 200 /* bytes in a bus, node, topic or type name */
-#define WEIR_MESSAGE_DEFAULT \
-	(64u << 10) /* largest message of a topic, unless it asks */
+#define WEIR_NAME_MAX        200         /* bytes in a bus, node, topic or type name */
+#define WEIR_MESSAGE_DEFAULT (64u << 10) /* a topic's largest message */
 #define WEIR_MESSAGE_MAX     (64u << 20) /* the most that a topic may ask for */
-#define WEIR_WINDOW_DEFAULT  (16u << 20) /* bytes that a stream keeps for its readers */
+#define WEIR_WINDOW_DEFAULT  (16u << 20) /* bytes that a stream keeps for readers */
 #define WEIR_ALIGN_MAX       4096u       /* largest payload alignment of a topic */
 #define WEIR_CLAIMS_MAX      64          /* claims of one publisher open at once */
 #define WEIR_HOLDS_DEFAULT   4 /* segments that a subscription may hold back */
