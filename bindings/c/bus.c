@@ -275,11 +275,12 @@ turn_once(struct weir_bus *bus, int timeout_ms, int *verdict)
 static int
 turn(struct weir_bus *bus, int timeout_ms, int *verdict)
 {
+	bool within = bus->in_turn; /* called by a callback of an outer turn */
 	int work;
 
 	bus->in_turn = true;
 	work = turn_once(bus, timeout_ms, verdict);
-	bus->in_turn = false;
+	bus->in_turn = within;
 	return work;
 }
 

@@ -23,7 +23,7 @@ struct weir_sub {
 	void *ctx;
 	int batch; /* the most that one poll hands on */
 	int burst; /* what it looks for: grows while there is more, see sub_poll */
-	bool busy; /* inside a callback of ours */
+	bool busy; /* inside a callback of ours, which has the views */
 
 	/* the streams, and where the next turn begins */
 	struct wr_link **links;
@@ -181,6 +181,8 @@ weir_peek_n(weir_sub *sub, weir_msg *msgs, size_t count)
 		return rc;
 	if (!msgs || count == 0)
 		return -WEIR_E_USAGE_INVAL;
+	if (sub->busy)
+		return -WEIR_E_USAGE_STATE;
 	return peek_n(sub, msgs, count < BATCH ? (int)count : BATCH);
 }
 
@@ -197,7 +199,7 @@ weir_next_n(weir_sub *sub, size_t count)
 
 	if (rc < 0)
 		return rc;
-	if (!sub->at || count == 0 || count > (size_t)sub->view_count)
+	if (sub->busy || !sub->at || count == 0 || count > (size_t)sub->view_count)
 		return -WEIR_E_USAGE_STATE;
 	wr_reader_pass(&sub->at->reader, sub->views, (int)count);
 	sub->at = NULL;
@@ -240,6 +242,8 @@ weir_recv(weir_sub *sub, void *buf, size_t size, int timeout_ms, weir_msg *msg)
 		return rc;
 	if (!buf && size > 0)
 		return -WEIR_E_USAGE_INVAL;
+	if (sub->busy)
+		return -WEIR_E_USAGE_STATE;
 	reactor = &sub->bus->reactor;
 	for (;;) {
 		int left_ms = timeout_ms;
@@ -355,7 +359,8 @@ sub_poll(struct wr_task *task, int *verdict)
 	struct weir_sub *sub = of_task(task);
 	int work = 0;
 
-	if (!sub->on_msg && !sub->on_batch)
+	/* A turn within a callback of ours leaves to the outer one what is ours. */
+	if (sub->busy || (!sub->on_msg && !sub->on_batch))
 		return 0;
 	take_inbox(sub);
 	for (uint32_t left = sub->count; left > 0 && work < sub->batch && *verdict == 0; left--) {
@@ -383,7 +388,7 @@ sub_ready(struct wr_task *task)
 	struct weir_sub *sub = of_task(task);
 
 	/* Nobody pulls while weir_run runs, so what waits there keeps nobody awake. */
-	if (!sub->on_msg && !sub->on_batch && sub->bus->in_run)
+	if (sub->busy || (!sub->on_msg && !sub->on_batch && sub->bus->in_run))
 		return false;
 	if (wr_load_acquire(inbox_count, &sub->sub->inbox_count) != 0)
 		return true;
