@@ -67,6 +67,7 @@ wr_peer_reset(struct wr_peer *peer)
 	peer->ours = peer->synced = peer->silent = peer->bye = false;
 	peer->watched = 0;
 	peer->retry_ns = 0;
+	peer->retry_ms = 0;
 	peer->state = WR_PEER_FREE;
 }
 

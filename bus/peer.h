@@ -53,6 +53,7 @@ struct wr_peer {
 	bool bye;
 	uint64_t since_ns; /* of the present state */
 	uint64_t retry_ns; /* when to connect again, 0 = not */
+	uint32_t retry_ms; /* and how long after the last time */
 
 	int pidfd;
 	int bell_in;         /* by which it rings us */
