@@ -257,8 +257,7 @@ choose(void)
 		return i;
 	for (int tries = 0; tries < HUNT; tries++) {
 		i = (int)below(&d.rng, SLOTS);
-		if (cast[i] != R_SURVIVOR && is_busy(i) &&
-			page->slot[i].progress != d.moved[i])
+		if (may_go(i) && is_busy(i) && page->slot[i].progress != d.began[i])
 			return i;
 	}
 	return -1;

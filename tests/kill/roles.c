@@ -375,9 +375,8 @@ let_go(struct reader *r, weir_sub *sub, weir_msg *held, int *count)
 {
 	int which = (int)below(&rng, (uint64_t)*count);
 
-	now_in(S_HOLD);
-	reader_recheck(r, &held[which]);
 	now_in(S_RELEASE);
+	reader_recheck(r, &held[which]);
 	if (weir_release(sub, &held[which]) < 0)
 		violation("holder: release failed");
 	held[which] = held[--*count];
