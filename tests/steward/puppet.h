@@ -37,6 +37,7 @@
  *	stats P, seen S                      counters
  *	why (b|p|s) N                        "NAME|text|where|differs|hint"
  *	become UID GID                       gives up being root
+ *	spare N                              leaves itself room for N descriptors more
  *	fds, maps                            how many the process has
  *
  * Messages carry their publisher's number for them, so that a reader knows what is next.

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- the test's side ----------------------------------------------------------------- */
@@ -758,6 +759,27 @@ do_turn(void)
 	tell(weir_turn(buses[handle(1)], atoi(words[2])));
 }
 
+/* So many descriptors more than are open, and no more; < 0: as many as there may be. */
+static void
+do_spare(void)
+{
+	struct wr_fds *fds = malloc(sizeof(*fds));
+	struct rlimit limit;
+
+	if (!fds || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		_exit(98);
+	limit.rlim_cur = limit.rlim_max;
+	if (atoi(words[1]) >= 0) {
+		/* The highest number counts, so the holes below it are filled first. */
+		while (wr_fds_take(fds), fds->fd[fds->count - 1] >= fds->count)
+			if (open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
+				_exit(98);
+		limit.rlim_cur = (rlim_t)(fds->count + atoi(words[1]));
+	}
+	wr_helper_say("%s", setrlimit(RLIMIT_NOFILE, &limit) ? "no" : "ok");
+	free(fds);
+}
+
 static const struct {
 	const char *word;
 	void (*act)(void);
@@ -792,6 +814,7 @@ static const struct {
 	{"why", do_why, 3},
 	{"become", do_become, 3},
 	{"fds", do_fds, 1},
+	{"spare", do_spare, 2},
 	{"maps", do_maps, 1},
 };
 
