@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Two stewards find each other: both may connect at once, and keep the connection that
- * the node with the smaller number made; then each says hello, announces its streams and
+ * the node with the smaller number made, if it stands; then each says hello, announces its streams and
  * ends with a mark that these were all; whoever subscribes waits for that mark and for
  * its attachments, whoever advertises for the answers to its announcement. Everything
  * that a node does is done under its own lock, so it is one step.
@@ -127,8 +127,8 @@ inline greeted(n)
 #ifdef PARLEY_BOTHTAKE
 	:: st[n] == CONNECTING ->
 #else
-	:: st[n] == CONNECTING && n == 0 -> hang(n, 1 - n)
-	:: st[n] == CONNECTING && n == 1 ->
+	:: st[n] == CONNECTING && n == 0 && !retry[0] -> hang(n, 1 - n)
+	:: st[n] == CONNECTING && (n == 1 || retry[0]) ->
 #endif
 		if :: open[n] && !retry[n] -> hang(n, n) :: else -> skip fi;
 		retry[n] = false;

@@ -69,7 +69,7 @@ proctype pub()
 	bool live[NSEG];
 	byte head = 1, hs = 0, oldest = 1, c[NR], seen[NR], g, s, i, p, h, top = NONE;
 	byte op_o, op_s;	/* the open claim: its ordinal (0 = none), its segment */
-	bool pin;
+	bool pinned[NSEG];
 
 	atomic { so[0] = 1; live[0] = true };
 	do
@@ -149,39 +149,46 @@ again:		/* R1: each cursor once. */
 #ifndef REUSE_NOPFENCE
 		PFENCE;					/* @roll_fence */
 #endif
-		/* R6: who still stands in what is in limbo: announcement, then holds. */
-		s = 0;
+		/* R6: who still stands in what is in limbo: each row's words once, the
+		 * announcement before the holds. */
+		i = 0;
 		do
-		:: s < NSEG ->
-			if
-			:: so[s] != 0 && !live[s] ->
-				pin = false; i = 0;
-				do
-				:: i < NR ->
+		:: i < NR ->
 #ifdef REUSE_HOLDFIRST
-					h = hold[i]; p = cur[i];
+			h = hold[i]; p = cur[i];
 #else
-					p = cur[i];		/* @roll_scan_cur */
-					h = hold[i];		/* @roll_scan_hold */
+			p = cur[i];			/* @roll_scan_cur */
+			h = hold[i];			/* @roll_scan_hold */
 #endif
 #ifdef REUSE_NOPIN
-					p = 0;
+			p = 0;
 #endif
-					atomic {
-						pin = pin || p == so[s] || h == so[s];
-						i++; p = 0; h = 0
-					}
+			atomic {
+				s = 0;
+				do
+				:: s < NSEG ->
+					pinned[s] = pinned[s] || p == so[s] || h == so[s];
+					s++
 				:: else -> break
 				od;
-				atomic {
-					if :: !pin -> so[s] = 0; top = s :: else -> skip fi;
-					pin = false; i = 0
-				}
-			:: else -> skip
-			fi;
-			s++
+				s = 0; i++; p = 0; h = 0
+			}
 		:: else -> break
 		od;
+		atomic {
+			s = 0;
+			do
+			:: s < NSEG ->
+				if
+				:: so[s] != 0 && !live[s] && !pinned[s] -> so[s] = 0; top = s
+				:: else -> skip
+				fi;
+				pinned[s] = false;
+				s++
+			:: else -> break
+			od;
+			i = 0
+		}
 		/* R7: take the hottest. None: wait, and start again from R1. */
 		atomic {
 			if
@@ -190,7 +197,7 @@ again:		/* R1: each cursor once. */
 				s = 0;
 				do :: s < NSEG && so[s] != 0 -> s++ :: else -> break od
 			fi;
-			i = 0; pin = false
+			i = 0
 		}
 		if
 		:: atomic { s >= NSEG -> s = 0; g = 0; top = NONE; c[0] = 0; c[1] = 0 }

@@ -2,7 +2,7 @@
 /*
  * Sleep and wake: sleep flags (epochs, odd = asleep or about to), bells whose token
  * the wait itself consumes (edge-triggered, nobody ever reads a bell), publishers
- * that ring one sleeper and leave the rest to their steward, and a fence that a
+ * that ring one sleeper and leave any of the rest to their steward, and a fence that a
  * publisher either pays after each commit or leaves to the sleepers.
  *
  * Promise: no lost wake-up. Sleepers never time out in this model, so a lost one is
@@ -170,6 +170,9 @@ proctype pub(byte p)
 					bell[i] = true;		/* @wake_ring */
 					one = true
 				:: DUE(p, i, f) && one -> more = true
+				:: DUE(p, i, f) && one ->	/* few: one after the other */
+					RUNG(p, i, f);
+					bell[i] = true
 				:: else -> skip
 				fi
 			:: else ->
