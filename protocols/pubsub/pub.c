@@ -182,6 +182,8 @@ weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
 	if (bus->handle.owner == wr_self()) {
 		pub->next = bus->pubs;
 		bus->pubs = pub;
+	} else {
+		pub->bus = NULL; /* in no list of a bus that is another's */
 	}
 	return pub;
 }
@@ -209,7 +211,9 @@ weir_pub_close(weir_pub *pub)
 	if (!pub || pub->handle.pid == 0)
 		return 0;
 	rc = wr_handle_enter(&pub->handle);
-	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+	/* One that was refused at birth carries such a code too, and is its maker's. */
+	if ((rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED) &&
+		pub->handle.owner != wr_self())
 		return rc;
 	if (!pub->bus) {
 		free(pub);

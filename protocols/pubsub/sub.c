@@ -550,6 +550,8 @@ weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 	if (bus->handle.owner == wr_self()) {
 		sub->next = bus->subs;
 		bus->subs = sub;
+	} else {
+		sub->bus = NULL; /* in no list of a bus that is another's */
 	}
 	return sub;
 }
@@ -562,7 +564,9 @@ weir_unsubscribe(weir_sub *sub)
 	if (!sub || sub->handle.pid == 0)
 		return 0;
 	rc = wr_handle_enter(&sub->handle);
-	if (rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED)
+	/* One that was refused at birth carries such a code too, and is its maker's. */
+	if ((rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED) &&
+		sub->handle.owner != wr_self())
 		return rc;
 	if (!sub->bus) {
 		free(sub);
