@@ -656,6 +656,80 @@ place(int dirfd, int fd, const char *name, const char *temporary, mode_t mode,
 	return os;
 }
 
+/* What visit does with one entry; a value other than 0 ends the walk. */
+typedef int (*entry_fn)(int dirfd, const char *name, bool temporary, void *arg);
+
+/* Calls fn for every socket name of ours. 0, fn's value, or -ENV_*. */
+static int
+visit(int dirfd, entry_fn fn, void *arg)
+{
+	/* A descriptor of its own has a position of its own. */
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0)
+		return -wr_error_from_errno(errno);
+	dir = fdopendir(fd);
+	if (!dir) {
+		rc = -wr_error_from_errno(errno);
+		close(fd);
+		return rc;
+	}
+	for (int i = 0; rc == 0 && i < ENTRIES_MAX && (entry = readdir(dir)); i++) {
+		bool temporary = is_temporary(entry->d_name);
+		uint64_t node;
+
+		if (entry->d_type != DT_SOCK && entry->d_type != DT_UNKNOWN)
+			continue;
+		if (temporary || node_of(entry->d_name, strlen(entry->d_name), &node))
+			rc = fn(dirfd, entry->d_name, temporary, arg);
+	}
+	closedir(dir);
+	return rc;
+}
+
+struct sweep {
+	int count;
+	bool remove;
+};
+
+static int
+sweep_entry(int dirfd, const char *name, bool temporary, void *arg)
+{
+	struct sweep *sweep = arg;
+	struct timespec now;
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode))
+		return 0;
+	/* Between its making and its binding a name looks abandoned for a moment. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (temporary && now.tv_sec >= st.st_mtim.tv_sec &&
+		now.tv_sec - st.st_mtim.tv_sec < FRESH_S)
+		return 0;
+	if (!is_stale(dirfd, name))
+		return 0;
+	/* In a sticky directory others' left-overs are theirs, or the owner's, to remove. */
+	if (sweep->remove && unlinkat(dirfd, name, 0) != 0) {
+		if (errno == ENOENT)
+			return 0;
+		if (errno != EPERM && errno != EACCES)
+			return -wr_error_from_errno(errno);
+	}
+	sweep->count++;
+	return 0;
+}
+
+static int
+sweep_temporary(int dirfd, const char *name, bool temporary, void *arg)
+{
+	struct sweep sweep = {.remove = true};
+
+	(void)arg;
+	return temporary ? sweep_entry(dirfd, name, temporary, &sweep) : 0;
+}
+
 int
 wr_rundir_bind(int dirfd, uint64_t node, mode_t mode, int *fd, struct weir_error *err)
 {
@@ -694,6 +768,8 @@ wr_rundir_bind(int dirfd, uint64_t node, mode_t mode, int *fd, struct weir_error
 	if ((mode & 0066) && fstat(dirfd, &st) == 0 && st.st_uid == geteuid() &&
 		(st.st_mode & 07777) == PRIVATE)
 		(void)fchmod(dirfd, mode & 0006 ? USERS : GROUP);
+	/* Who died before its name was right is known to nobody: the next to come clears up. */
+	(void)visit(dirfd, sweep_temporary, NULL);
 	*fd = s;
 	return 0;
 }
@@ -726,39 +802,6 @@ wr_rundir_connect(int dirfd, uint64_t node, int *fd)
 	default:
 		return -wr_error_from_errno(os);
 	}
-}
-
-/* What visit does with one entry; a value other than 0 ends the walk. */
-typedef int (*entry_fn)(int dirfd, const char *name, bool temporary, void *arg);
-
-/* Calls fn for every socket name of ours. 0, fn's value, or -ENV_*. */
-static int
-visit(int dirfd, entry_fn fn, void *arg)
-{
-	/* A descriptor of its own has a position of its own. */
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	struct dirent *entry;
-	DIR *dir;
-
-	if (fd < 0)
-		return -wr_error_from_errno(errno);
-	dir = fdopendir(fd);
-	if (!dir) {
-		rc = -wr_error_from_errno(errno);
-		close(fd);
-		return rc;
-	}
-	for (int i = 0; rc == 0 && i < ENTRIES_MAX && (entry = readdir(dir)); i++) {
-		bool temporary = is_temporary(entry->d_name);
-		uint64_t node;
-
-		if (entry->d_type != DT_SOCK && entry->d_type != DT_UNKNOWN)
-			continue;
-		if (temporary || node_of(entry->d_name, strlen(entry->d_name), &node))
-			rc = fn(dirfd, entry->d_name, temporary, arg);
-	}
-	closedir(dir);
-	return rc;
 }
 
 struct scan {
@@ -808,38 +851,6 @@ wr_rundir_remove(int dirfd, uint64_t node)
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	return -wr_error_from_errno(errno);
-}
-
-struct sweep {
-	int count;
-	bool remove;
-};
-
-static int
-sweep_entry(int dirfd, const char *name, bool temporary, void *arg)
-{
-	struct sweep *sweep = arg;
-	struct timespec now;
-	struct stat st;
-
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode))
-		return 0;
-	/* Between its making and its binding a name looks abandoned for a moment. */
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (temporary && now.tv_sec >= st.st_mtim.tv_sec &&
-		now.tv_sec - st.st_mtim.tv_sec < FRESH_S)
-		return 0;
-	if (!is_stale(dirfd, name))
-		return 0;
-	/* In a sticky directory others' left-overs are theirs, or the owner's, to remove. */
-	if (sweep->remove && unlinkat(dirfd, name, 0) != 0) {
-		if (errno == ENOENT)
-			return 0;
-		if (errno != EPERM && errno != EACCES)
-			return -wr_error_from_errno(errno);
-	}
-	sweep->count++;
-	return 0;
 }
 
 int

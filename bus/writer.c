@@ -638,8 +638,6 @@ room_there(struct wr_writer *w)
 	there = w->pool.head_ord - w->pool.oldest + 1 <
 			(outgrown(w) ? w->plan.geo.window_segs : w->pool.window_segs) ||
 		(needed > w->pool.oldest && !kept_by_claim(w));
-	if (!there && WR_MUTANT(ADMIT_WAITLOCKED))
-		sched_yield();
 	pthread_mutex_unlock(&w->lock);
 	return there;
 }
@@ -668,11 +666,26 @@ room_epoll(struct wr_writer *w)
 	return w->room_epoll;
 }
 
+static void
+room_sleep(struct wr_writer *w, int fd, int ms)
+{
+	struct epoll_event events[8];
+
+	if (WR_MUTANT(ADMIT_WAITLOCKED)) {
+		pthread_mutex_lock(&w->lock);
+		(void)epoll_wait(fd, events, 8, -1);
+		pthread_mutex_unlock(&w->lock);
+	} else if (fd >= 0) {
+		(void)epoll_wait(fd, events, 8, ms);
+	} else {
+		sched_yield(); /* no descriptor left to sleep on */
+	}
+}
+
 /* Sleeps until a reader rings, the steward nudges, or ms have passed. */
 static void
 room_park(struct wr_writer *w, int ms)
 {
-	struct epoll_event events[8];
 	int fd = room_epoll(w);
 
 	if (!WR_MUTANT(ROOM_CHECKFIRST) || !room_there(w)) {
@@ -682,12 +695,8 @@ room_park(struct wr_writer *w, int ms)
 		if (!WR_MUTANT(ROOM_NOPFENCE))
 			wr_fence_sc(room_fence);
 		WR_POINT(room_recheck);
-		if (WR_MUTANT(ROOM_CHECKFIRST) || !room_there(w)) {
-			if (fd >= 0)
-				(void)epoll_wait(fd, events, 8, ms);
-			else
-				sched_yield(); /* no descriptor left to sleep on */
-		}
+		if (WR_MUTANT(ROOM_CHECKFIRST) || !room_there(w))
+			room_sleep(w, fd, ms);
 		WR_POINT(room_lower);
 		room_say(w, w->room_epoch + 1);
 	}

@@ -291,21 +291,30 @@ all_move(void)
 	return true;
 }
 
+/*
+ * What is left in a directory, removed. A name that a victim had not given its socket yet
+ * is known to nobody: the next to come clears it up once it is old enough, as
+ * weir_look_clean would.
+ */
 static int
-entries(const char *path)
+clear_up(const char *path, int *unborn)
 {
 	DIR *dir = opendir(path);
 	const struct dirent *e;
 	int count = 0;
 
-	if (!dir)
-		return -1;
-	while ((e = readdir(dir)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-			fprintf(stderr, "  %s/%s\n", path, e->d_name);
+	*unborn = 0;
+	while (dir && (e = readdir(dir))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (e->d_name[0] == '.')
+			++*unborn;
+		else
 			count++;
-		}
-	closedir(dir);
+		(void)unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
 	return count;
 }
 
@@ -396,14 +405,15 @@ check_clean(void)
 {
 	weir_error err = {0};
 	char path[96];
-	int left = weir_look_clean("kill", d.dir, 0, &err);
+	int left = weir_look_clean("kill", d.dir, 0, &err), unborn;
 
 	if (left != 0)
 		violation("weir_look_clean finds %d: %s", left, err.text);
 	(void)snprintf(path, sizeof(path), "%s/kill", d.dir);
-	left = entries(path);
+	left = clear_up(path, &unborn);
 	if (left > 0)
-		violation("%d entries are left in the directory of the bus", left);
+		violation("%d sockets are left in the directory of the bus", left);
+	printf("%d victims of the last seconds had not named their socket yet\n", unborn);
 	if (count_lines("/proc/self/maps", "memfd:weir", NULL) != 0)
 		violation("the driver has memory of the bus mapped");
 	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)

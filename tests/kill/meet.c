@@ -38,6 +38,7 @@ enum {
 	WINDOW = 1 << 20,
 	FLASHES = 4, /* messages of a stream that is soon gone */
 	VISIT = 50,
+	FREED = 200,       /* messages: more than a window of them */
 	ATTACH_MS = 10000, /* nobody is stopped here: nobody may be pending */
 	EXIT_TORN = 1,
 	EXIT_USAGE = 2,
@@ -679,15 +680,23 @@ check_hang(void)
 	}
 }
 
-/* The publisher waits for the reader that does not read; then that one dies. */
+/*
+ * When the publisher waits for the reader that does not read, that one dies; when the
+ * publisher has gone on, the next one comes.
+ */
 static void
 kill_the_stuck(const struct scenario *s, uint64_t seed)
 {
 	static uint64_t last, still;
 	uint64_t there = look(&shared->progress[0]);
 
-	moved_on(); /* the slot of the stuck one: it is not to move */
-	if (look(&shared->stuck) <= shared->joins || is_over())
+	moved_on(); /* for the stuck one: it is not to move */
+	if (pids[1] <= 0) {
+		if (there > last + FREED)
+			begin(s, 1, seed + shared->joins);
+		return;
+	}
+	if (look(&shared->stuck) <= shared->joins)
 		return;
 	still = there == last ? still + 1 : 0;
 	last = there;
@@ -696,8 +705,8 @@ kill_the_stuck(const struct scenario *s, uint64_t seed)
 	still = 0;
 	(void)kill(pids[1], SIGKILL);
 	(void)waitpid(pids[1], NULL, 0);
+	pids[1] = 0;
 	shared->joins++;
-	begin(s, 1, seed + shared->joins);
 }
 
 static void
@@ -718,7 +727,7 @@ run(const struct scenario *s, unsigned seconds, uint64_t seed)
 		}
 	}
 	say(&shared->stop, 1);
-	if (s->parts[1] == P_STUCK) {
+	if (s->parts[1] == P_STUCK && pids[1] > 0) {
 		(void)kill(pids[1], SIGKILL);
 		(void)waitpid(pids[1], NULL, 0);
 		pids[1] = 0;
