@@ -110,6 +110,9 @@ words_describe(struct wr_node *node)
 	hdr->sleeps = node->sleeps;
 	memcpy(hdr->name, node->name, sizeof(hdr->name));
 	node->flag = (wr_a64 *)(void *)(node->words + hdr->flag_offset);
+	/* Sleeps are counted from a number of the node's own, so that who rings one node
+	 * for the sleep of another has not rung it for a sleep to come. */
+	wr_stat_set(node->flag, node->id & ~1ull);
 	node->slots = (struct wr_slot *)(void *)(node->words + WR_PAGE);
 }
 

@@ -119,20 +119,32 @@ wr_writer_fini(struct wr_writer *w)
 
 /* ---- waking ---------------------------------------------------------------------------- */
 
-/* The epoch in which a node sleeps and was not rung for it, or 0. */
+/* The bell that belongs to a flag that was looked at; NULL if the place has gone to another
+ * node since. Whoever is new there looks for itself when it begins. */
+static struct wr_bell *
+bell_of(struct wr_writer *w, uint64_t i, const wr_a64 *flag)
+{
+	struct wr_bell *bell = wr_load_acquire(wake_list, &w->wake_bell[i]);
+
+	return wr_load_relaxed(wake_list, &w->wake_flag[i]) == flag ? bell : NULL;
+}
+
+/* The epoch in which a node sleeps and was not rung for it, or 0; *bell rings it. */
 static uint64_t
-due(struct wr_writer *w, uint64_t i)
+due(struct wr_writer *w, uint64_t i, struct wr_bell **bell)
 {
 	const wr_a64 *flag = wr_load_acquire(wake_list, &w->wake_flag[i]);
 	uint64_t epoch = wr_load_relaxed(wake_look, flag);
-	wr_a64 *rung = &w->wake_bell[i]->rung;
 
+	*bell = bell_of(w, i, flag);
+	if (!*bell)
+		return 0;
 	if ((epoch & 1) == 0) {
 		if (WR_MUTANT(WAKE_BOOLRUNG))
-			wr_store_relaxed(wake_rung, rung, 0);
+			wr_store_relaxed(wake_rung, &(*bell)->rung, 0);
 		return 0;
 	}
-	return wr_load_relaxed(wake_rung, rung) == epoch ? 0 : epoch;
+	return wr_load_relaxed(wake_rung, &(*bell)->rung) == epoch ? 0 : epoch;
 }
 
 /*
@@ -143,16 +155,17 @@ due(struct wr_writer *w, uint64_t i)
 static WR_COLD void
 wake_sleepers(struct wr_writer *w, uint64_t count)
 {
+	struct wr_bell *bell;
 	uint64_t sleepers = 0;
 	bool many;
 
 	for (uint64_t i = 0; i < count; i++)
-		sleepers += due(w, i) != 0;
+		sleepers += due(w, i, &bell) != 0;
 	many = sleepers > RINGS_OWN && w->ops.relay;
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t epoch = due(w, i);
+		uint64_t epoch = due(w, i, &bell);
 
-		if (epoch == 0 || !wr_bell_ring_epoch(w->wake_bell[i], epoch))
+		if (epoch == 0 || !wr_bell_ring_epoch(bell, epoch))
 			continue;
 		w->rings++;
 		if (many || WR_MUTANT(WAKE_TREE))
@@ -194,9 +207,10 @@ wr_writer_relay(struct wr_writer *w)
 	for (uint64_t i = 0; i < count; i++) {
 		const wr_a64 *flag = wr_load_acquire(wake_list, &w->wake_flag[i]);
 		uint64_t epoch = wr_load_relaxed(relay_look, flag);
+		struct wr_bell *bell = bell_of(w, i, flag);
 
-		if ((epoch & 1) != 0)
-			rang += wr_bell_ring_epoch(w->wake_bell[i], epoch);
+		if (bell && (epoch & 1) != 0)
+			rang += wr_bell_ring_epoch(bell, epoch);
 	}
 	return rang;
 }
@@ -217,7 +231,7 @@ wr_writer_wake_add(struct wr_writer *w, const wr_a64 *flag, struct wr_bell *bell
 	}
 	if (place == WR_WAKES_MAX)
 		return -WEIR_E_AGAIN_QUOTA;
-	w->wake_bell[place] = bell;
+	wr_store_release(wake_list, &w->wake_bell[place], bell);
 	wr_store_release(wake_list, &w->wake_flag[place], flag);
 	if (place == count)
 		wr_store_release(wake_list, &w->wake_count, count + 1);
@@ -230,7 +244,7 @@ wr_writer_wake_remove(struct wr_writer *w, struct wr_bell *bell)
 	uint64_t count = wr_load_relaxed(wake_list, &w->wake_count);
 
 	for (uint64_t i = 0; i < count; i++)
-		if (w->wake_bell[i] == bell)
+		if (wr_load_relaxed(wake_list, &w->wake_bell[i]) == bell)
 			wr_store_release(wake_list, &w->wake_flag[i], &nobody);
 }
 

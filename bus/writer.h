@@ -75,7 +75,7 @@ struct wr_writer {
 	/* sleep flags to look at; entries come and go under the lock, a place never moves */
 	_Alignas(WR_LINE) wr_a64 wake_count;
 	_Atomic(const wr_a64 *) wake_flag[WR_WAKES_MAX];
-	struct wr_bell *wake_bell[WR_WAKES_MAX];
+	_Atomic(struct wr_bell *) wake_bell[WR_WAKES_MAX];
 
 	/* ---- the books ---- */
 	_Alignas(WR_LINE) pthread_mutex_t lock;

@@ -26,7 +26,8 @@ enum {
 int
 wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, uint32_t idle)
 {
-	*r = (struct wr_reactor){.flag = flag, .idle = idle, .spins = SPINS_MIN};
+	*r = (struct wr_reactor){
+		.flag = flag, .epoch = wr_stat_get(flag), .idle = idle, .spins = SPINS_MIN};
 	r->load_fd = -1;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return r->epoll_fd < 0 ? -WEIR_E_ENV_FILES : 0;

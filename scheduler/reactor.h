@@ -41,7 +41,7 @@ struct wr_reactor {
 	wr_a64 woken; /* somebody asked that a wait end; until one has */
 };
 
-/* flag is the node's; ENV_FILES if there is no descriptor to sleep on. */
+/* flag is the node's, and even; ENV_FILES if there is no descriptor to sleep on. */
 int wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, uint32_t idle);
 void wr_reactor_fini(struct wr_reactor *r);
 

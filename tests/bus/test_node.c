@@ -33,7 +33,7 @@ words_say_whose_they_are(void)
 			hdr->flag_offset <= WR_PAGE - WR_LINE);
 		CHECK((uint8_t *)node.flag == node.words + hdr->flag_offset);
 		CHECK((uint8_t *)node.slots == node.words + WR_PAGE);
-		CHECK_EQ(wr_load_acquire(test_word, node.flag), 0);
+		CHECK_EQ(wr_load_acquire(test_word, node.flag) % 2, 0);
 		wr_node_fini(&node);
 		CHECK_EQ(wr_fds_new(&before), 0);
 	}
