@@ -155,7 +155,7 @@ wr_gate_mark(struct wr_gate *gate, struct wr_pin *pins, uint32_t count)
 {
 	for (uint32_t i = 0; i < gate->count; i++) {
 		struct wr_row *row = &gate->rows[i];
-		struct words words;
+		struct words words = {0};
 
 		if (row->evicted)
 			continue;

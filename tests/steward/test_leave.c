@@ -440,7 +440,9 @@ nothing_is_left(void)
 	for (int i = 0; i < 120; i++)
 		cycle(i);
 	CHECK_EQ(wr_fds_new(fds), 0);
-	CHECK_EQ(wr_maps_count(""), maps);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	CHECK_EQ(wr_maps_count(""), maps); /* a sanitizer maps for itself */
+#endif
 	CHECK_EQ(wr_maps_count("memfd:weir"), 0);
 	CHECK_STR(puppet_ask(&b, "ends 0 90"), "90 in order");
 	CHECK_EQ(puppet_number(&b, "fds"), b_fds);
