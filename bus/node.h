@@ -91,7 +91,8 @@ struct wr_link {
 	struct wr_store *newest; /* the last region known here; the reader's chain keeps it */
 	char name[WR_NAME_BYTES]; /* of the publishing node */
 	char topic[WR_NAME_BYTES];
-	struct wr_link *next;      /* of the subscription, under the lock */
+	const char *said;     /* the topic, as the subscription's thread hands it out */
+	struct wr_link *next; /* of the subscription, under the lock */
 	struct wr_link *inbox;     /* on its way to the subscription's thread */
 	struct wr_link *peer_next; /* of the peer, under the lock */
 };

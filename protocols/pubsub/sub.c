@@ -13,6 +13,12 @@
 
 enum { BATCH = 64 };
 
+/* A topic that was met; messages point to it as long as the subscription lives. */
+struct name {
+	struct name *next;
+	char topic[WR_NAME_BYTES];
+};
+
 struct weir_sub {
 	struct wr_handle handle;
 	struct wr_task task; /* of the bus's reactor */
@@ -28,13 +34,15 @@ struct weir_sub {
 	/* the streams, and where the next turn begins */
 	struct wr_link **links;
 	uint32_t count, capacity, turn;
+	struct name *names;
 
 	/* what was peeked last: views of one link, until passed */
 	struct wr_link *at;
 	struct wr_view views[BATCH];
 	int view_count;
 
-	uint64_t past_delivered, past_bytes, past_lost, past_aborted; /* of links that ended */
+	uint64_t past_delivered, past_bytes, past_lost,
+		past_aborted; /* of links that ended */
 	uint64_t ended;
 	uint64_t held;
 	struct weir_sub *next;
@@ -43,10 +51,47 @@ struct weir_sub {
 static struct weir_sub *
 of_task(struct wr_task *task)
 {
-	return (struct weir_sub *)(void *)((uint8_t *)task - offsetof(struct weir_sub, task));
+	return (struct weir_sub *)(void *)((uint8_t *)task -
+		offsetof(struct weir_sub, task));
 }
 
 /* ---- streams come and go ------------------------------------------------------------------ */
+
+/* The name under which messages of a topic are handed out: it outlives the stream. */
+static const char *
+name_of(struct weir_sub *sub, const char *topic)
+{
+	struct name *name = sub->names;
+
+	while (name && strcmp(name->topic, topic) != 0)
+		name = name->next;
+	if (name)
+		return name->topic;
+	name = calloc(1, sizeof(*name));
+	if (!name)
+		return NULL;
+	wr_name_copy(name->topic, topic);
+	name->next = sub->names;
+	sub->names = name;
+	return name->topic;
+}
+
+/* A place for one more link, or no memory. */
+static bool
+make_place(struct weir_sub *sub)
+{
+	uint32_t capacity = sub->capacity ? sub->capacity * 2 : 8;
+	struct wr_link **links;
+
+	if (sub->count < sub->capacity)
+		return true;
+	links = realloc(sub->links, capacity * sizeof(*links));
+	if (!links)
+		return false;
+	sub->links = links;
+	sub->capacity = capacity;
+	return true;
+}
 
 static void
 take_inbox(struct weir_sub *sub)
@@ -56,20 +101,11 @@ take_inbox(struct weir_sub *sub)
 	while (link) {
 		struct wr_link *next = link->inbox;
 
-		if (sub->count == sub->capacity) {
-			uint32_t capacity = sub->capacity ? sub->capacity * 2 : 8;
-			struct wr_link **links = realloc(sub->links, capacity * sizeof(*links));
-
-			if (!links) {
-				/* It is attached and gates: let it go rather than hold others up. */
-				wr_link_leave(link);
-				link = next;
-				continue;
-			}
-			sub->links = links;
-			sub->capacity = capacity;
-		}
-		sub->links[sub->count++] = link;
+		link->said = name_of(sub, link->topic);
+		if (link->said && make_place(sub))
+			sub->links[sub->count++] = link;
+		else
+			wr_link_leave(link); /* it gates: better gone than in everybody's way */
 		link = next;
 	}
 }
@@ -106,8 +142,8 @@ end_link(struct weir_sub *sub, struct wr_link *link, int rc)
 {
 	sub->ended++;
 	if (rc == -WEIR_E_PEER_PROTOCOL)
-		wr_node_event(&sub->bus->node, WEIR_EV_PROTOCOL, WEIR_E_PEER_PROTOCOL, link->name,
-			link->pid, 0, link->topic, link->stream);
+		wr_node_event(&sub->bus->node, WEIR_EV_PROTOCOL, WEIR_E_PEER_PROTOCOL,
+			link->name, link->pid, 0, link->topic, link->stream);
 	if (!holds_any(link))
 		drop_link(sub, link);
 }
@@ -123,7 +159,7 @@ msg_of(const struct wr_link *link, const struct wr_view *view, weir_msg *msg)
 	msg->time_ns = view->time_ns;
 	msg->publisher = link->stream;
 	msg->lost = view->lost;
-	msg->topic = link->topic;
+	msg->topic = link->said;
 	msg->opaque[0] = (uint64_t)(uintptr_t)link;
 	msg->opaque[1] = link->reader.ord;
 }
@@ -166,7 +202,7 @@ peek_n(struct weir_sub *sub, weir_msg *msgs, int count)
 	if (rc < 0) {
 		memset(&msgs[0], 0, sizeof(msgs[0]));
 		msgs[0].publisher = link->stream;
-		msgs[0].topic = sub->sub->pattern;
+		msgs[0].topic = link->said;
 		end_link(sub, link, rc);
 	}
 	return rc;
@@ -363,9 +399,11 @@ sub_poll(struct wr_task *task, int *verdict)
 	if (sub->busy || (!sub->on_msg && !sub->on_batch))
 		return 0;
 	take_inbox(sub);
-	for (uint32_t left = sub->count; left > 0 && work < sub->batch && *verdict == 0; left--) {
+	for (uint32_t left = sub->count; left > 0 && work < sub->batch && *verdict == 0;
+		left--) {
 		struct wr_link *link = NULL;
-		int wanted = sub->batch - work < sub->burst ? sub->batch - work : sub->burst;
+		int wanted =
+			sub->batch - work < sub->burst ? sub->batch - work : sub->burst;
 		int rc = peek_next_link(sub, wanted, &link);
 
 		if (rc == 0)
@@ -416,19 +454,21 @@ check_options(const weir_sub_opts *opts, struct weir_error *err)
 {
 	if (opts->size != sizeof(*opts))
 		return wr_error_set(err, WEIR_E_USAGE_SIZE, 0,
-			"weir_sub_opts of %zu bytes, this library knows %zu", opts->size,
-			sizeof(*opts));
+			"weir_sub_opts of %zu bytes, this library knows %zu",
+			opts->size, sizeof(*opts));
 	if (!opts->topic || wr_pattern_check(opts->topic) < 0)
-		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "'%s' is not a topic or pattern",
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0,
+			"'%s' is not a topic or pattern",
 			opts->topic ? opts->topic : "(null)");
 	if (opts->type && strlen(opts->type) > WEIR_NAME_MAX)
-		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "the type's name is too long");
-	if (opts->holds > WEIR_HOLDS_MAX)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "holds %u is above the limit of %d",
-			opts->holds, WEIR_HOLDS_MAX);
-	if (opts->on_msg && opts->on_batch)
 		return wr_error_set(
-			err, WEIR_E_USAGE_INVAL, 0, "both on_msg and on_batch are given");
+			err, WEIR_E_USAGE_NAME, 0, "the type's name is too long");
+	if (opts->holds > WEIR_HOLDS_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"holds %u is above the limit of %d", opts->holds, WEIR_HOLDS_MAX);
+	if (opts->on_msg && opts->on_batch)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"both on_msg and on_batch are given");
 	return 0;
 }
 
@@ -488,17 +528,20 @@ subscription_open(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_e
 	sub->sub = subscription_new(node, opts, err);
 	if (!sub->sub)
 		return -err->code;
-	rc = node->ops->subscribe(node, sub->sub, wr_deadline_ns(sub->bus->attach_ms), err);
+	rc = node->ops->subscribe(
+		node, sub->sub, wr_deadline_ns(sub->bus->attach_ms), err);
 	if (rc < 0) {
 		subscription_leave(sub);
 		return rc;
 	}
 	take_inbox(sub);
 	/* One publisher of another type is an event; none of the right one is an error. */
-	if (sub->count == 0 && sub->sub->refused > 0 && wr_pattern_is_literal(opts->topic) &&
-		sub->sub->type_hash != 0 && sub->sub->type_refused) {
-		wr_error_set(err, WEIR_E_USAGE_TYPE, 0, "topic '%s' carries another type than '%s'",
-			opts->topic, opts->type);
+	if (sub->count == 0 && sub->sub->refused > 0 &&
+		wr_pattern_is_literal(opts->topic) && sub->sub->type_hash != 0 &&
+		sub->sub->type_refused) {
+		wr_error_set(err, WEIR_E_USAGE_TYPE, 0,
+			"topic '%s' carries another type than '%s'", opts->topic,
+			opts->type);
 		wr_error_differs(err, "published as '%s' %016llx, subscribed as %016llx",
 			sub->sub->refused_type, (unsigned long long)sub->sub->refused_hash,
 			(unsigned long long)opts->type_hash);
@@ -535,7 +578,8 @@ weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 	sub->task.heavy = sub_heavy;
 	if (wr_handle_enter(&bus->handle) < 0)
 		wr_error_set(&sub->handle.err, -wr_handle_enter(&bus->handle), 0,
-			"the bus cannot be used: %s", weir_err_text(wr_handle_enter(&bus->handle)));
+			"the bus cannot be used: %s",
+			weir_err_text(wr_handle_enter(&bus->handle)));
 	else
 		(void)subscription_open(sub, opts, &sub->handle.err);
 	if (!sub->sub) {
@@ -582,6 +626,12 @@ weir_unsubscribe(weir_sub *sub)
 	if (sub->sub) {
 		wr_reactor_remove(&sub->bus->reactor, &sub->task);
 		subscription_leave(sub);
+	}
+	while (sub->names) {
+		struct name *name = sub->names;
+
+		sub->names = name->next;
+		free(name);
 	}
 	free(sub->links);
 	free(sub);
