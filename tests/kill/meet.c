@@ -37,6 +37,7 @@ enum {
 	STREAMS = 2,
 	WINDOW = 1 << 20,
 	FLASHES = 4, /* messages of a stream that is soon gone */
+	UNREAD = 128,
 	VISIT = 50,
 	FREED = 200,       /* messages: more than a window of them */
 	ATTACH_MS = 10000, /* nobody is stopped here: nobody may be pending */
@@ -304,8 +305,12 @@ storm_flash(void)
 	weir_bus *bus = open_bus("flash", WEIR_IDLE_ADAPTIVE);
 
 	while (!is_over()) {
-		weir_pub *pub = advertise(bus, "flash");
+		weir_pub *pub;
 
+		/* The witness may have others to read: an ended stream waits for it. */
+		while (look(&shared->flashed) > look(&shared->seen) + UNREAD && !is_over())
+			pause_us(100);
+		pub = advertise(bus, "flash");
 		count(&shared->flashed);
 		for (int i = 0; i < FLASHES; i++)
 			publish(pub, 64);
@@ -323,7 +328,7 @@ storm_witness(void)
 {
 	struct {
 		uint64_t publisher, next;
-	} streams[64] = {{0}};
+	} streams[UNREAD * 2] = {{0}};
 	weir_bus *bus = open_bus("witness", WEIR_IDLE_ADAPTIVE);
 	weir_sub *sub = subscribe(bus, "flash");
 
@@ -336,9 +341,10 @@ storm_witness(void)
 			(void)weir_turn(bus, 20);
 			continue;
 		}
-		while (at < 63 && streams[at].publisher != msg.publisher)
+		while (at < UNREAD * 2 - 1 && streams[at].publisher != msg.publisher)
 			at++;
-		for (int i = 0; streams[at].publisher != msg.publisher && i < 64; i++)
+		for (int i = 0;
+			streams[at].publisher != msg.publisher && i < UNREAD * 2; i++)
 			if (streams[i].publisher == 0)
 				at = i;
 		if (rc == -WEIR_E_GONE_END) {
@@ -357,7 +363,8 @@ storm_witness(void)
 				(unsigned long long)streams[at].next);
 		streams[at].publisher = msg.publisher;
 		streams[at].next++;
-		(void)weir_next(sub);
+		if (weir_next(sub) < 0)
+			torn("next");
 	}
 	close_bus(bus);
 }
