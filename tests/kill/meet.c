@@ -243,7 +243,7 @@ visit(weir_bus *bus, int which)
 	topic[6] = (char)('a' + which);
 	sub = subscribe(bus, topic);
 	claimed = look(&shared->claimed[which]);
-	if (weir_publishers(sub) != 1)
+	if (weir_publishers(sub) != 1 && !is_over())
 		torn("'%s' has a publisher, and who subscribed follows %d", topic,
 			weir_publishers(sub));
 	count(&shared->joins);
