@@ -30,6 +30,8 @@
  *	ends S N                             until N streams have ended
  *	churn S B PATTERN N [floods=]        joins and leaves N times beside floods
  *	burst B TOPIC N M                    N streams after each other, M messages each
+ *	pubs-of B TOPIC N, tell-all B        N publishers TOPIC.0, ...; one message of each
+ *	hear S N                             N such messages: "N heard"
  *	turn B MS                            weir_turn
  *	pending B                            "N names"
  *	event B [KIND]                       waits for one: "KIND code pid uid node topic"

@@ -753,6 +753,47 @@ do_become(void)
 	wr_helper_say("ok");
 }
 
+enum { CROWD = 16384 };
+static weir_pub *crowd[CROWD];
+static int crowd_count;
+
+/* Many topics at once, which belong to no handle: "t.0", "t.1", ... */
+static void
+do_pubs_of(void)
+{
+	char topic[64];
+	int rc = 0;
+
+	for (int want = atoi(words[3]); crowd_count < want && rc == 0; crowd_count++) {
+		snprintf(topic, sizeof(topic), "%s.%d", words[2], crowd_count);
+		crowd[crowd_count] = weir_advertise(buses[handle(1)], topic, .window = 1);
+		rc = -weir_pub_why(crowd[crowd_count])->code;
+	}
+	tell(rc < 0 ? rc : crowd_count);
+}
+
+static void
+do_tell_all(void)
+{
+	int told = 0;
+
+	while (told < crowd_count && weir_send(crowd[told], "all", 3) == 0)
+		told++;
+	wr_helper_say("%d", told);
+}
+
+static void
+do_hear(void)
+{
+	int s = handle(1), want = atoi(words[2]), heard = 0;
+	char buf[8];
+
+	while (heard < want &&
+		weir_recv(subs[s], buf, sizeof(buf), WEIR_FOREVER, NULL) == 3)
+		heard++;
+	wr_helper_say("%d heard", heard);
+}
+
 static void
 do_turn(void)
 {
@@ -815,6 +856,9 @@ static const struct {
 	{"become", do_become, 3},
 	{"fds", do_fds, 1},
 	{"spare", do_spare, 2},
+	{"pubs-of", do_pubs_of, 4},
+	{"tell-all", do_tell_all, 2},
+	{"hear", do_hear, 3},
 	{"maps", do_maps, 1},
 };
 
