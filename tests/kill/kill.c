@@ -28,16 +28,22 @@
 enum {
 	KILLS = 10000,
 	LONGER = 10,     /* times as many where the run was asked to be long */
-	HANG_S = 20,     /* somebody has not moved for so long: it never will */
+	HANG_S = 60,     /* somebody has not moved for so long: it never will */
 	IN_FLIGHT = 5,   /* killed and not yet dead: the others are the load */
 	DELAY_US = 2000, /* the longest pause between two kills */
 	STOP_MS = 50,    /* the longest stop */
 	HUNT = 20000,    /* looks for a victim in a state that is rarely met */
 	MET_ALL = 5000,  /* so many kills have met every state */
 	SAMPLES = 4096,
-	SLACK_KIB = 4096, /* of private memory that a survivor may have grown by */
-	SLACK_FDS = 24    /* the peers of the moment: four descriptors for each */
+	SLACK_FDS = 24 /* the peers of the moment: four descriptors for each */
 };
+
+/* Private memory that a survivor may have grown by; a sanitizer keeps what was freed. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { SLACK_KIB = 512 << 10 };
+#else
+enum { SLACK_KIB = 4 << 10 };
+#endif
 
 static const enum role cast[SLOTS] = {R_SINGLE, R_CLAIMS, R_CLAIMS, R_BATCH, R_LARGE,
 	R_GUEST, R_CALLBACK, R_PULL, R_HOLDER, R_VISITOR, R_SURVIVOR};
