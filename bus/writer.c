@@ -179,8 +179,7 @@ wake_sleepers(struct wr_writer *w, uint64_t count)
 static void
 look_at_flags(struct wr_writer *w)
 {
-	uint64_t count = wr_load_acquire(wake_list, &w->wake_count);
-	uint64_t any = 0;
+	uint64_t count, any = 0;
 
 	/* Dekker with sleep_fence: either the sleeper sees the frame, or we see its flag. */
 	if (!WR_MUTANT(WAKE_NOPFENCE)) {
@@ -189,6 +188,8 @@ look_at_flags(struct wr_writer *w)
 		else
 			wr_fence_light(wake_light); /* <-> sleep_heavy */
 	}
+	/* The list too is read behind the fence: who joins enters it, then looks. */
+	count = wr_load_acquire(wake_list, &w->wake_count);
 	for (uint64_t i = 0; i < count; i++) {
 		const wr_a64 *flag = wr_load_acquire(wake_list, &w->wake_flag[i]);
 

@@ -617,6 +617,6 @@ static const struct wr_test tests[] = {TEST(visible_in_the_order_of_the_claims),
 	TEST(more_readers_than_planned_move_the_stream),
 	TEST(a_full_window_delays_the_move), TEST(words_are_said_in_every_region),
 	TEST(end_gives_open_claims_back), TEST(a_sleep_is_rung_once),
-	TEST(a_few_are_rung_of_many_one_and_the_rest_relayed), TEST(as_many_sleepers_as_processes),
-	TEST_END};
+	TEST(a_few_are_rung_of_many_one_and_the_rest_relayed),
+	TEST(as_many_sleepers_as_processes), TEST_END};
 const struct wr_suite wr_suite_writer = {.name = "writer", .tests = tests};

@@ -76,6 +76,9 @@ void moved_on(void);
 /* Counts that the end of a scenario prints: names are constants. */
 void tally(const char *name, uint64_t count);
 
+/* A private directory, where buses meet; it goes with the process. */
+const char *scratch(void);
+
 /* Lets the calling thread run on one core alone; no matter if that is impossible. */
 void pin_to(unsigned core);
 
@@ -89,5 +92,6 @@ void scenario_overrun(uint64_t seed);
 void scenario_fences(uint64_t seed);
 void scenario_modes(uint64_t seed);
 void scenario_room(uint64_t seed);
+void scenario_relay(uint64_t seed);
 
 #endif
