@@ -155,10 +155,9 @@ again:		atomic { !lock -> lock = true };
 		:: FULL ->
 			lock = false;
 			room_wanted[0] = true;			/* @room_raise */
-#ifndef MOVE_ROOMNEW
 			if :: first1 != 0 -> room_wanted[1] = true :: else -> skip fi;
-#else
-			if :: first1 != 0 -> room_wanted[1] = true; room_wanted[0] = false :: else -> skip fi;
+#ifdef MOVE_ROOMNEW
+			if :: first1 != 0 -> room_wanted[0] = false :: else -> skip fi;
 #endif
 			atomic { !lock -> lock = true };
 			pass();					/* @room_recheck */
@@ -291,7 +290,10 @@ proctype reader(byte n)
 		atomic {
 			o = place[1];
 			/* Only what is said with the place can be there already. */
-			if :: o >= first1 && first1 != 0 -> here = 1; mapped = false :: else -> skip fi
+			if
+			:: o >= first1 && first1 != 0 -> here = 1; mapped = false
+			:: else -> skip
+			fi
 		}
 		cur[1] = o;					/* @enter_cur */
 		assert(live[o])					/* @enter_check */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Two stewards find each other: both may connect at once, and keep the connection that
- * the node with the smaller number made, if it stands; then each says hello, announces its streams and
- * ends with a mark that these were all; whoever subscribes waits for that mark and for
- * its attachments, whoever advertises for the answers to its announcement. Everything
- * that a node does is done under its own lock, so it is one step.
+ * the node with the smaller number made, if it stands; then each says hello, announces
+ * its streams and ends with a mark that these were all; whoever subscribes waits for that
+ * mark and for its attachments, whoever advertises for the answers to its announcement.
+ * Everything that a node does is done under its own lock, so it is one step.
  *
  * meet.pml has the order of table, presence and scan; this one has the connections.
  *
@@ -52,8 +52,12 @@ bool advret[2], subret[2], finished[2];
 inline hang(me, con)
 {
 	if
-	:: me == con -> BYOPENER(con) = true; do :: toopener[con]?_ :: empty(toopener[con]) -> break od
-	:: else -> BYOTHER(con) = true; do :: toother[con]?_ :: empty(toother[con]) -> break od
+	:: me == con ->
+		BYOPENER(con) = true;
+		do :: toopener[con]?_ :: empty(toopener[con]) -> break od
+	:: else ->
+		BYOTHER(con) = true;
+		do :: toother[con]?_ :: empty(toother[con]) -> break od
 	fi;
 	if
 	:: BYOPENER(con) && (BYOTHER(con) || !taken[con]) ->
@@ -167,19 +171,22 @@ end2:	do
 	:: atomic { st[n] == CONNECTING && !retry[n] && nempty(toopener[n]) ->
 		toopener[n]?m; assert(m == HELLO);
 		st[n] = UP; via[n] = n; announce_all(n); m = 0 }
-	:: atomic { st[n] == CONNECTING && !retry[n] && (BYOTHER(n) || dead[1 - n]) && empty(toopener[n]) ->
+	:: atomic { st[n] == CONNECTING && !retry[n] && empty(toopener[n]) &&
+		(BYOTHER(n) || dead[1 - n]) ->
 		hang(n, n); retry[n] = true }
 	/* Later, when all that has come is heard. */
 	:: atomic { st[n] == CONNECTING && retry[n] && (!open[n] || dead[1 - n]) &&
 		empty(toother[1 - n]) && !(open[1 - n] && !taken[1 - n]) -> reach(n) }
-	:: atomic { st[n] == UP && via[n] == n && nempty(toopener[n]) -> toopener[n]?m; told(n); m = 0 }
-	:: atomic { st[n] == UP && via[n] != n && nempty(toother[1 - n]) -> toother[1 - n]?m; told(n); m = 0 }
+	:: atomic { st[n] == UP && via[n] == n && nempty(toopener[n]) ->
+		toopener[n]?m; told(n); m = 0 }
+	:: atomic { st[n] == UP && via[n] != n && nempty(toother[1 - n]) ->
+		toother[1 - n]?m; told(n); m = 0 }
 	:: atomic { st[n] == UP && dead[1 - n] -> st[n] = FREE; via[n] = NONE }
 	/* The living do not hang up on each other once both are up. */
-	:: atomic { st[n] == UP && via[n] == n && BYOTHER(n) && empty(toopener[n]) && !dead[1 - n] ->
-		assert(false) }
-	:: atomic { st[n] == UP && via[n] != n && BYOPENER(1 - n) && empty(toother[1 - n]) && !dead[1 - n] ->
-		assert(false) }
+	:: atomic { st[n] == UP && via[n] == n && BYOTHER(n) && empty(toopener[n]) &&
+		!dead[1 - n] -> assert(false) }
+	:: atomic { st[n] == UP && via[n] != n && BYOPENER(1 - n) &&
+		empty(toother[1 - n]) && !dead[1 - n] -> assert(false) }
 	od
 	} unless { dead[n] }
 }
