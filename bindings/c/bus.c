@@ -35,21 +35,22 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 {
 	if (opts->size != sizeof(*opts))
 		return wr_error_set(err, WEIR_E_USAGE_SIZE, 0,
-			"weir_bus_opts of %zu bytes, this library knows %zu", opts->size,
-			sizeof(*opts));
+			"weir_bus_opts of %zu bytes, this library knows %zu",
+			opts->size, sizeof(*opts));
 	if (!opts->name || wr_name_check(opts->name) < 0)
 		return wr_error_set(err, WEIR_E_USAGE_NAME, 0, "'%s' is not a bus name",
 			opts->name ? opts->name : "(null)");
 	if (opts->node && wr_name_check(opts->node) < 0)
-		return wr_error_set(
-			err, WEIR_E_USAGE_NAME, 0, "'%s' is not a node name", opts->node);
+		return wr_error_set(err, WEIR_E_USAGE_NAME, 0,
+			"'%s' is not a node name", opts->node);
 	if (opts->idle > WEIR_IDLE_SPIN)
-		return wr_error_set(
-			err, WEIR_E_USAGE_INVAL, 0, "idle %u is not a choice", opts->idle);
-	if ((opts->flags & ~(uint32_t)(WEIR_BUS_NO_THREAD | WEIR_BUS_NO_SIGNALS |
-				WEIR_BUS_QUIET)) != 0)
-		return wr_error_set(
-			err, WEIR_E_USAGE_INVAL, 0, "flags %#x are not all known", opts->flags);
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"idle %u is not a choice", opts->idle);
+	if ((opts->flags &
+		    ~(uint32_t)(WEIR_BUS_NO_THREAD | WEIR_BUS_NO_SIGNALS |
+			    WEIR_BUS_QUIET)) != 0)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"flags %#x are not all known", opts->flags);
 	return 0;
 }
 
@@ -72,7 +73,8 @@ meet(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
 static struct weir_bus *
 of_events(struct wr_task *task)
 {
-	return (struct weir_bus *)(void *)((uint8_t *)task - offsetof(struct weir_bus, events));
+	return (struct weir_bus *)(void *)((uint8_t *)task -
+		offsetof(struct weir_bus, events));
 }
 
 /* Only where there is a callback for them; else they wait to be pulled. */
@@ -157,7 +159,8 @@ weir_open_(const weir_bus_opts *opts)
 	memset(bus, 0, sizeof(*bus));
 	wr_handle_init(&bus->handle);
 	if (!opts) {
-		wr_error_set(&bus->handle.err, WEIR_E_USAGE_INVAL, 0, "no options are given");
+		wr_error_set(&bus->handle.err, WEIR_E_USAGE_INVAL, 0,
+			"no options are given");
 		wr_error_where(&bus->handle.err, "weir_open");
 		(void)wr_handle_fail(&bus->handle);
 		return bus;
@@ -168,7 +171,8 @@ weir_open_(const weir_bus_opts *opts)
 	bus->on_event = opts->on_event;
 	bus->ctx = opts->ctx;
 	if (bus_open(bus, opts) < 0) {
-		wr_error_where(&bus->handle.err, "weir_open '%s'", opts->name ? opts->name : "");
+		wr_error_where(&bus->handle.err, "weir_open '%s'",
+			opts->name ? opts->name : "");
 		(void)wr_handle_fail(&bus->handle);
 	}
 	return bus;
@@ -202,7 +206,8 @@ answer_for(struct weir_bus *bus)
 		(void)fputs(text, stderr);
 		bus->answered = true;
 	}
-	return weir_err_exit(bus->handle.err.code) ? weir_err_exit(bus->handle.err.code) : 1;
+	return weir_err_exit(bus->handle.err.code) ? weir_err_exit(bus->handle.err.code)
+						   : 1;
 }
 
 /* ---- closing ------------------------------------------------------------------------------------ */
@@ -370,7 +375,8 @@ weir_sleep(weir_bus *bus, int ms)
 
 		if (ms >= 0 && now >= deadline)
 			return 0;
-		(void)turn(bus, ms < 0 ? WEIR_FOREVER : (int)((deadline - now) / 1000000) + 1,
+		(void)turn(bus,
+			ms < 0 ? WEIR_FOREVER : (int)((deadline - now) / 1000000) + 1,
 			&verdict);
 		if (verdict != 0)
 			return verdict;
