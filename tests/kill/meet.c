@@ -222,12 +222,12 @@ storm_source(int which)
 		if (n % 64 == 0) {
 			moved_on();
 			check_bus(bus);
+			(void)weir_pub_get_stats(pub, &stats);
+			if (stats.evicted)
+				torn("'%s' put out %llu readers, who broke no rule",
+					topic, (unsigned long long)stats.evicted);
 		}
 	}
-	(void)weir_pub_get_stats(pub, &stats);
-	if (stats.evicted)
-		torn("'%s' put out %llu readers, who broke no rule", topic,
-			(unsigned long long)stats.evicted);
 	close_bus(bus);
 }
 
