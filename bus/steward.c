@@ -20,11 +20,11 @@
 
 enum {
 	TURN_EVENTS = 64,
-	TURN_MESSAGES = 256,      /* of one connection, before others have their turn */
-	IDLE_MS = 1000,           /* no sleep of the steward is longer */
-	RETRY_MS = 20,            /* between two tries to reach a node, at first */
-	RETRY_MS_MAX = 1000,      /* and in the end */
-	DEAF_MS = 100,            /* without descriptors, between two looks for guests */
+	TURN_MESSAGES = 256, /* of one connection, before others have their turn */
+	IDLE_MS = 1000,      /* no sleep of the steward is longer */
+	RETRY_MS = 20,       /* between two tries to reach a node, at first */
+	RETRY_MS_MAX = 1000, /* and in the end */
+	DEAF_MS = 100,       /* without descriptors, between two looks for guests */
 	GUEST_NS_MAX = 1000000000 /* who connects says hello within this */
 };
 
@@ -97,7 +97,8 @@ turn_deaf(struct wr_steward *s, int os)
 	struct epoll_event none = {.data = {.u64 = about(ABOUT_LISTEN, 0)}};
 
 	if (s->deaf_until_ns == 0)
-		wr_node_event(s->node, WEIR_EV_REFUSED, wr_error_from_errno(os), NULL, 0, 0, NULL, 0);
+		wr_node_event(s->node, WEIR_EV_REFUSED, wr_error_from_errno(os), NULL,
+			0, 0, NULL, 0);
 	s->deaf_until_ns = wr_now_ns() + DEAF_MS * 1000000ull;
 	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &none);
 }

@@ -38,8 +38,8 @@ enum state {
 	S_BATCH_CLAIM,
 	S_BATCH_WRITE,
 	S_BATCH_COMMIT,
-	S_READ, /* inside a batch of messages, or in the callback */
-	S_HOLD, /* with messages held, one in hand */
+	S_READ,    /* inside a batch of messages, or in the callback */
+	S_HOLD,    /* with messages held, one in hand */
 	S_RELEASE, /* looks at a held message a last time, and lets it go */
 	S_LEAVE,
 	STATES
