@@ -450,8 +450,9 @@ wr_link_leave(struct wr_link *link)
 	if (link->peer) {
 		node->ops->leave(node, link);
 	} else {
-		if (link->local)
-			wr_stream_dismiss(link->local, node->id, link->sub->id);
+		if (link->local && wr_stream_dismiss(link->local, node->id, link->sub->id))
+			wr_node_event(link->local->node, WEIR_EV_SUB_LEFT, 0, node->name,
+				node->pid, node->uid, link->topic, link->stream);
 		wr_node_slot_give(node, link->slot);
 		free(link);
 	}

@@ -19,8 +19,8 @@
  * weir_adopt moves it. Any other thread gets -WEIR_E_USAGE_THREAD, a forked child
  * -WEIR_E_GONE_FORKED, and nothing happens. Exceptions are named at the call
  * (weir_wake, weir_stop). Callbacks run in the owning thread, inside weir_turn or
- * weir_run; they may publish, and must not close the bus or the subscription that they
- * are called for.
+ * weir_run; they may publish, and must not close the bus or read or close the
+ * subscription that they are called for (USAGE_STATE).
  *
  * Order: what one publisher puts on one topic arrives in that order. Across publishers no
  * order is promised.
@@ -326,7 +326,8 @@ int weir_commit_n(weir_pub *pub, weir_claim_t *claims, size_t count);
 /* The copying form: claim, copy, commit. 0, or the errors of weir_claim. */
 int weir_send(weir_pub *pub, const void *data, size_t len);
 
-/* How many subscriptions are admitted to this stream now. */
+/* How many subscriptions are admitted to this stream now and have said that they stand in
+ * it: across processes that word comes a moment after weir_subscribe has returned. */
 int weir_subscribers(weir_pub *pub);
 
 /* Waits until at least count are admitted. Returns the number, or AGAIN_TIMEOUT. Turns
