@@ -717,7 +717,7 @@ kill_the_stuck(const struct scenario *s, uint64_t seed)
 }
 
 static void
-run(const struct scenario *s, unsigned seconds, uint64_t seed)
+run(const struct scenario *s, unsigned seconds, uint64_t seed, uint64_t least)
 {
 	uint64_t until_ns = wr_now_ns() + seconds * 1000000000ull;
 	int parts = 0;
@@ -725,7 +725,7 @@ run(const struct scenario *s, unsigned seconds, uint64_t seed)
 	printf("%s: seed %llu\n", s->name, (unsigned long long)seed);
 	for (; s->parts[parts] != P_END; parts++)
 		begin(s, parts, seed);
-	while (alive() > 0 && wr_now_ns() < until_ns) {
+	while (alive() > 0 && (wr_now_ns() < until_ns || look(&shared->joins) < least)) {
 		pause_us(2000);
 		check_hang();
 		if (s->parts[1] == P_STUCK) {
@@ -815,8 +815,9 @@ main(int argc, char **argv)
 	(void)run_mutant;
 #endif
 	s = argc >= 2 ? find(argv[1]) : NULL;
-	if (!s || argc > 4) {
-		fprintf(stderr, "usage: %s SCENARIO [SECONDS] [SEED] | --mutant NAME\n",
+	if (!s || argc > 5) {
+		fprintf(stderr,
+			"usage: %s SCENARIO [SECONDS] [SEED] [JOINS] | --mutant NAME\n",
 			argv[0]);
 		return EXIT_USAGE;
 	}
@@ -826,6 +827,7 @@ main(int argc, char **argv)
 	if (shared == MAP_FAILED || !mkdtemp(dir))
 		torn("no memory or no directory: %s", strerror(errno));
 	run(s, argc > 2 ? (unsigned)atoi(argv[2]) : SECONDS,
-		argc > 3 ? strtoull(argv[3], NULL, 0) : wr_now_ns() % 1000000007);
+		argc > 3 ? strtoull(argv[3], NULL, 0) : wr_now_ns() % 1000000007,
+		argc > 4 ? strtoull(argv[4], NULL, 0) : 0);
 	return 0;
 }
