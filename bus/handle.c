@@ -6,15 +6,25 @@
 #include <unistd.h>
 
 #include "bus/atomic.h"
+#include "bus/hub.h"
+#include "bus/node.h"
+#include "bus/window.h"
 
 _Thread_local uint64_t wr_self_number;
 
 static wr_a64 last_number;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/*
+ * Other threads may have been anywhere when they were left behind: what they had locked
+ * stays locked in the child, so it begins anew with what is the process's own.
+ */
 static void
 in_child(void)
 {
+	wr_window_forget();
+	wr_node_forget();
+	wr_hub_forget();
 	wr_self_number = wr_fetch_add(self_number, &last_number, 1) + 1;
 }
 

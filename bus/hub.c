@@ -208,3 +208,10 @@ out:
 	pthread_mutex_unlock(&hubs_lock);
 	return rc;
 }
+
+void
+wr_hub_forget(void)
+{
+	pthread_mutex_init(&hubs_lock, NULL);
+	hubs = NULL;
+}

@@ -11,4 +11,7 @@
 /* Attaches an initialised node to the hub of its bus name. AGAIN_QUOTA, ENV_MEMORY. */
 int wr_hub_open(struct wr_node *node, struct weir_error *err);
 
+/* In a forked child: the buses within the parent are the parent's. */
+void wr_hub_forget(void);
+
 #endif

@@ -59,6 +59,13 @@ bell_give(struct wr_bell *bell)
 	pthread_mutex_unlock(&spare_lock);
 }
 
+void
+wr_node_forget(void)
+{
+	pthread_mutex_init(&spare_lock, NULL);
+	spare_bells = NULL;
+}
+
 /* ---- lifecycle --------------------------------------------------------------------------- */
 
 uint64_t

@@ -166,6 +166,9 @@ int wr_node_init(struct wr_node *node, const char *bus, const char *name,
 	bool in_process, bool sleeps, struct weir_error *err);
 void wr_node_fini(struct wr_node *node);
 
+/* In a forked child: what nodes of the parent left for others to use is not ours. */
+void wr_node_forget(void);
+
 /* A random 64-bit number that is not 0. */
 uint64_t wr_node_random(void);
 

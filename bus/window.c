@@ -67,3 +67,11 @@ wr_window_give(uint8_t *window)
 		spare[spare_count++] = window;
 	pthread_mutex_unlock(&lock);
 }
+
+void
+wr_window_forget(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	spare = NULL;
+	spare_count = spare_size = 0;
+}

@@ -21,4 +21,7 @@ int wr_window_own(uint8_t *window);
 /* Shows zeroes again and gives the window back. */
 void wr_window_give(uint8_t *window);
 
+/* In a forked child: windows of the parent are gone, and so is who held the lock. */
+void wr_window_forget(void);
+
 #endif

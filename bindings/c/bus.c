@@ -393,6 +393,8 @@ weir_wake(weir_bus *bus)
 
 	if (!bus->opened)
 		return -bus->handle.code;
+	if (bus->handle.pid != getpid())
+		return -WEIR_E_GONE_FORKED; /* the descriptor may be somebody else's here */
 	wr_reactor_wake(&bus->reactor);
 	if (write(bus->node.bell_fd, &one, sizeof(one)) < 0)
 		errno = saved;
@@ -402,7 +404,8 @@ weir_wake(weir_bus *bus)
 int
 weir_stop(weir_bus *bus)
 {
-	wr_store_release(loop_stopped, &bus->reactor.stopped, 1);
+	if (bus->handle.pid == getpid())
+		wr_store_release(loop_stopped, &bus->reactor.stopped, 1);
 	return weir_wake(bus);
 }
 

@@ -62,11 +62,30 @@ give_back(void)
 	}
 }
 
+/* The buses are the parent's; a forked child dies of these signals as it would have. */
+static void
+in_child(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	for (int i = 0; i < WATCHERS_MAX; i++)
+		wr_store_release(signal_watch, &watchers[i], NULL);
+	watching = 0;
+	give_back();
+}
+
+static void
+watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, in_child);
+}
+
 int
 wr_signals_watch(weir_bus *bus)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int rc = -WEIR_E_AGAIN_QUOTA;
 
+	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < WATCHERS_MAX && rc < 0; i++) {
 		if (wr_load_relaxed(signal_watch, &watchers[i]))
