@@ -247,6 +247,8 @@ on_hello(struct wr_steward *s, struct wr_peer *peer, const struct wr_wire *msg,
 	else if ((*wrong = show_words(peer, fds[0])) == 0 && answer)
 		*wrong = wr_parley_hello(s, peer);
 	if (peer->pidfd < 0 || *wrong < 0) {
+		if (*wrong == -WEIR_E_PEER_DIED)
+			*wrong = 0; /* before our answer: that is no fault of its */
 		if (peer != from)
 			wr_peer_reset(peer); /* the caller knows the guest only */
 		return NULL;

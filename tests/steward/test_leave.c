@@ -17,6 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A sanitizer maps memory for itself, so mappings cannot be counted under one. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 static const char *const threads[4][2] = {
 	{"", ""}, {"nothread", ""}, {"", "nothread"}, {"nothread", "nothread"}};
 
@@ -440,13 +447,13 @@ nothing_is_left(void)
 	for (int i = 0; i < 120; i++)
 		cycle(i);
 	CHECK_EQ(wr_fds_new(fds), 0);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	CHECK_EQ(wr_maps_count(""), maps); /* a sanitizer maps for itself */
-#endif
+	if (!SANITIZED)
+		CHECK_EQ(wr_maps_count(""), maps);
 	CHECK_EQ(wr_maps_count("memfd:weir"), 0);
 	CHECK_STR(puppet_ask(&b, "ends 0 90"), "90 in order");
 	CHECK_EQ(puppet_number(&b, "fds"), b_fds);
-	CHECK_EQ(puppet_number(&b, "maps"), b_maps);
+	if (!SANITIZED)
+		CHECK_EQ(puppet_number(&b, "maps"), b_maps);
 	CHECK_EQ(sockets("bus"), 1);
 	puppet_end(&b);
 	CHECK_EQ(sockets("bus"), 0);
@@ -477,7 +484,8 @@ deaths_leave_nothing_with_the_living(void)
 		}
 	}
 	CHECK_EQ(puppet_number(&a, "fds"), fds);
-	CHECK_EQ(puppet_number(&a, "maps"), maps);
+	if (!SANITIZED)
+		CHECK_EQ(puppet_number(&a, "maps"), maps);
 	puppet_end(&a);
 	CHECK_EQ(sockets("bus"), 0);
 }

@@ -83,7 +83,7 @@ const char *scratch(void);
 void pin_to(unsigned core);
 
 /* How epoll_wait and friends behave under the scenario (wrap.c). */
-extern bool sleep_forever; /* timeouts are taken for infinite: a lost wake-up hangs */
+extern _Atomic bool sleep_forever; /* timeouts are taken for infinite: a lost wake-up hangs */
 
 /* The scenarios: they run until time_is_up. */
 void scenario_sim(uint64_t seed);

@@ -8,7 +8,7 @@
 
 #include <sched.h>
 
-bool sleep_forever;
+_Atomic bool sleep_forever;
 bool (*wrap_lock)(pthread_mutex_t *lock);
 bool (*wrap_wait)(int fd, struct epoll_event *events, int max, int *got);
 bool (*wrap_rest)(void);

@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-extern bool sleep_forever;
+extern _Atomic bool sleep_forever;
 extern bool (*wrap_lock)(pthread_mutex_t *lock);
 extern bool (*wrap_wait)(int fd, struct epoll_event *events, int max, int *got);
 extern bool (*wrap_rest)(void);
