@@ -171,11 +171,13 @@ retire_oldest(struct wr_pool *pool)
 {
 	struct wr_seg *seg = pool->live[pool->oldest % pool->live_size];
 
+	/* The hint first: if we die between the two it names a live segment, and whoever is
+	 * overrun finds what is left instead of taking it for lost. */
+	pool->oldest++;
+	hint_oldest(pool->live[pool->oldest % pool->live_size]);
 	if (!WR_MUTANT(REUSE_LATECLEAR))
 		wr_store_relaxed(roll_retire, &shared(seg)->ord, 0); /* -> enter_check */
 	pool->limbo[pool->limbo_count++] = seg;
-	pool->oldest++;
-	hint_oldest(pool->live[pool->oldest % pool->live_size]);
 }
 
 static void
