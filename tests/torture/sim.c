@@ -54,6 +54,9 @@ static uint32_t fatal_after;
 static bool moves_first; /* it counts from the next move on */
 static bool fallen;
 
+/* The label at which whoever passes it stands still while the others get on by far. */
+static const char *slow;
+
 extern const char __start_wr_points[], __stop_wr_points[];
 
 static void
@@ -77,6 +80,11 @@ point(const char *label)
 		fallen = true;
 		change(DONE);
 	}
+	if (slow && strcmp(label, slow) == 0 && chance(&dice, 2)) {
+		present->still = step_now + pick(&dice, 1500);
+		change(RUNS);
+		return;
+	}
 	if (!chance(&dice, yields_one_in))
 		return;
 	/* Now and then everybody else gets on by far. */
@@ -85,23 +93,38 @@ point(const char *label)
 	change(RUNS);
 }
 
-/* One of the labels in the program, and often one where much depends on the order. */
+/* One of the labels in the program, or of a few where much depends on the order. */
 static const char *
-any_label(void)
+any_label(const char *const *few, uint32_t count)
 {
-	static const char *const often[] = {"roll_link", "roll_link_done",
-		"roll_head_done", "move_follow_done", "commit_len", "shrink_fill_done",
-		"end_close"};
-	const char *at = __start_wr_points +
-		pick(&dice, (uint32_t)(__stop_wr_points - __start_wr_points));
+	uint32_t bytes = (uint32_t)(__stop_wr_points - __start_wr_points);
+	const char *at = __start_wr_points + pick(&dice, bytes);
 
 	if (chance(&dice, 3))
-		return often[pick(&dice, sizeof(often) / sizeof(often[0]))];
+		return few[pick(&dice, count)];
 	while (at > __start_wr_points && at[-1] != 0)
 		at--;
 	while (at < __stop_wr_points && *at == 0)
 		at++; /* between two labels there may be more than one end */
-	return at < __stop_wr_points ? at : NULL;
+	return at < __stop_wr_points ? at : few[0];
+}
+
+static const char *
+label_to_die_at(void)
+{
+	static const char *const few[] = {"roll_link", "roll_link_done", "roll_head_done",
+		"move_follow_done", "commit_len", "shrink_fill_done", "end_close"};
+
+	return any_label(few, sizeof(few) / sizeof(few[0]));
+}
+
+static const char *
+label_to_linger_at(void)
+{
+	static const char *const few[] = {"roll_scan_cur", "roll_scan_hold", "room_raise",
+		"sleep_raise", "enter_check", "hold_set", "roll_retire", "roll_zero"};
+
+	return any_label(few, sizeof(few) / sizeof(few[0]));
 }
 
 static void
@@ -336,8 +359,12 @@ round_of(struct world *world, uint64_t seed)
 	}
 	for (unsigned i = 0; i < world->reader_count; i++)
 		add(world, be_reader, &world->readers[i]);
+	/* In some rounds the publisher outruns everybody and parks, in others it never does. */
+	for (unsigned i = 0; i < actor_count; i++)
+		actors[i].weight = 1u << 3 * pick(&dice, 3);
 	fallen = false;
-	fatal = chance(&dice, 2) ? any_label() : NULL;
+	fatal = chance(&dice, 2) ? label_to_die_at() : NULL;
+	slow = chance(&dice, 2) ? label_to_linger_at() : NULL;
 	moves_first = chance(&dice, 3);
 	fatal_after = pick(&dice, 1u << pick(&dice, moves_first ? 2 : 12));
 	play(world, seed, chance(&dice, 4) ? pick(&dice, 40000) : UINT64_MAX);

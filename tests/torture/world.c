@@ -195,6 +195,7 @@ reader_make(struct world *world, unsigned index, struct dice *dice)
 	rd->task = (struct wr_task){
 		.poll = task_poll, .ready = task_ready, .heavy = task_heavy};
 	wr_reactor_add(&rd->reactor, &rd->task);
+	rd->keeps_one_in = 1u << pick(dice, 5);
 	rd->wish = WISH_JOIN;
 }
 
@@ -648,7 +649,7 @@ read_some(struct reader *rd, const struct wr_view *views, int count)
 	for (int i = 0; i < passed; i++) {
 		HOLDS(views[i].seq == views[0].seq + (uint64_t)i, "a batch out of order");
 		check_view(rd, &views[i]);
-		if (chance(&rd->dice, 5))
+		if (chance(&rd->dice, rd->keeps_one_in))
 			keep(rd, &views[i]);
 	}
 	rd->world->rest(&rd->dice);

@@ -30,7 +30,8 @@ struct reader {
 	struct world *world;
 	unsigned index;
 	struct dice dice;
-	bool immune; /* never detached: it must lose nothing */
+	uint32_t keeps_one_in; /* messages */
+	bool immune;           /* never detached: it must lose nothing */
 	struct wr_node node;
 	struct wr_reactor reactor;
 	struct wr_task task;
