@@ -519,6 +519,8 @@ forks_at_any_moment(void)
 	int rounds = wr_test_long() ? 2000 : 150;
 	pthread_t threads[3];
 
+	if (wr_test_slowness() > 1)
+		TEST_SKIP("the sanitizers' own locks do not survive a fork");
 	for (int i = 0; i < 3; i++)
 		REQUIRE_EQ(pthread_create(&threads[i], NULL, opens_and_closes, names[i]),
 			0);
@@ -546,7 +548,7 @@ static const struct wr_test tests[] = {
 	TEST(death_is_seen_although_a_child_lives),
 	TEST(signals_of_a_child_are_its_own),
 	TEST(inproc_is_not_shared_with_a_child),
-	TEST(forks_at_any_moment, .watchdog_s = 120),
+	TEST(forks_at_any_moment, .labels = "fork", .watchdog_s = 120),
 	TEST_END,
 };
 static const struct wr_helper helpers[] = {HELPER(parent_of_a_survivor), HELPER_END};
