@@ -226,8 +226,9 @@ run(const char *name, unsigned seconds, uint64_t seed)
 			printf(", %s %llu", tallies[t].name,
 				(unsigned long long)tallies[t].count);
 		puts("");
-		fflush(stdout);
-		leave(0);
+		if (has_scratch)
+			wr_tmpdir_remove(wr_tmpdir());
+		return 0; /* not _exit: a sanitizer has its say at the end */
 	}
 	fprintf(stderr, "no scenario is called '%s'\n", name);
 	return EXIT_USAGE;
