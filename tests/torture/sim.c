@@ -75,8 +75,8 @@ point(const char *label)
 		return;
 	if (moves_first && strcmp(label, "move_follow") == 0)
 		moves_first = false;
-	if (fatal && !moves_first && present->of_pub && strcmp(label, fatal) == 0 &&
-		fatal_after-- == 0) {
+	if (fatal && !moves_first && present->of_pub && !present->world->over &&
+		strcmp(label, fatal) == 0 && fatal_after-- == 0) {
 		fallen = true;
 		change(DONE);
 	}
@@ -343,6 +343,7 @@ round_of(struct world *world, uint64_t seed)
 	struct actor *actor;
 
 	dice.state = seed ^ 0x5151515151515151ull;
+	round_begins(seed);
 	world_make(world, seed);
 	world->rest = rest;
 	world->claims = 40 + pick(&dice, CLAIMS_MAX);

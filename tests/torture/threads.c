@@ -104,6 +104,7 @@ round_of(struct world *world, uint64_t seed)
 	pthread_t publisher, steward, readers[READERS_MAX];
 	struct dice dice = {seed};
 
+	round_begins(seed);
 	world_make(world, seed);
 	world->rest = rest;
 	world->abandon = chance(&dice, 2);

@@ -101,6 +101,7 @@ enum { CATCHES = sizeof(catches) / sizeof(catches[0]) };
 static uint64_t began_ns, until_ns;
 static uint64_t progress;
 static bool has_scratch;
+static uint64_t round_seed;
 static struct {
 	const char *name;
 	uint64_t count;
@@ -110,6 +111,7 @@ static pthread_mutex_t tally_lock = PTHREAD_MUTEX_INITIALIZER;
 /* Ends the process at once, and leaves nothing behind. */
 static void __attribute__((noreturn)) leave(int code)
 {
+	fprintf(stderr, "the round's seed is %llu\n", (unsigned long long)round_seed);
 	if (has_scratch)
 		wr_tmpdir_remove(wr_tmpdir());
 	_exit(code);
@@ -150,6 +152,12 @@ bool
 time_is_up(void)
 {
 	return now_ns() >= until_ns;
+}
+
+void
+round_begins(uint64_t seed)
+{
+	round_seed = seed;
 }
 
 void

@@ -69,6 +69,9 @@ uint64_t now_ns(void);
 /* How long a scenario is to run, and whether that is over. */
 bool time_is_up(void);
 
+/* A round begins with this seed, which is told if it fails: run it alone with that one. */
+void round_begins(uint64_t seed);
+
 /* Something was delivered. When nothing moves for a while the watchdog calls it a hang,
  * which is a failure too. */
 void moved_on(void);
