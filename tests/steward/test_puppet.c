@@ -8,6 +8,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -679,16 +680,19 @@ do_why(void)
 		err->differs, err->hint);
 }
 
+/* Only counted: what another thread opens and closes meanwhile is not touched. */
 static void
 do_fds(void)
 {
-	struct wr_fds *fds = malloc(sizeof(*fds));
+	DIR *dir = opendir("/proc/self/fd");
+	int count = -3; /* two names of directories, and this one */
 
-	if (!fds)
+	if (!dir)
 		_exit(98);
-	wr_fds_take(fds);
-	wr_helper_say("%d", fds->count);
-	free(fds);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	wr_helper_say("%d", count);
 }
 
 static void
