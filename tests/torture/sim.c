@@ -121,8 +121,9 @@ label_to_die_at(void)
 static const char *
 label_to_linger_at(void)
 {
-	static const char *const few[] = {"roll_scan_cur", "roll_scan_hold", "room_raise",
-		"sleep_raise", "enter_check", "hold_set", "roll_retire", "roll_zero"};
+	static const char *const few[] = {"roll_scan_cur", "roll_scan_hold",
+		"room_raise", "sleep_raise", "enter_check", "hold_set", "roll_retire",
+		"roll_zero", "admit_lock"};
 
 	return any_label(few, sizeof(few) / sizeof(few[0]));
 }
