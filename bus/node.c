@@ -493,11 +493,12 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	 * begin must find it. */
 	WR_POINT(admit_row);
 	rc = added = wr_gate_add(&w->gate, &stands);
-	if (rc == 0)
+	if (rc == 0) {
 		stands.from = wr_gate_find(&w->gate, row->node, row->sub)->seen;
-	if (stands.from < w->pool.oldest)
-		stands.from =
-			w->pool.oldest; /* a row that is not waited for was left behind */
+		/* A row that stood and is not waited for may have been left behind. */
+		if (stands.from < w->pool.oldest)
+			stands.from = w->pool.oldest;
+	}
 	if (rc == 1 && flag)
 		rc = wr_writer_wake_add(w, flag, row->bell);
 	if (rc >= 0) {
