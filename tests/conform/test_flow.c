@@ -430,7 +430,7 @@ messages(int count)
 static void
 order_under_back_pressure(const char *name)
 {
-	struct part part = {name, "pulls_slowly", "t", 0, messages(30000), 1};
+	struct part part = {name, "pulls_slowly", "t", 0, 30000, 1};
 	weir_bus *bus = rig_bus(name);
 	weir_pub *pub =
 		weir_advertise(bus, "t", .window = RIG_WINDOW, .wait_ms = WEIR_FOREVER);
