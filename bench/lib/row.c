@@ -163,9 +163,8 @@ print_json(const struct bench_row *r)
 	printf("}\n");
 }
 
-/* 12345678 as "12.35 M". */
-static const char *
-short_number(double value, char *buf, size_t size)
+const char *
+bench_row_number(double value, char *buf, size_t size)
 {
 	static const struct {
 		double from, unit;
@@ -209,12 +208,12 @@ print_table(const struct bench_row *r, const char *goal)
 	else
 		printf("         ");
 	if (isfinite(r->delivered_per_s))
-		printf("  %s/s", short_number(r->delivered_per_s, buf, sizeof buf));
+		printf("  %s/s", bench_row_number(r->delivered_per_s, buf, sizeof buf));
 	if (isfinite(r->p50_ns))
 		printf("  p50 %.0f  p99 %.0f  p99.9 %.0f  max %.0f ns", r->p50_ns,
 			r->p99_ns, r->p999_ns, r->max_ns);
 	if (isfinite(r->value))
-		printf("  %s %s", short_number(r->value, buf, sizeof buf),
+		printf("  %s %s", bench_row_number(r->value, buf, sizeof buf),
 			r->unit ? r->unit : "");
 	if (isfinite(r->lost) && r->lost > 0)
 		printf("  LOST %.0f", r->lost);

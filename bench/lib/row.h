@@ -6,6 +6,8 @@
 #ifndef BENCH_LIB_ROW_H
 #define BENCH_LIB_ROW_H
 
+#include <stddef.h>
+
 #include "bench/lib/stat.h"
 
 struct bench_row {
@@ -45,6 +47,9 @@ void bench_row_begin(int json);
 int bench_row_print(const struct bench_row *row, struct bench_goal goal);
 /* A remark between rows: with the table on stdout, else on stderr. */
 void bench_row_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* 12345678 as "12.35 M". Returns buf. */
+const char *bench_row_number(double value, char *buf, size_t size);
 
 const char *bench_machine(void);
 const char *bench_commit(void);

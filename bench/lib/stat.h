@@ -7,9 +7,12 @@
 #ifndef BENCH_LIB_STAT_H
 #define BENCH_LIB_STAT_H
 
+/* So many values have an interval that holds their median with 95 %. */
+enum { STAT_RUNS_MIN = 6 };
+
 /* A median with the interval that holds it with 95 % probability or more, taken from the
- * order of the values alone. Fewer than six values have no such interval: then lo and hi
- * are the smallest and the largest. */
+ * order of the values alone. Fewer than STAT_RUNS_MIN values have no such interval: then lo
+ * and hi are the smallest and the largest. */
 struct stat_median {
 	double median, lo, hi;
 	int runs;

@@ -56,6 +56,7 @@ DOORS = {
     "nng/": ("transports/nng", "bench", "tests"),
     "zmq": ("transports/zmq", "bench", "tests"),
     "ck_": ("bus", "bench", "tests"),
+    "jansson": ("bench", "tests"),
     "CUnit/": ("tests",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
