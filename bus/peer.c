@@ -189,6 +189,29 @@ wr_peer_owes(const struct wr_peer *peer, uint64_t stream)
 	return false;
 }
 
+bool
+wr_peer_busy(const struct wr_peer *peer)
+{
+	if (peer->state == WR_PEER_CONNECTING)
+		return true;
+	if (peer->state != WR_PEER_UP)
+		return false;
+	if (!peer->synced || peer->announced_count > 0)
+		return true;
+	for (const struct wr_link *link = peer->links; link; link = link->peer_next)
+		if (link->state == WR_LINK_ATTACHING && link->sub)
+			return true;
+	return false;
+}
+
+void
+wr_peer_event(struct wr_node *node, const struct wr_peer *peer,
+	enum weir_event_kind kind, int code, const char *topic, uint64_t stream)
+{
+	wr_node_event(node, kind, code, peer->name, (uint32_t)peer->creds.pid,
+		(uint32_t)peer->creds.uid, topic, stream);
+}
+
 struct wr_remote *
 wr_peer_find_remote(struct wr_peer *peer, uint64_t stream)
 {

@@ -100,6 +100,14 @@ int wr_peer_expect(struct wr_peer *peer, uint64_t stream);
 bool wr_peer_answered(struct wr_peer *peer, uint64_t stream);
 bool wr_peer_owes(const struct wr_peer *peer, uint64_t stream);
 
+/* True if the peer owes us something that a call would wait for. */
+bool wr_peer_busy(const struct wr_peer *peer);
+
+/* Tells the node's application of something that this peer did, or that befell it. Any
+ * thread. */
+void wr_peer_event(struct wr_node *node, const struct wr_peer *peer,
+	enum weir_event_kind kind, int code, const char *topic, uint64_t stream);
+
 struct wr_remote *wr_peer_find_remote(struct wr_peer *peer, uint64_t stream);
 void wr_peer_forget_remote(struct wr_peer *peer, uint64_t stream);
 struct wr_link *wr_peer_find_link(struct wr_peer *peer, uint64_t stream, uint64_t sub);

@@ -13,9 +13,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bus/admission.h"
 #include "bus/error.h"
+#include "bus/hello.h"
 #include "bus/mutant.h"
 #include "bus/parley.h"
+#include "bus/remote.h"
 #include "bus/rundir.h"
 
 enum {
@@ -26,6 +29,23 @@ enum {
 	RETRY_MS_MAX = 1000, /* and in the end */
 	DEAF_MS = 100,       /* without descriptors, between two looks for guests */
 	GUEST_NS_MAX = 1000000000 /* who connects says hello within this */
+};
+
+struct wr_steward {
+	struct wr_node *node;
+	struct wr_peers peers;
+	struct wr_access access; /* who may attach, besides our own user */
+	int dirfd;
+	int listen_fd;
+	int epoll_fd;
+	int relay_fd; /* an eventfd: the publisher or a caller wants something */
+	uint64_t deaf_until_ns; /* no descriptor for a guest: nobody is accepted so long */
+	wr_a64 relay_pending;
+	wr_a64 stopping;
+	bool has_thread;
+	pthread_t thread;
+	pthread_cond_t changed;  /* something that a caller may wait for has happened */
+	struct wr_steward *next; /* of this process, for fork */
 };
 
 /* What an epoll event is about. */
@@ -75,8 +95,7 @@ event_refused(struct wr_steward *s, const struct wr_peer *peer, int code)
 		code == WEIR_E_PEER_BADREGION) {
 		kind = WEIR_EV_PROTOCOL;
 	}
-	wr_node_event(s->node, kind, code, peer->name, (uint32_t)peer->creds.pid,
-		(uint32_t)peer->creds.uid, NULL, 0);
+	wr_peer_event(s->node, peer, kind, code, NULL, 0);
 }
 
 /* Who is not on the list is hung up on without a word. */
@@ -116,7 +135,7 @@ accept_guests(struct wr_steward *s)
 				turn_deaf(s, errno);
 			return;
 		}
-		peer = wr_parley_free(s);
+		peer = wr_peers_place(&s->peers);
 		if (!peer) {
 			close(fd);
 			continue;
@@ -166,7 +185,7 @@ reach(struct wr_steward *s, struct wr_peer *peer)
 	if (!let_in(s, peer) ||
 		watch_fd(s, fd, EPOLLIN, about(ABOUT_SOCKET, peer->index)) < 0)
 		return false;
-	rc = wr_parley_hello(s, peer);
+	rc = wr_hello_say(&s->peers, peer);
 	if (rc == -WEIR_E_PEER_DIED) {
 		/* It has hung up already: it has no room for us now, or it is going. */
 		wr_peer_take_socket(peer, -1);
@@ -183,9 +202,9 @@ meet_node(struct wr_steward *s, uint64_t node)
 {
 	struct wr_peer *peer;
 
-	if (node == s->node->id || wr_parley_find(s, node))
+	if (node == s->node->id || wr_peers_find(&s->peers, node))
 		return;
-	peer = wr_parley_free(s);
+	peer = wr_peers_place(&s->peers);
 	if (!peer)
 		return;
 	peer->node = node;
@@ -209,7 +228,7 @@ static void
 buried(struct wr_steward *s, struct wr_peer *peer)
 {
 	(void)wr_rundir_remove(s->dirfd, peer->node);
-	wr_parley_gone(s, peer, WEIR_EV_NODE_DIED);
+	wr_parley_gone(s->node, peer, WEIR_EV_NODE_DIED);
 }
 
 /* The other side of a connection has hung up. */
@@ -224,12 +243,12 @@ hung_up(struct wr_steward *s, struct wr_peer *peer)
 		break;
 	case WR_PEER_UP:
 		if (peer->bye) {
-			wr_parley_gone(s, peer, WEIR_EV_NODE_LEFT);
+			wr_parley_gone(s->node, peer, WEIR_EV_NODE_LEFT);
 		} else if (is_dead(peer)) {
 			buried(s, peer);
 		} else {
 			wr_peer_take_socket(peer, -1);
-			wr_parley_lost(s, peer);
+			wr_parley_lost(s->node, peer);
 		}
 		break;
 	default:
@@ -244,7 +263,7 @@ put_out(struct wr_steward *s, struct wr_peer *peer, int code)
 {
 	event_refused(s, peer, code);
 	if (peer->state == WR_PEER_UP)
-		wr_parley_gone(s, peer, WEIR_EV_NODE_LEFT);
+		wr_parley_gone(s->node, peer, WEIR_EV_NODE_LEFT);
 	else
 		wr_peer_reset(peer);
 }
@@ -274,7 +293,7 @@ hear(struct wr_steward *s, struct wr_peer *peer)
 			put_out(s, peer, -rc);
 			return;
 		}
-		from = wr_parley_message(s, peer, &msg, fds, &wrong);
+		from = wr_parley_hear(&s->peers, peer, &msg, fds, &wrong);
 		if (!from) {
 			if (wrong < 0)
 				put_out(s, peer, -wrong);
@@ -378,8 +397,8 @@ keep_house(struct wr_steward *s)
 	} else if (s->deaf_until_ns) {
 		next_ms = sooner(next_ms, s->deaf_until_ns, now);
 	}
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		struct wr_peer *peer = s->peers[i];
+	for (int i = 0; s->peers.at[i]; i++) {
+		struct wr_peer *peer = s->peers.at[i];
 
 		if (peer->state == WR_PEER_FREE)
 			continue;
@@ -396,8 +415,9 @@ keep_house(struct wr_steward *s)
 				next_ms = sooner(next_ms, peer->retry_ns, now);
 		}
 		if (peer->state == WR_PEER_LOST && now - peer->since_ns > GUEST_NS_MAX &&
-			!wr_parley_bound(s, peer)) {
-			wr_parley_gone(s, peer, WEIR_EV_NODE_LEFT); /* it lives, without us */
+			!wr_parley_bound(s->node, peer)) {
+			wr_parley_gone(s->node, peer,
+				WEIR_EV_NODE_LEFT); /* it lives, without us */
 			continue;
 		}
 		if (peer->fd >= 0)
@@ -409,7 +429,7 @@ keep_house(struct wr_steward *s)
 static void
 handle(struct wr_steward *s, const struct epoll_event *event)
 {
-	struct wr_peer *peer = s->peers[(uint32_t)event->data.u64 % WR_PEERS];
+	struct wr_peer *peer = s->peers.at[(uint32_t)event->data.u64 % WR_PEERS];
 
 	switch (event->data.u64 >> 32) {
 	case ABOUT_LISTEN:
@@ -495,8 +515,8 @@ keeps_waiting(const struct wr_peer *peer, const struct wish *wish)
 static bool
 anybody_keeps_waiting(const struct wr_steward *s, const struct wish *wish)
 {
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		if (!s->peers[i]->silent && keeps_waiting(s->peers[i], wish))
+	for (int i = 0; s->peers.at[i]; i++)
+		if (!s->peers.at[i]->silent && keeps_waiting(s->peers.at[i], wish))
 			return true;
 	return false;
 }
@@ -533,14 +553,13 @@ wait_for_peers(struct wr_steward *s, const struct wish *wish, uint64_t deadline_
 {
 	while (anybody_keeps_waiting(s, wish) && wait_for_change(s, deadline_ns))
 		;
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		struct wr_peer *peer = s->peers[i];
+	for (int i = 0; s->peers.at[i]; i++) {
+		struct wr_peer *peer = s->peers.at[i];
 
 		if (peer->silent || !keeps_waiting(peer, wish))
 			continue;
 		peer->silent = true;
-		wr_node_event(s->node, WEIR_EV_PENDING, WEIR_E_PEER_PENDING, peer->name,
-			(uint32_t)peer->creds.pid, (uint32_t)peer->creds.uid,
+		wr_peer_event(s->node, peer, WEIR_EV_PENDING, WEIR_E_PEER_PENDING,
 			wish->stream ? wish->stream->writer.topic : NULL, 0);
 	}
 }
@@ -552,8 +571,8 @@ topics_known(const struct wr_steward *s)
 {
 	uint32_t count = s->node->stream_count;
 
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		for (const struct wr_remote *r = s->peers[i]->remotes; r; r = r->next)
+	for (int i = 0; s->peers.at[i]; i++)
+		for (const struct wr_remote *r = s->peers.at[i]->remotes; r; r = r->next)
 			count++;
 	return count;
 }
@@ -577,9 +596,9 @@ steward_advertise(struct wr_node *node, struct wr_stream *stream, uint64_t deadl
 	for (struct wr_subscription *sub = node->subs; sub; sub = sub->next)
 		(void)wr_join_local(sub, stream, NULL);
 	WR_POINT(announce_send);
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		if (s->peers[i]->state == WR_PEER_UP)
-			wr_parley_announce(s->peers[i], stream);
+	for (int i = 0; s->peers.at[i]; i++)
+		if (s->peers.at[i]->state == WR_PEER_UP)
+			wr_admission_announce(s->peers.at[i], stream);
 	wait_for_peers(s, &wish, deadline_ns);
 	if (WR_MUTANT(MEET_TABLELATE))
 		wr_node_add_stream(node, stream);
@@ -596,9 +615,9 @@ all_mapped(struct wr_steward *s, struct wr_stream *stream)
 	struct wr_writer *w = &stream->writer;
 	bool all = true;
 
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		if (s->peers[i]->state == WR_PEER_UP && !s->peers[i]->silent &&
-			wr_peer_owes(s->peers[i], stream->id))
+	for (int i = 0; s->peers.at[i]; i++)
+		if (s->peers.at[i]->state == WR_PEER_UP && !s->peers.at[i]->silent &&
+			wr_peer_owes(s->peers.at[i], stream->id))
 			return false;
 	pthread_mutex_lock(&w->lock);
 	for (uint32_t i = 0; i < w->gate.count; i++)
@@ -617,10 +636,10 @@ steward_unadvertise(struct wr_node *node, struct wr_stream *stream, uint64_t dea
 	while (!all_mapped(s, stream) && wait_for_change(s, deadline_ns))
 		;
 	wr_node_remove_stream(node, stream);
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		(void)wr_peer_answered(s->peers[i], stream->id);
-		if (s->peers[i]->state == WR_PEER_UP)
-			(void)wr_peer_send(s->peers[i], &msg, NULL);
+	for (int i = 0; s->peers.at[i]; i++) {
+		(void)wr_peer_answered(s->peers.at[i], stream->id);
+		if (s->peers.at[i]->state == WR_PEER_UP)
+			(void)wr_peer_send(s->peers.at[i], &msg, NULL);
 	}
 	for (struct wr_subscription *sub = node->subs; sub; sub = sub->next)
 		for (struct wr_link *link = sub->links; link; link = link->next)
@@ -646,11 +665,11 @@ steward_subscribe(struct wr_node *node, struct wr_subscription *sub,
 	for (struct wr_stream *stream = node->streams; stream && rc == 0;
 		stream = stream->next)
 		rc = wr_join_local(sub, stream, err);
-	for (int i = 0; i < WR_PEERS && s->peers[i] && rc == 0; i++) {
-		if (s->peers[i]->state != WR_PEER_UP)
+	for (int i = 0; s->peers.at[i] && rc == 0; i++) {
+		if (s->peers.at[i]->state != WR_PEER_UP)
 			continue;
-		for (struct wr_remote *r = s->peers[i]->remotes; r; r = r->next)
-			wr_parley_attach(s, s->peers[i], r, sub);
+		for (struct wr_remote *r = s->peers.at[i]->remotes; r; r = r->next)
+			wr_remote_attach(s->peers.at[i], r, sub);
 	}
 	if (rc == 0)
 		wait_for_peers(s, &wish, deadline_ns);
@@ -663,8 +682,8 @@ steward_withdraw(struct wr_node *node, struct wr_subscription *sub)
 {
 	struct wr_steward *s = steward_of(node);
 
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		for (struct wr_link *link = s->peers[i]->links; link;
+	for (int i = 0; s->peers.at[i]; i++)
+		for (struct wr_link *link = s->peers.at[i]->links; link;
 			link = link->peer_next)
 			if (link->state == WR_LINK_ATTACHING && link->sub == sub)
 				link->sub = NULL;
@@ -673,40 +692,13 @@ steward_withdraw(struct wr_node *node, struct wr_subscription *sub)
 static void
 steward_leave(struct wr_node *node, struct wr_link *link)
 {
-	wr_parley_leave(steward_of(node), link);
+	wr_remote_leave(node, link);
 }
 
 static void
 steward_moved(struct wr_node *node, struct wr_writer *w)
 {
-	struct wr_store *store = w->pool.zone->store;
-	struct wr_wire msg = {.kind = WR_WIRE_MOVED,
-		.stream = w->plan.stream,
-		.bytes = store->region.bytes};
-	uint64_t told[WEIR_PROCESSES_MAX];
-	uint32_t count = 0;
-	int fd = wr_region_lend(&store->region, NULL);
-
-	if (fd < 0)
-		fd = store->region.fd;
-	for (uint32_t i = 0; i < w->gate.count; i++) {
-		const struct wr_row *row = &w->gate.rows[i];
-		struct wr_peer *peer;
-		bool before = row->node == node->id;
-
-		for (uint32_t k = 0; k < count && !before; k++)
-			before = told[k] == row->node;
-		if (before)
-			continue;
-		if (count < WEIR_PROCESSES_MAX)
-			told[count++] = row->node;
-		peer = (struct wr_peer *)(void *)((uint8_t *)row->bell -
-			offsetof(struct wr_peer, bell));
-		WR_POINT(move_send);
-		(void)wr_peer_send(peer, &msg, &fd);
-	}
-	if (fd != store->region.fd)
-		close(fd);
+	wr_admission_moved(node, w);
 	poke(steward_of(node)); /* to send what a socket would not take */
 }
 
@@ -729,10 +721,10 @@ steward_pending(struct wr_node *node, char *names, size_t size)
 	if (size > 0)
 		names[0] = 0;
 	pthread_mutex_lock(node->lock);
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		const struct wr_peer *peer = s->peers[i];
+	for (int i = 0; s->peers.at[i]; i++) {
+		const struct wr_peer *peer = s->peers.at[i];
 
-		if (!peer->silent || !wr_parley_busy(peer))
+		if (!peer->silent || !wr_peer_busy(peer))
 			continue;
 		if (used < size)
 			used += (size_t)snprintf(names + used, size - used, "%s%s[%d]",
@@ -750,26 +742,12 @@ steward_watch(struct wr_node *node, int epoll_fd)
 	struct epoll_event level = {.events = EPOLLIN};
 	int rc;
 
-	rc = wr_parley_watch_bell(epoll_fd, node->bell_fd);
-	if (rc == 0 && !s->has_thread)
-		rc = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->epoll_fd, &level);
+	if (wr_bell_watch(epoll_fd, node->bell_fd) < 0)
+		return -1;
+	if (!s->has_thread && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->epoll_fd, &level) < 0)
+		return -1;
 	pthread_mutex_lock(node->lock);
-	if (s->watch_count == s->watch_size) {
-		int size = s->watch_size ? s->watch_size * 2 : 8;
-		int *grown = realloc(s->watches, (size_t)size * sizeof(*grown));
-
-		if (grown) {
-			s->watches = grown;
-			s->watch_size = size;
-		} else {
-			rc = -1;
-		}
-	}
-	for (int i = 0; i < WR_PEERS && s->peers[i] && rc == 0; i++)
-		if (s->peers[i]->bell_in >= 0)
-			rc = wr_parley_watch_bell(epoll_fd, s->peers[i]->bell_in);
-	if (rc == 0)
-		s->watches[s->watch_count++] = epoll_fd;
+	rc = wr_peers_watch(&s->peers, epoll_fd);
 	pthread_mutex_unlock(node->lock);
 	return rc;
 }
@@ -777,12 +755,8 @@ steward_watch(struct wr_node *node, int epoll_fd)
 static void
 steward_unwatch(struct wr_node *node, int epoll_fd)
 {
-	struct wr_steward *s = steward_of(node);
-
 	pthread_mutex_lock(node->lock);
-	for (int i = 0; i < s->watch_count; i++)
-		if (s->watches[i] == epoll_fd)
-			s->watches[i--] = s->watches[--s->watch_count];
+	wr_peers_unwatch(&steward_of(node)->peers, epoll_fd);
 	pthread_mutex_unlock(node->lock);
 }
 
@@ -826,9 +800,9 @@ in_child(void)
 			stream = stream->next)
 			for (struct wr_zone *z = stream->writer.pool.zone; z; z = z->older)
 				close(z->store->region.fd);
-		for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-			const int fds[] = {s->peers[i]->fd, s->peers[i]->pidfd,
-				s->peers[i]->bell_in, s->peers[i]->bell.fd};
+		for (int i = 0; s->peers.at[i]; i++) {
+			const int fds[] = {s->peers.at[i]->fd, s->peers.at[i]->pidfd,
+				s->peers.at[i]->bell_in, s->peers.at[i]->bell.fd};
 
 			for (int k = 0; k < 4; k++)
 				if (fds[k] >= 0)
@@ -883,10 +857,7 @@ stop_thread(struct wr_steward *s)
 static void
 steward_free(struct wr_steward *s)
 {
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		wr_peer_reset(s->peers[i]);
-		free(s->peers[i]);
-	}
+	wr_peers_fini(&s->peers);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	if (s->epoll_fd >= 0)
@@ -896,15 +867,14 @@ steward_free(struct wr_steward *s)
 	if (s->dirfd >= 0)
 		close(s->dirfd);
 	pthread_cond_destroy(&s->changed);
-	free(s->watches);
 	free(s);
 }
 
 static bool
 any_leaving(const struct wr_steward *s)
 {
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++) {
-		struct wr_peer *peer = s->peers[i];
+	for (int i = 0; s->peers.at[i]; i++) {
+		struct wr_peer *peer = s->peers.at[i];
 
 		if (peer->state == WR_PEER_UP && !peer->silent &&
 			(peer->links || wr_peer_unsent(peer) > 0))
@@ -920,9 +890,9 @@ take_leave(struct wr_steward *s)
 	struct wr_wire bye = {.kind = WR_WIRE_BYE};
 
 	(void)wr_rundir_remove(s->dirfd, s->node->id);
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		if (s->peers[i]->state == WR_PEER_UP)
-			(void)wr_peer_send(s->peers[i], &bye, NULL);
+	for (int i = 0; s->peers.at[i]; i++)
+		if (s->peers.at[i]->state == WR_PEER_UP)
+			(void)wr_peer_send(s->peers.at[i], &bye, NULL);
 }
 
 static void
@@ -937,11 +907,11 @@ steward_close(struct wr_node *node, uint64_t deadline_ns)
 	pthread_mutex_unlock(node->lock);
 	stop_thread(s);
 	unregister_steward(s);
-	for (int i = 0; i < WR_PEERS && s->peers[i]; i++)
-		while (s->peers[i]->links) {
-			struct wr_link *link = s->peers[i]->links;
+	for (int i = 0; s->peers.at[i]; i++)
+		while (s->peers.at[i]->links) {
+			struct wr_link *link = s->peers.at[i]->links;
 
-			s->peers[i]->links = link->peer_next;
+			s->peers.at[i]->links = link->peer_next;
 			free(link);
 		}
 	steward_free(s);
@@ -1058,6 +1028,7 @@ wr_steward_open(struct wr_node *node, const struct wr_steward_opts *opts,
 		return wr_error_set(
 			err, WEIR_E_ENV_MEMORY, 0, "no memory for the steward");
 	s->node = node;
+	wr_peers_init(&s->peers, node);
 	s->dirfd = s->listen_fd = s->epoll_fd = s->relay_fd = -1;
 	node->meeting = s;
 	node->ops = &steward_ops;
