@@ -5,7 +5,7 @@
  *
  * The tables are guarded by one lock, which the data path never takes: in one process all
  * nodes of a bus share it (bus/hub.h); across processes it is the node's own and its
- * steward takes it too (bus/steward.h). Both kinds of meeting use the tables here and
+ * steward takes it too (bus/meeting.h). Both kinds of meeting use the tables here and
  * differ in how they reach the nodes of others.
  */
 #ifndef WR_BUS_NODE_H
