@@ -186,13 +186,6 @@ weir_why(const weir_bus *bus)
 	return &bus->handle.err;
 }
 
-void
-wr_bus_blame(struct weir_bus *bus, const struct weir_error *err)
-{
-	if (bus->handle.err.code == 0)
-		bus->handle.err = *err;
-}
-
 /* Says once on stderr what has failed, and what a program should exit with. */
 static int
 answer_for(struct weir_bus *bus)
