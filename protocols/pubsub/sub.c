@@ -144,6 +144,9 @@ end_link(struct weir_sub *sub, struct wr_link *link, int rc)
 	if (rc == -WEIR_E_PEER_PROTOCOL)
 		wr_node_event(&sub->bus->node, WEIR_EV_PROTOCOL, WEIR_E_PEER_PROTOCOL,
 			link->name, link->pid, 0, link->topic, link->stream);
+	if (rc == -WEIR_E_DATA_GAP)
+		wr_node_event(&sub->bus->node, WEIR_EV_CUT, WEIR_E_DATA_GAP, link->name,
+			link->pid, 0, link->topic, link->stream);
 	if (!holds_any(link))
 		drop_link(sub, link);
 }

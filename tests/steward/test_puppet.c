@@ -589,7 +589,7 @@ do_churn(void)
 
 static const char *const kinds[] = {"NONE", "NODE_JOINED", "NODE_LEFT", "NODE_DIED",
 	"PUB_JOINED", "PUB_LEFT", "PUB_DIED", "SUB_JOINED", "SUB_LEFT", "SUB_DIED",
-	"PENDING", "ADMITTED", "REFUSED", "DENIED", "PROTOCOL"};
+	"PENDING", "ADMITTED", "REFUSED", "DENIED", "PROTOCOL", "CUT"};
 
 static void
 do_event(void)
