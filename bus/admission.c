@@ -73,16 +73,20 @@ send_region(struct admission *a, enum wr_wire_kind kind, uint64_t place,
 	return rc;
 }
 
+/*
+ * A claim that is open in a region that the stream has left: it begins there, and needs
+ * all that came after it. That is said first, so that whoever is admitted has it.
+ */
 static int
 reply_attached(void *ctx, uint64_t place, struct wr_store *store)
 {
 	struct admission *a = ctx;
-	int rc = send_region(a, WR_WIRE_ATTACHED, place, store);
+	struct wr_store *later = store;
+	int rc = 0;
 
-	/* A claim that is open in a region that the stream has left: it begins there. */
-	while (rc >= 0 && (store = wr_load_acquire(move_adopt, &store->following)))
-		rc = send_region(a, WR_WIRE_MOVED, 0, store);
-	return rc;
+	while (rc >= 0 && (later = wr_load_acquire(move_adopt, &later->following)))
+		rc = send_region(a, WR_WIRE_MOVED, 0, later);
+	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, place, store);
 }
 
 static int
@@ -183,37 +187,59 @@ wr_admission_detach(struct wr_node *node, struct wr_peer *peer, const struct wr_
 
 /* ---- moving ------------------------------------------------------------------------------ */
 
-void
-wr_admission_moved(struct wr_node *node, struct wr_writer *w)
+static bool
+is_waited_for(const struct wr_gate *gate, uint64_t node)
 {
-	struct wr_store *store = w->pool.zone->store;
+	for (uint32_t i = 0; i < gate->count; i++)
+		if (gate->rows[i].node == node && gate->rows[i].gate)
+			return true;
+	return false;
+}
+
+static void
+node_is_told(struct wr_gate *gate, uint64_t node, uint64_t first_ord)
+{
+	for (uint32_t i = 0; i < gate->count; i++)
+		if (gate->rows[i].node == node)
+			gate->rows[i].told = first_ord;
+}
+
+int
+wr_admission_tell(struct wr_node *node, struct wr_writer *w, const struct wr_store *store)
+{
 	struct wr_wire msg = {.kind = WR_WIRE_MOVED,
 		.stream = w->plan.stream,
 		.bytes = store->region.bytes};
-	uint64_t told[WEIR_PROCESSES_MAX];
-	uint32_t count = 0;
 	int fd = wr_region_lend(&store->region, NULL);
+	uint64_t full = 0; /* the node that took nothing last */
+	int rc = 0;
 
 	if (fd < 0)
 		fd = store->region.fd;
 	for (uint32_t i = 0; i < w->gate.count; i++) {
 		const struct wr_row *row = &w->gate.rows[i];
 		struct wr_peer *peer;
-		bool before = row->node == node->id;
+		int sent;
 
-		for (uint32_t k = 0; k < count && !before; k++)
-			before = told[k] == row->node;
-		if (before)
+		if (row->node == node->id || row->node == full ||
+			row->told >= store->first_ord)
 			continue;
-		if (count < WEIR_PROCESSES_MAX)
-			told[count++] = row->node;
 		peer = (struct wr_peer *)(void *)((uint8_t *)row->bell -
 			offsetof(struct wr_peer, bell));
 		WR_POINT(move_send);
-		(void)wr_peer_send(peer, &msg, &fd);
+		sent = is_waited_for(&w->gate, row->node)
+			? wr_peer_send_now(peer, &msg, &fd)
+			: wr_peer_send(peer, &msg, &fd);
+		if (sent == -WEIR_E_AGAIN_FULL) {
+			full = row->node;
+			rc = sent;
+		} else {
+			node_is_told(&w->gate, row->node, store->first_ord);
+		}
 	}
 	if (fd != store->region.fd)
 		close(fd);
+	return rc;
 }
 
 /* ---- partings ---------------------------------------------------------------------------- */

@@ -27,9 +27,15 @@ void wr_admission_mapped(
 void wr_admission_detach(
 	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg);
 
-/* A stream goes on in a fresh region: sends its descriptor to every reader of another
- * process. From the publisher's thread, with the writer's lock and without the node's. */
-void wr_admission_moved(struct wr_node *node, struct wr_writer *w);
+/*
+ * A stream is to go on in a fresh region: tells every reader of another process that has
+ * not been told. What goes to one that is waited for is with the kernel when this returns,
+ * where it outlives us; AGAIN_FULL if the kernel would not take it, else 0. Who is not
+ * waited for may miss messages anyway, and is told when it reads. From the publisher's
+ * thread, with the writer's lock and without the node's.
+ */
+int wr_admission_tell(
+	struct wr_node *node, struct wr_writer *w, const struct wr_store *store);
 
 /* True if a peer has a row in any of our streams. */
 bool wr_admission_stands(struct wr_node *node, const struct wr_peer *peer);

@@ -35,6 +35,17 @@ close_peer(const struct wr_peer *peer)
 }
 
 static void
+close_stream(const struct wr_stream *stream)
+{
+	const struct wr_writer *w = &stream->writer;
+
+	for (const struct wr_zone *z = w->pool.zone; z; z = z->older)
+		close(z->store->region.fd);
+	if (w->next)
+		close(w->next->region.fd);
+}
+
+static void
 in_child(void)
 {
 	for (struct wr_steward *s = all; s; s = s->next) {
@@ -46,8 +57,7 @@ in_child(void)
 		close(s->node->region.fd);
 		for (struct wr_stream *stream = s->node->streams; stream;
 			stream = stream->next)
-			for (struct wr_zone *z = stream->writer.pool.zone; z; z = z->older)
-				close(z->store->region.fd);
+			close_stream(stream);
 		for (int i = 0; s->peers.at[i]; i++)
 			close_peer(s->peers.at[i]);
 	}

@@ -105,11 +105,13 @@ meeting_unadvertise(struct wr_node *node, struct wr_stream *stream, uint64_t dea
 	wr_steward_poke(s);
 }
 
-static void
-meeting_moved(struct wr_node *node, struct wr_writer *w)
+static int
+meeting_moving(struct wr_node *node, struct wr_writer *w, const struct wr_store *store)
 {
-	wr_admission_moved(node, w);
+	int rc = wr_admission_tell(node, w, store);
+
 	wr_steward_poke(steward_of(node)); /* to send what a socket would not take */
+	return rc;
 }
 
 /* ---- subscriptions ------------------------------------------------------------------------ */
@@ -263,6 +265,7 @@ meeting_close(struct wr_node *node, uint64_t deadline_ns)
 			struct wr_link *link = s->peers.at[i]->links;
 
 			s->peers.at[i]->links = link->peer_next;
+			wr_store_unref(link->ahead);
 			free(link);
 		}
 	meeting_free(s);
@@ -276,7 +279,7 @@ static const struct wr_meeting_ops meeting_ops = {
 	.subscribe = meeting_subscribe,
 	.leave = meeting_leave,
 	.withdraw = meeting_withdraw,
-	.moved = meeting_moved,
+	.moving = meeting_moving,
 	.relay = meeting_relay,
 	.turn = meeting_turn,
 	.close = meeting_close,

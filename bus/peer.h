@@ -89,6 +89,10 @@ void wr_peer_take_socket(struct wr_peer *peer, int fd);
  */
 int wr_peer_send(struct wr_peer *peer, struct wr_wire *msg, const int *fds);
 
+/* The same without the queue: -AGAIN_FULL if the kernel does not take it now, in its turn.
+ * What it took outlives us. */
+int wr_peer_send_now(struct wr_peer *peer, struct wr_wire *msg, const int *fds);
+
 /* Sends what is queued. */
 void wr_peer_flush(struct wr_peer *peer);
 

@@ -116,6 +116,7 @@ link_free(struct wr_node *node, struct wr_link *link)
 {
 	if (link->peer)
 		wr_peer_unlist_link(link->peer, link);
+	wr_store_unref(link->ahead);
 	wr_node_slot_give(node, link->slot);
 	free(link);
 }
@@ -152,9 +153,13 @@ wr_remote_attached(
 	}
 	rc = wr_store_map(&store, fd, msg->bytes, &err);
 	if (rc == 0) {
+		if (link->ahead)
+			wr_store_follow(store, link->ahead);
+		else
+			link->newest = store;
+		link->ahead = NULL;
 		rc = wr_reader_init(&link->reader, store, &node->slots[link->slot],
 			msg->place, link->sub->holds, &peer->bell);
-		link->newest = store;
 		wr_store_unref(store);
 	}
 	if (rc < 0) {
@@ -188,6 +193,19 @@ wr_remote_refused(struct wr_node *node, struct wr_peer *peer, const struct wr_wi
 	attach_over(peer, msg->stream);
 }
 
+/* The stream goes on there: behind what the link has, or will have once it is attached. */
+static void
+extend(struct wr_link *link, struct wr_store *store)
+{
+	if (!link->newest)
+		link->ahead = wr_store_ref(store);
+	else if (store->first_ord > link->newest->first_ord)
+		wr_store_follow(link->newest, wr_store_ref(store));
+	else
+		return; /* it was told when it was admitted */
+	link->newest = store;
+}
+
 int
 wr_remote_moved(
 	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg, int fd)
@@ -205,14 +223,14 @@ wr_remote_moved(
 		return 0;
 	}
 	for (struct wr_link *link = peer->links; link; link = link->peer_next) {
-		if (link->stream != msg->stream || link->state != WR_LINK_ATTACHED)
+		/* For one that is about to be attached, or for all that are. */
+		bool meant = msg->sub != 0
+			? link->sub_id == msg->sub && link->state == WR_LINK_ATTACHING
+			: link->state == WR_LINK_ATTACHED;
+
+		if (link->stream != msg->stream || !meant)
 			continue;
-		if (msg->sub != 0 && msg->sub != link->sub_id)
-			continue; /* for one that was just admitted; the others have it */
-		if (store->first_ord <= link->newest->first_ord)
-			continue; /* it was told when it was admitted */
-		wr_store_follow(link->newest, wr_store_ref(store));
-		link->newest = store;
+		extend(link, store);
 		wr_node_nudge(node);
 	}
 	wr_store_unref(store);

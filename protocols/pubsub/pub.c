@@ -56,13 +56,12 @@ meanwhile(void *ctx)
 	(void)node->ops->turn(node, 0);
 }
 
-static void
-moved(void *ctx, struct wr_writer *w)
+static int
+moving(void *ctx, struct wr_writer *w, const struct wr_store *store)
 {
 	struct wr_node *node = ctx;
 
-	if (node->ops->moved)
-		node->ops->moved(node, w);
+	return node->ops->moving ? node->ops->moving(node, w, store) : 0;
 }
 
 static int
@@ -92,7 +91,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 {
 	struct wr_node *node = &pub->bus->node;
 	struct wr_writer_opts wopts = {.stamp = opts->stamp,
-		.ops = {.moved = moved,
+		.ops = {.moving = moving,
 			.relay = node->ops->relay &&
 					(pub->bus->flags & WEIR_BUS_NO_THREAD) == 0
 				? relay

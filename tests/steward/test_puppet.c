@@ -653,6 +653,15 @@ do_stats(void)
 }
 
 static void
+do_moves(void)
+{
+	weir_pub_stats st = {.size = sizeof(st)};
+	int rc = weir_pub_get_stats(pubs[handle(1)], &st);
+
+	tell(rc < 0 ? rc : (int)st.moves);
+}
+
+static void
 do_seen(void)
 {
 	weir_sub_stats st = {.size = sizeof(st)};
@@ -856,6 +865,7 @@ static const struct {
 	{"events", do_events, 2},
 	{"stats", do_stats, 2},
 	{"seen", do_seen, 2},
+	{"moves", do_moves, 2},
 	{"why", do_why, 3},
 	{"become", do_become, 3},
 	{"fds", do_fds, 1},
