@@ -35,4 +35,7 @@ bool wr_bell_ring_epoch(struct wr_bell *bell, uint64_t epoch);
 /* An eventfd for the sleeper's end; -1 with errno set. */
 int wr_bell_make(void);
 
+/* Adds the sleeper's end to an epoll set, edge-triggered. 0, or -1 with errno set. */
+int wr_bell_watch(int epoll_fd, int bell_fd);
+
 #endif

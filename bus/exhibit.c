@@ -4,11 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool
-may_read(const struct wr_stream *stream, const struct wr_peer *looker)
-{
-	return stream->open_to_all || wr_access_admits(&stream->readers, &looker->creds);
-}
+#include "bus/admission.h"
 
 static void
 tell_node(struct wr_node *node, struct wr_peer *looker)
@@ -68,7 +64,7 @@ tell_all(struct wr_node *node, struct wr_peer *looker)
 
 	tell_node(node, looker);
 	for (struct wr_stream *stream = node->streams; stream; stream = stream->next)
-		if (may_read(stream, looker))
+		if (wr_admission_permits(stream, looker))
 			tell_stream(stream, looker);
 	for (struct wr_subscription *sub = node->subs; sub; sub = sub->next)
 		tell_sub(node, sub, looker);
@@ -85,7 +81,7 @@ show(struct wr_node *node, struct wr_peer *looker, uint64_t id)
 		.kind = WR_WIRE_REFUSED, .stream = id, .code = WEIR_E_ENV_NOTFOUND};
 	int fd = -1;
 
-	if (stream && may_read(stream, looker)) {
+	if (stream && wr_admission_permits(stream, looker)) {
 		struct wr_writer *w = &stream->writer;
 
 		pthread_mutex_lock(&w->lock);
@@ -102,14 +98,14 @@ show(struct wr_node *node, struct wr_peer *looker, uint64_t id)
 }
 
 int
-wr_exhibit(struct wr_steward *s, struct wr_peer *looker, const struct wr_wire *msg)
+wr_exhibit(struct wr_node *node, struct wr_peer *looker, const struct wr_wire *msg)
 {
 	switch (msg->kind) {
 	case WR_WIRE_LOOK:
-		tell_all(s->node, looker);
+		tell_all(node, looker);
 		return 0;
 	case WR_WIRE_SHOW:
-		show(s->node, looker, msg->stream);
+		show(node, looker, msg->stream);
 		return 0;
 	default:
 		return -WEIR_E_PEER_PROTOCOL;

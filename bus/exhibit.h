@@ -6,10 +6,10 @@
 #ifndef WR_BUS_EXHIBIT_H
 #define WR_BUS_EXHIBIT_H
 
-#include "bus/parley.h"
+#include "bus/peer.h"
 
 /* Answers one message of a looker (WR_WIRE_LOOK or WR_WIRE_SHOW). 0 or PEER_PROTOCOL.
  * With the node's lock held. What the looker may not read, it is not told of. */
-int wr_exhibit(struct wr_steward *s, struct wr_peer *looker, const struct wr_wire *msg);
+int wr_exhibit(struct wr_node *node, struct wr_peer *looker, const struct wr_wire *msg);
 
 #endif

@@ -24,8 +24,9 @@ struct wr_row {
 	uint64_t from;              /* gates here until it has set its cursor */
 	uint64_t seen;  /* its cursor when last read: it runs forward only */
 	uint32_t holds; /* distinct ordinals it may hold */
-	bool gate;      /* it is waited for */
-	bool mapped;    /* it has said that it has the region */
+	uint64_t told; /* first ordinal of the newest region that its node was told of */
+	bool gate;     /* it is waited for */
+	bool mapped;   /* it has said that it has the region */
 	bool evicted; /* it broke the protocol: no service, and its pins count no more */
 	uint32_t pid;
 	uint32_t uid;

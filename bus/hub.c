@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "bus/error.h"
 
@@ -124,9 +123,7 @@ hub_pending(struct wr_node *node, char *names, size_t size)
 static int
 hub_watch(struct wr_node *node, int epoll_fd)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, node->bell_fd, &event);
+	return wr_bell_watch(epoll_fd, node->bell_fd);
 }
 
 static void

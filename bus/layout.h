@@ -148,7 +148,7 @@ struct wr_stream_hdr {
 	uint64_t region_bytes;
 	uint64_t window_bytes;
 	uint64_t type_hash;
-	uint64_t first_ord; /* ordinal of the first segment used in this region */
+	uint64_t first_ord; /* no segment of this region has a smaller ordinal */
 	uint32_t seg_bytes;
 	uint32_t seg_count;
 	uint32_t first; /* offset of a segment's first frame */

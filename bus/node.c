@@ -489,6 +489,7 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 		stands.from = wr_pool_unsettled(&w->pool)->ord;
 	stands.seen = stands.from;
 	stands.gate = true;
+	stands.told = w->pool.zone->store->first_ord; /* the answer says it */
 	/* The row gates from here on, cursor or not: a reader that has been told where to
 	 * begin must find it. */
 	WR_POINT(admit_row);

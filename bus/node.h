@@ -5,7 +5,7 @@
  *
  * The tables are guarded by one lock, which the data path never takes: in one process all
  * nodes of a bus share it (bus/hub.h); across processes it is the node's own and its
- * steward takes it too (bus/steward.h). Both kinds of meeting use the tables here and
+ * steward takes it too (bus/meeting.h). Both kinds of meeting use the tables here and
  * differ in how they reach the nodes of others.
  */
 #ifndef WR_BUS_NODE_H
@@ -36,10 +36,10 @@ struct wr_meeting_ops {
 	/* A link to another process ends: with the lock held. Its slot is free for others
 	 * when the publisher has acknowledged; the link is the meeting's from here on. */
 	void (*leave)(struct wr_node *node, struct wr_link *link);
-	/* One of our streams goes on in a fresh region: sends its descriptor to every
-	 * admitted reader of another process. With the writer's lock held, from the
-	 * publisher's thread. NULL: everybody has it already. */
-	void (*moved)(struct wr_node *node, struct wr_writer *w);
+	/* One of our streams is to go on in a fresh region: as in struct wr_writer_ops. With
+	 * the writer's lock held, from the publisher's thread. NULL: everybody has it. */
+	int (*moving)(struct wr_node *node, struct wr_writer *w,
+		const struct wr_store *store);
 	/* The subscription goes: what is still being attached for it is given up. With the
 	 * lock held. NULL: nothing ever is. */
 	void (*withdraw)(struct wr_node *node, struct wr_subscription *sub);
@@ -89,6 +89,7 @@ struct wr_link {
 	uint32_t slot;
 	enum wr_link_state state;
 	struct wr_store *newest; /* the last region known here; the reader's chain keeps it */
+	struct wr_store *ahead; /* known before the one it begins in: holds a reference */
 	char name[WR_NAME_BYTES]; /* of the publishing node */
 	char topic[WR_NAME_BYTES];
 	const char *said;     /* the topic, as the subscription's thread hands it out */

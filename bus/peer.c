@@ -105,16 +105,35 @@ queue(struct wr_peer *peer, const struct wr_wire *msg, int fd)
 	return 0;
 }
 
+/* With the send lock. Not before what waits already. */
+static int
+send_in_turn(struct wr_peer *peer, struct wr_wire *msg, const int *fds)
+{
+	msg->magic = WR_WIRE_MAGIC;
+	msg->layout = WR_LAYOUT;
+	if (peer->fd < 0)
+		return -WEIR_E_PEER_DIED;
+	return peer->unsent ? -WEIR_E_AGAIN_FULL : wr_wire_send(peer->fd, msg, fds);
+}
+
+int
+wr_peer_send_now(struct wr_peer *peer, struct wr_wire *msg, const int *fds)
+{
+	int rc;
+
+	pthread_mutex_lock(&peer->send_lock);
+	rc = send_in_turn(peer, msg, fds);
+	pthread_mutex_unlock(&peer->send_lock);
+	return rc;
+}
+
 int
 wr_peer_send(struct wr_peer *peer, struct wr_wire *msg, const int *fds)
 {
-	int rc = -WEIR_E_PEER_DIED;
+	int rc;
 
-	msg->magic = WR_WIRE_MAGIC;
-	msg->layout = WR_LAYOUT;
 	pthread_mutex_lock(&peer->send_lock);
-	if (peer->fd >= 0)
-		rc = peer->unsent ? -WEIR_E_AGAIN_FULL : wr_wire_send(peer->fd, msg, fds);
+	rc = send_in_turn(peer, msg, fds);
 	if (rc == -WEIR_E_AGAIN_FULL)
 		rc = queue(peer, msg, wr_wire_fds(msg->kind) == 1 ? fds[0] : -1);
 	pthread_mutex_unlock(&peer->send_lock);
@@ -187,6 +206,29 @@ wr_peer_owes(const struct wr_peer *peer, uint64_t stream)
 		if (peer->announced[i] == stream)
 			return true;
 	return false;
+}
+
+bool
+wr_peer_busy(const struct wr_peer *peer)
+{
+	if (peer->state == WR_PEER_CONNECTING)
+		return true;
+	if (peer->state != WR_PEER_UP)
+		return false;
+	if (!peer->synced || peer->announced_count > 0)
+		return true;
+	for (const struct wr_link *link = peer->links; link; link = link->peer_next)
+		if (link->state == WR_LINK_ATTACHING && link->sub)
+			return true;
+	return false;
+}
+
+void
+wr_peer_event(struct wr_node *node, const struct wr_peer *peer,
+	enum weir_event_kind kind, int code, const char *topic, uint64_t stream)
+{
+	wr_node_event(node, kind, code, peer->name, (uint32_t)peer->creds.pid,
+		(uint32_t)peer->creds.uid, topic, stream);
 }
 
 struct wr_remote *

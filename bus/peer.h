@@ -89,6 +89,10 @@ void wr_peer_take_socket(struct wr_peer *peer, int fd);
  */
 int wr_peer_send(struct wr_peer *peer, struct wr_wire *msg, const int *fds);
 
+/* The same without the queue: -AGAIN_FULL if the kernel does not take it now, in its turn.
+ * What it took outlives us. */
+int wr_peer_send_now(struct wr_peer *peer, struct wr_wire *msg, const int *fds);
+
 /* Sends what is queued. */
 void wr_peer_flush(struct wr_peer *peer);
 
@@ -99,6 +103,14 @@ uint32_t wr_peer_unsent(struct wr_peer *peer);
 int wr_peer_expect(struct wr_peer *peer, uint64_t stream);
 bool wr_peer_answered(struct wr_peer *peer, uint64_t stream);
 bool wr_peer_owes(const struct wr_peer *peer, uint64_t stream);
+
+/* True if the peer owes us something that a call would wait for. */
+bool wr_peer_busy(const struct wr_peer *peer);
+
+/* Tells the node's application of something that this peer did, or that befell it. Any
+ * thread. */
+void wr_peer_event(struct wr_node *node, const struct wr_peer *peer,
+	enum weir_event_kind kind, int code, const char *topic, uint64_t stream);
 
 struct wr_remote *wr_peer_find_remote(struct wr_peer *peer, uint64_t stream);
 void wr_peer_forget_remote(struct wr_peer *peer, uint64_t stream);

@@ -231,6 +231,14 @@ wr_pool_reclaim(struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, boo
 	collect(pool, gate);
 }
 
+bool
+wr_pool_has_room(const struct wr_pool *pool)
+{
+	return !window_full(pool) &&
+		(pool->free_count > 0 ||
+			pool->zone->touched < pool->zone->store->seg_count);
+}
+
 struct wr_seg *
 wr_pool_take(struct wr_pool *pool, int *why, struct weir_error *err)
 {

@@ -71,6 +71,9 @@ void wr_pool_reclaim(
  */
 struct wr_seg *wr_pool_take(struct wr_pool *pool, int *why, struct weir_error *err);
 
+/* True if wr_pool_take would find one, memory permitting. */
+bool wr_pool_has_room(const struct wr_pool *pool);
+
 /*
  * The oldest live segment in which something may still be committed: where a reader must
  * begin to miss nothing that is published from now on.

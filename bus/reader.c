@@ -131,6 +131,13 @@ following_begun(const struct wr_reader *r)
 	return next && wr_load_acquire(overrun_oldest, &next->hdr->head) != 0;
 }
 
+/* What has not come by now, comes no more. */
+static bool
+is_bereaved(const struct wr_reader *r)
+{
+	return wr_load_acquire(end_dead, &r->dead) != 0;
+}
+
 /*
  * We were too late for the segment that we wanted: the oldest live one it is. Until we
  * are in it we are nowhere: the segment that we left may be anything by now.
@@ -138,6 +145,8 @@ following_begun(const struct wr_reader *r)
 static int
 overrun(struct wr_reader *r)
 {
+	bool dead = is_bereaved(r);
+
 	r->astray = true;
 	for (int tries = 0; tries < OVERRUN_TRIES * 2; tries++) {
 		const wr_a64 *hint = tries < OVERRUN_TRIES ? &r->store->hdr->oldest
@@ -148,7 +157,8 @@ overrun(struct wr_reader *r)
 		if (following_begun(r) && adopt_following(r))
 			tries = 0;
 	}
-	return 0; /* the publisher is faster than this loop: the next poll tries again */
+	/* The publisher is faster than this loop: the next poll tries again. */
+	return dead ? -WEIR_E_DATA_GAP : 0;
 }
 
 /* ---- frames --------------------------------------------------------------------------------- */
@@ -171,6 +181,7 @@ follow(struct wr_reader *r, uint64_t word)
 	uint64_t place = wr_load_relaxed(read_place, &frame_at(r, r->off)->stamp);
 	uint64_t ord = wr_place_ord(place);
 	uint64_t left_ord = r->ord;
+	bool dead = is_bereaved(r);
 	struct wr_store *left;
 	int rc;
 
@@ -178,11 +189,11 @@ follow(struct wr_reader *r, uint64_t word)
 		return -WEIR_E_PEER_PROTOCOL;
 	left = wr_store_ref(r->store);
 	if (wr_word_kind(word) == WR_MOVE && !adopt_following(r))
-		rc = 0; /* the descriptor was sent before this frame: soon */
+		rc = dead ? -WEIR_E_DATA_GAP : 0; /* it was sent before this frame: soon */
 	else if (wr_place_seg(place) >= r->store->seg_count)
 		rc = -WEIR_E_PEER_PROTOCOL;
 	else if (!enter(r, wr_place_seg(place), ord))
-		rc = overrun(r) < 0 ? -WEIR_E_PEER_PROTOCOL : !r->astray;
+		rc = (rc = overrun(r)) < 0 ? rc : !r->astray;
 	else
 		rc = settle(r) ? 1 : -WEIR_E_PEER_PROTOCOL;
 
@@ -199,7 +210,7 @@ follow(struct wr_reader *r, uint64_t word)
 static int
 at_uncommitted(struct wr_reader *r)
 {
-	bool dead = wr_load_acquire(end_dead, &r->dead) != 0;
+	bool dead = is_bereaved(r);
 	uint64_t word;
 
 	/* end_close -> end_look: closed means that nothing follows what is visible now */
@@ -230,8 +241,12 @@ at_uncommitted(struct wr_reader *r)
 static int
 advance(struct wr_reader *r, uint64_t *word)
 {
-	if (r->astray && overrun(r) < 0)
-		return -WEIR_E_PEER_PROTOCOL;
+	if (r->astray) {
+		int rc = overrun(r);
+
+		if (rc < 0)
+			return rc;
+	}
 	/* Whoever has more than that in front of its next message is asked again. */
 	for (int steps = 0; !r->astray && steps < STEPS_MAX; steps++) {
 		uint64_t w = word_at(r, r->off);
@@ -345,10 +360,9 @@ wr_reader_ready(struct wr_reader *r)
 		return true;
 	word = wr_load_acquire(sleep_look, &frame_at(r, r->off)->word);
 	if (wr_word_extent(word) != 0)
-		return wr_word_kind(word) != WR_MOVE ||
+		return wr_word_kind(word) != WR_MOVE || is_bereaved(r) ||
 			wr_load_acquire(move_adopt, &r->store->following);
-	return wr_load_acquire(end_dead, &r->dead) != 0 ||
-		wr_load_acquire(end_look, &r->store->hdr->closed) != 0;
+	return is_bereaved(r) || wr_load_acquire(end_look, &r->store->hdr->closed) != 0;
 }
 
 bool

@@ -81,7 +81,8 @@ void wr_reader_slot_clear(struct wr_slot *slot);
 /*
  * Up to count messages from where it stands, in order, within one segment; nothing is
  * passed. Returns how many, 0 = nothing now, -GONE_END once when the stream is drained,
- * -PEER_PROTOCOL once when it is given up, and -AGAIN_EMPTY ever after those two.
+ * -DATA_GAP once when its publisher is dead and the region that it went on in never came,
+ * -PEER_PROTOCOL once when it is given up, and -AGAIN_EMPTY ever after those three.
  */
 int wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count);
 

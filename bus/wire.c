@@ -81,7 +81,7 @@ wr_wire_send(int fd, const struct wr_wire *msg, const int *fds)
 	/* ETOOMANYREFS: too many descriptors are in flight; they land and it goes on. */
 	if (sent < 0 &&
 		(errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
-			errno == ETOOMANYREFS))
+			errno == ENOMEM || errno == ETOOMANYREFS))
 		return -WEIR_E_AGAIN_FULL;
 	return -WEIR_E_PEER_DIED;
 }

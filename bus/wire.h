@@ -25,8 +25,9 @@ enum wr_wire_kind {
 	WR_WIRE_MAPPED,   /* I have the region */
 	WR_WIRE_DETACH,   /* my subscription reads your stream no more */
 	WR_WIRE_DETACHED, /* its row is gone; its slot is yours again */
-	WR_WIRE_MOVED,    /* my stream goes on in another region; fd: that one; sub 0:
-			      for every subscription of yours that reads it */
+	WR_WIRE_MOVED,    /* my stream goes on in another region; fd: that one. To every
+			      subscription of yours that reads it; with a sub, to one
+			      that is about to hear ATTACHED */
 	WR_WIRE_ENDED,    /* my stream has ended */
 	WR_WIRE_BYE,      /* I leave; everything of mine is ended and detached */
 	WR_WIRE_LOOK,     /* I am no node: tell me what there is */

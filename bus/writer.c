@@ -113,6 +113,7 @@ wr_writer_fini(struct wr_writer *w)
 	if (w->room_epoll >= 0)
 		close(w->room_epoll);
 	wr_pool_fini(&w->pool);
+	wr_store_unref(w->next);
 	wr_gate_fini(&w->gate);
 	pthread_mutex_destroy(&w->lock);
 }
@@ -278,27 +279,61 @@ keep_pace(struct wr_writer *w, uint64_t now)
 
 /* ---- rollover --------------------------------------------------------------------------- */
 
-/* Goes on in a fresh region that has room for what the readers may pin. */
+/* A region that has room for what the readers may pin. */
 static int
-move(struct wr_writer *w, struct weir_error *err)
+make_next(struct wr_writer *w, struct weir_error *err)
 {
-	struct wr_store *store;
-	int rc;
-
 	if (w->gate.pins * 2 > w->plan.pins)
 		w->plan.pins = w->gate.pins * 2;
 	w->plan.first_ord = w->pool.head_ord + 1;
-	rc = wr_store_create(&store, &w->plan, err);
+	return wr_store_create(&w->next, &w->plan, err);
+}
+
+static bool
+tell_next(struct wr_writer *w)
+{
+	w->untold = w->ops.moving && w->ops.moving(w->ops.ctx, w, w->next) < 0;
+	return !w->untold;
+}
+
+/* A fresh region would have room for a segment: to move into a full window is no help. And
+ * one move after the other: whoever found no memory behind the last one goes on there. */
+static bool
+worth_moving(const struct wr_writer *w)
+{
+	return w->pool.head_ord - w->pool.oldest + 1 < w->plan.geo.window_segs &&
+		w->pool.zone == w->pool.head->zone;
+}
+
+/*
+ * Goes on in a fresh region. AGAIN_FULL: not now, or not yet, since somebody that is waited
+ * for has not got its descriptor. Every such reader has it before it can need it, even if
+ * we die with the next store: what a socket would not take would die with us. That reader
+ * may be stopped for long, and is waited for only when the window is full, as ever.
+ *
+ * The region that some were told of is the one that they expect: it is never another.
+ */
+static int
+move(struct wr_writer *w, struct weir_error *err)
+{
+	struct wr_store *left = w->pool.zone->store;
+	int rc = 0;
+
+	if (!worth_moving(w))
+		return -WEIR_E_AGAIN_FULL;
+	if (!w->next)
+		rc = make_next(w, err);
 	if (rc < 0)
 		return rc;
-	wr_store_relaxed(mode_fence, &store->hdr->fences, w->fences);
-	rc = wr_pool_move(&w->pool, store, w->plan.geo.window_segs);
-	if (rc < 0) {
-		wr_store_unref(store);
+	if (!WR_MUTANT(MOVE_LINKFIRST) && !tell_next(w))
+		return -WEIR_E_AGAIN_FULL;
+	rc = wr_pool_move(&w->pool, w->next, w->plan.geo.window_segs);
+	if (rc < 0)
 		return wr_error_set(
 			err, -rc, 0, "no memory for the books of a larger region");
-	}
-	wr_store_follow(w->pool.zone->older->store, wr_store_ref(store));
+	wr_store_relaxed(mode_fence, &w->next->hdr->fences, w->fences);
+	wr_store_follow(left, wr_store_ref(w->next));
+	w->next = NULL;
 	return 0;
 }
 
@@ -314,32 +349,24 @@ outgrown(const struct wr_writer *w)
 		wr_geometry_segs(&w->plan.geo, w->gate.pins < 1 ? 1 : w->gate.pins);
 }
 
-/* A fresh region would have room for a segment: to move into a full window is no help. */
-static bool
-worth_moving(const struct wr_writer *w)
-{
-	return w->pool.head_ord - w->pool.oldest + 1 < w->plan.geo.window_segs;
-}
-
 static int
 roll_locked(struct wr_writer *w, struct weir_error *err)
 {
 	uint64_t needed = wr_gate_read(&w->gate, w->pool.head_ord);
 	struct wr_seg *seg = NULL;
 	bool moved;
-	int rc = -WEIR_E_AGAIN_QUOTA;
+	int rc = 0;
 
 	/* Late and detached readers live from what is not retired yet. */
 	wr_pool_reclaim(&w->pool, &w->gate, needed, w->gate.detached == 0);
-	if (!outgrown(w))
+	if (outgrown(w))
+		rc = move(w, err);
+	if (rc == 0 || rc == -WEIR_E_AGAIN_FULL)
 		seg = wr_pool_take(&w->pool, &rc, err);
 	if (!seg && rc == -WEIR_E_AGAIN_QUOTA) {
-		if (!worth_moving(w))
-			return -WEIR_E_AGAIN_FULL;
 		rc = move(w, err);
-		if (rc < 0)
-			return rc;
-		seg = wr_pool_take(&w->pool, &rc, err);
+		if (rc == 0)
+			seg = wr_pool_take(&w->pool, &rc, err);
 	}
 	if (!seg)
 		return rc;
@@ -348,13 +375,9 @@ roll_locked(struct wr_writer *w, struct weir_error *err)
 
 	wr_stat_set(&header(w)->stat_published, w->published);
 	wr_stat_set(&header(w)->stat_aborted, w->aborted);
-	/* Every admitted reader has the new descriptor before it can need it, even if we
-	 * die with the next store. */
-	if (moved && w->ops.moved && !WR_MUTANT(MOVE_LINKFIRST))
-		w->ops.moved(w->ops.ctx, w);
 	wr_pool_advance(&w->pool, seg, w->seq, w->off);
-	if (moved && w->ops.moved && WR_MUTANT(MOVE_LINKFIRST))
-		w->ops.moved(w->ops.ctx, w);
+	if (moved && w->ops.moving && WR_MUTANT(MOVE_LINKFIRST))
+		(void)w->ops.moving(w->ops.ctx, w, seg->zone->store);
 	stand_in_head(w);
 	return 0;
 }
@@ -650,11 +673,28 @@ room_there(struct wr_writer *w)
 
 	pthread_mutex_lock(&w->lock);
 	needed = wr_gate_read(&w->gate, w->pool.head_ord);
-	there = w->pool.head_ord - w->pool.oldest + 1 <
-			(outgrown(w) ? w->plan.geo.window_segs : w->pool.window_segs) ||
-		(needed > w->pool.oldest && !kept_by_claim(w));
+	if (w->untold) {
+		/* It cannot move: what the present region has is all there is. */
+		wr_pool_reclaim(&w->pool, &w->gate, needed, w->gate.detached == 0);
+		there = wr_pool_has_room(&w->pool);
+	} else {
+		there = w->pool.head_ord - w->pool.oldest + 1 <
+				(outgrown(w) ? w->plan.geo.window_segs
+					     : w->pool.window_segs) ||
+			(needed > w->pool.oldest && !kept_by_claim(w));
+	}
 	pthread_mutex_unlock(&w->lock);
 	return there;
+}
+
+/* Perhaps who was not told of the next region can be told by now. */
+static void
+tell_again(struct wr_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->untold)
+		(void)tell_next(w);
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* Says in every region that readers may still stand in that we wait (odd) or do not. */
@@ -763,6 +803,7 @@ wr_writer_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err
 		room_park(w, left_ms < ROOM_PARK_MS ? (int)left_ms : ROOM_PARK_MS);
 		if (w->ops.meanwhile)
 			w->ops.meanwhile(w->ops.ctx);
+		tell_again(w);
 		there = room_there(w);
 	}
 	w->wait_ns += wr_now_ns() - began;

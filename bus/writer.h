@@ -28,9 +28,11 @@ enum { WR_WAKES_MAX = WEIR_PROCESSES_MAX + 1 };
 
 /* What the writer asks of whoever runs it. NULL members are allowed. */
 struct wr_writer_ops {
-	/* The stream goes on in a fresh region; hand its descriptor to every admitted
-	 * reader before returning. Called with the lock held. */
-	void (*moved)(void *ctx, struct wr_writer *w);
+	/* The stream is to go on in this fresh region: hands its descriptor to the readers of
+	 * other processes. AGAIN_FULL: one that is waited for could not take it yet; the
+	 * stream stays where it is, and asks again, for those that were not told. Else 0.
+	 * Called with the lock held. */
+	int (*moving)(void *ctx, struct wr_writer *w, const struct wr_store *store);
 	/* More than one node sleeps: ring the others from another thread. */
 	void (*relay)(void *ctx);
 	/* Adds the descriptors that ring this node to an epoll set, edge-triggered. Without
@@ -82,6 +84,8 @@ struct wr_writer {
 	struct wr_gate gate; /* under lock */
 	struct wr_pool pool; /* under lock, but for the publisher's own reads */
 	struct wr_store_plan plan;
+	struct wr_store *next; /* where the stream will go on, once who must know does */
+	bool untold;           /* somebody does not yet */
 	char topic[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 	bool closed;

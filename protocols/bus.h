@@ -44,7 +44,19 @@ void wr_subs_close(struct weir_bus *bus);
 void wr_pubs_adopt(struct weir_bus *bus);
 void wr_subs_adopt(struct weir_bus *bus);
 
-/* A handle that failed makes its bus answer for it in weir_run and weir_close. */
-void wr_bus_blame(struct weir_bus *bus, const struct weir_error *err);
+/*
+ * A handle begins on a bus, as its maker's: it is refused where there is no bus, where
+ * there are no options, and where the bus cannot be used. 0, or < 0 with its err filled.
+ */
+int wr_bus_enter(struct weir_bus *bus, const void *opts, struct wr_handle *handle);
+
+/* The handle has failed for good, with what its err says, in this call for this topic
+ * (NULL if that is not known). Its bus answers for it in weir_run and weir_close. */
+void wr_bus_blame(struct weir_bus *bus, struct wr_handle *handle, const char *call,
+	const char *topic);
+
+/* True if the bus is the calling thread's: then a list of it has the handle, and closing
+ * it closes that. */
+bool wr_bus_is_ours(const struct weir_bus *bus);
 
 #endif

@@ -241,7 +241,7 @@ drain(struct job *job)
 		int rc = weir_peek(job->sub, &msg);
 		if (rc == 0)
 			return 0;
-		if (rc == -WEIR_E_GONE_END)
+		if (rc == -WEIR_E_GONE_END || rc == -WEIR_E_DATA_GAP)
 			continue;
 		if (rc < 0)
 			return tool_fail_code(rc, "reading");

@@ -129,6 +129,8 @@ event_words(const weir_event *event)
 		return "! was turned away, it has no permission";
 	case WEIR_EV_PROTOCOL:
 		return "! broke the protocol and was put out";
+	case WEIR_EV_CUT:
+		return "! is gone, and what it published last cannot be reached";
 	}
 	return "? did something that this version does not know";
 }

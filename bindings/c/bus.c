@@ -12,7 +12,7 @@
 #include "bindings/c/signals.h"
 #include "bus/error.h"
 #include "bus/hub.h"
-#include "bus/steward.h"
+#include "bus/meeting.h"
 #include "bus/topic.h"
 #include "protocols/bus.h"
 
@@ -57,7 +57,7 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 static int
 meet(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
 {
-	struct wr_steward_opts sopts = {.dir = opts->dir,
+	struct wr_meeting_opts mopts = {.dir = opts->dir,
 		.group = opts->group,
 		.users = opts->users,
 		.deadline_ns = wr_deadline_ns(bus->attach_ms),
@@ -65,7 +65,7 @@ meet(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
 
 	if (bus->node.in_process)
 		return wr_hub_open(&bus->node, err);
-	return wr_steward_open(&bus->node, &sopts, err);
+	return wr_meeting_open(&bus->node, &mopts, err);
 }
 
 /* ---- events, a task among the subscriptions --------------------------------------------------- */
@@ -184,13 +184,6 @@ const weir_error *
 weir_why(const weir_bus *bus)
 {
 	return &bus->handle.err;
-}
-
-void
-wr_bus_blame(struct weir_bus *bus, const struct weir_error *err)
-{
-	if (bus->handle.err.code == 0)
-		bus->handle.err = *err;
 }
 
 /* Says once on stderr what has failed, and what a program should exit with. */

@@ -111,7 +111,9 @@ enum weir_event_kind {
 	WEIR_EV_ADMITTED, /* a pending peer answered: its admission is complete */
 	WEIR_EV_REFUSED, /* a pair did not fit: another type, version, limit; see code */
 	WEIR_EV_DENIED, /* somebody without permission was turned away and learnt nothing */
-	WEIR_EV_PROTOCOL /* a peer broke the protocol and was put out; see code */
+	WEIR_EV_PROTOCOL, /* a peer broke the protocol and was put out; see code */
+	WEIR_EV_CUT /* a stream ended, and what was published last cannot be reached: how
+			       much that is, nobody knows; see code */
 };
 
 typedef struct weir_event {
@@ -375,7 +377,8 @@ const weir_error *weir_sub_why(const weir_sub *sub);
 /*
  * The next message, in place, without passing it: twice in a row gives the same one.
  * 1 = there is one, 0 = none now, -GONE_END once for each stream that ended and was
- * drained, -PEER_PROTOCOL once for each stream that was given up. Streams take turns.
+ * drained, -DATA_GAP instead where what was published last cannot be reached (WEIR_EV_CUT),
+ * -PEER_PROTOCOL once for each stream that was given up. Streams take turns.
  * No system call.
  */
 int weir_peek(weir_sub *sub, weir_msg *msg);
@@ -391,7 +394,7 @@ int weir_next_n(weir_sub *sub, size_t count);
 
 /*
  * The copying form: waits up to timeout_ms for a message and copies it into buf. Returns
- * its length (0 is a message too), or -AGAIN_EMPTY, -GONE_END as weir_peek, -GONE_STOPPED,
+ * its length (0 is a message too), or -AGAIN_EMPTY, -GONE_END and the like as weir_peek, -GONE_STOPPED,
  * -DATA_TRUNC (the message stays, msg->len says what it needs). msg may be NULL; its data
  * is buf.
  */

@@ -15,7 +15,7 @@
 
 struct weir_pub {
 	struct wr_handle handle;
-	struct weir_bus *bus;
+	struct weir_bus *bus;     /* NULL if it is another thread's */
 	struct wr_stream *stream; /* NULL once the handle has failed */
 	int32_t wait_ms;
 	struct weir_pub *next;
@@ -56,13 +56,12 @@ meanwhile(void *ctx)
 	(void)node->ops->turn(node, 0);
 }
 
-static void
-moved(void *ctx, struct wr_writer *w)
+static int
+moving(void *ctx, struct wr_writer *w, const struct wr_store *store)
 {
 	struct wr_node *node = ctx;
 
-	if (node->ops->moved)
-		node->ops->moved(node, w);
+	return node->ops->moving ? node->ops->moving(node, w, store) : 0;
 }
 
 static int
@@ -92,7 +91,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 {
 	struct wr_node *node = &pub->bus->node;
 	struct wr_writer_opts wopts = {.stamp = opts->stamp,
-		.ops = {.moved = moved,
+		.ops = {.moving = moving,
 			.relay = node->ops->relay &&
 					(pub->bus->flags & WEIR_BUS_NO_THREAD) == 0
 				? relay
@@ -139,6 +138,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	if (rc < 0)
 		goto fail_writer;
 	pub->stream = stream;
+	pub->wait_ms = opts->wait_ms ? opts->wait_ms : WEIR_ROOM_MS;
 	return 0;
 
 fail_writer:
@@ -153,38 +153,21 @@ weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
 {
 	static struct weir_pub none = {.handle = WR_HANDLE_NONE};
 	struct weir_pub *pub = calloc(1, sizeof(*pub));
+	int rc;
 
 	if (!pub)
 		return &none;
-	wr_handle_init(&pub->handle);
-	if (!bus || !opts) {
-		wr_error_set(&pub->handle.err, WEIR_E_USAGE_INVAL, 0, "no %s given",
-			bus ? "options are" : "bus is");
-		wr_error_where(&pub->handle.err, "weir_advertise");
-		(void)wr_handle_fail(&pub->handle);
-		return pub;
-	}
-	pub->bus = bus;
-	pub->wait_ms = opts->wait_ms ? opts->wait_ms : WEIR_ROOM_MS;
-	if (wr_handle_enter(&bus->handle) < 0)
-		wr_error_set(&pub->handle.err, -wr_handle_enter(&bus->handle), 0,
-			"the bus cannot be used: %s",
-			weir_err_text(wr_handle_enter(&bus->handle)));
-	else
-		(void)stream_open(pub, opts, &pub->handle.err);
-	if (!pub->stream) {
-		wr_error_where(&pub->handle.err, "weir_advertise '%s' on bus '%s'",
-			opts->topic ? opts->topic : "", bus->node.bus);
-		(void)wr_handle_fail(&pub->handle);
-		if (bus->handle.owner == wr_self())
-			wr_bus_blame(bus, &pub->handle.err);
-	}
-	if (bus->handle.owner == wr_self()) {
+	rc = wr_bus_enter(bus, opts, &pub->handle);
+	if (wr_bus_is_ours(bus)) {
+		pub->bus = bus;
 		pub->next = bus->pubs;
 		bus->pubs = pub;
-	} else {
-		pub->bus = NULL; /* in no list of a bus that is another's */
 	}
+	if (rc == 0)
+		rc = stream_open(pub, opts, &pub->handle.err);
+	if (rc < 0)
+		wr_bus_blame(
+			bus, &pub->handle, "weir_advertise", opts ? opts->topic : NULL);
 	return pub;
 }
 
@@ -206,15 +189,11 @@ stream_close(struct weir_pub *pub)
 int
 weir_pub_close(weir_pub *pub)
 {
-	int rc;
-
 	if (!pub || pub->handle.pid == 0)
 		return 0;
-	rc = wr_handle_enter(&pub->handle);
-	/* One that was refused at birth carries such a code too, and is its maker's. */
-	if ((rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED) &&
-		pub->handle.owner != wr_self())
-		return rc;
+	/* Whatever its code says: one that has failed is closed too, by its owner. */
+	if (pub->handle.owner != wr_self())
+		return wr_handle_refuse(&pub->handle);
 	if (!pub->bus) {
 		free(pub);
 		return 0;

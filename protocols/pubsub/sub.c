@@ -21,8 +21,8 @@ struct name {
 
 struct weir_sub {
 	struct wr_handle handle;
-	struct wr_task task; /* of the bus's reactor */
-	struct weir_bus *bus;
+	struct wr_task task;         /* of the bus's reactor */
+	struct weir_bus *bus;        /* NULL if it is another thread's */
 	struct wr_subscription *sub; /* NULL once the handle has failed */
 	weir_msg_fn on_msg;
 	weir_batch_fn on_batch;
@@ -144,6 +144,9 @@ end_link(struct weir_sub *sub, struct wr_link *link, int rc)
 	if (rc == -WEIR_E_PEER_PROTOCOL)
 		wr_node_event(&sub->bus->node, WEIR_EV_PROTOCOL, WEIR_E_PEER_PROTOCOL,
 			link->name, link->pid, 0, link->topic, link->stream);
+	if (rc == -WEIR_E_DATA_GAP)
+		wr_node_event(&sub->bus->node, WEIR_EV_CUT, WEIR_E_DATA_GAP, link->name,
+			link->pid, 0, link->topic, link->stream);
 	if (!holds_any(link))
 		drop_link(sub, link);
 }
@@ -551,23 +554,10 @@ subscription_open(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_e
 	return 0;
 }
 
-weir_sub *
-weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
+/* From here on it is polled, and its owner may pull. */
+static void
+reactor_join(struct weir_sub *sub, const weir_sub_opts *opts)
 {
-	static struct weir_sub none = {.handle = WR_HANDLE_NONE};
-	struct weir_sub *sub = calloc(1, sizeof(*sub));
-
-	if (!sub)
-		return &none;
-	wr_handle_init(&sub->handle);
-	if (!bus || !opts) {
-		wr_error_set(&sub->handle.err, WEIR_E_USAGE_INVAL, 0, "no %s given",
-			bus ? "options are" : "bus is");
-		wr_error_where(&sub->handle.err, "weir_subscribe");
-		(void)wr_handle_fail(&sub->handle);
-		return sub;
-	}
-	sub->bus = bus;
 	sub->on_msg = opts->on_msg;
 	sub->on_batch = opts->on_batch;
 	sub->ctx = opts->ctx;
@@ -576,42 +566,42 @@ weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 	sub->task.poll = sub_poll;
 	sub->task.ready = sub_ready;
 	sub->task.heavy = sub_heavy;
-	if (wr_handle_enter(&bus->handle) < 0)
-		wr_error_set(&sub->handle.err, -wr_handle_enter(&bus->handle), 0,
-			"the bus cannot be used: %s",
-			weir_err_text(wr_handle_enter(&bus->handle)));
-	else
-		(void)subscription_open(sub, opts, &sub->handle.err);
-	if (!sub->sub) {
-		wr_error_where(&sub->handle.err, "weir_subscribe '%s' on bus '%s'",
-			opts->topic ? opts->topic : "", bus->node.bus);
-		(void)wr_handle_fail(&sub->handle);
-		if (bus->handle.owner == wr_self())
-			wr_bus_blame(bus, &sub->handle.err);
-	} else {
-		wr_reactor_add(&bus->reactor, &sub->task);
-	}
-	if (bus->handle.owner == wr_self()) {
+	wr_reactor_add(&sub->bus->reactor, &sub->task);
+}
+
+weir_sub *
+weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
+{
+	static struct weir_sub none = {.handle = WR_HANDLE_NONE};
+	struct weir_sub *sub = calloc(1, sizeof(*sub));
+	int rc;
+
+	if (!sub)
+		return &none;
+	rc = wr_bus_enter(bus, opts, &sub->handle);
+	if (wr_bus_is_ours(bus)) {
+		sub->bus = bus;
 		sub->next = bus->subs;
 		bus->subs = sub;
-	} else {
-		sub->bus = NULL; /* in no list of a bus that is another's */
 	}
+	if (rc == 0)
+		rc = subscription_open(sub, opts, &sub->handle.err);
+	if (rc == 0)
+		reactor_join(sub, opts);
+	if (rc < 0)
+		wr_bus_blame(
+			bus, &sub->handle, "weir_subscribe", opts ? opts->topic : NULL);
 	return sub;
 }
 
 int
 weir_unsubscribe(weir_sub *sub)
 {
-	int rc;
-
 	if (!sub || sub->handle.pid == 0)
 		return 0;
-	rc = wr_handle_enter(&sub->handle);
-	/* One that was refused at birth carries such a code too, and is its maker's. */
-	if ((rc == -WEIR_E_USAGE_THREAD || rc == -WEIR_E_GONE_FORKED) &&
-		sub->handle.owner != wr_self())
-		return rc;
+	/* Whatever its code says: one that has failed is closed too, by its owner. */
+	if (sub->handle.owner != wr_self())
+		return wr_handle_refuse(&sub->handle);
 	if (!sub->bus) {
 		free(sub);
 		return 0;

@@ -23,7 +23,8 @@ struct rig {
 	bool mapped;                     /* shared memory, which readers map again */
 	struct wr_store *newest[RIG_READERS];
 	unsigned readers;
-	uint64_t told; /* calls of ops.moved */
+	uint64_t told; /* calls of ops.moving */
+	bool deaf;     /* that it refuses */
 };
 
 /* A message of len bytes whose every byte follows from n. */
@@ -53,21 +54,26 @@ rig_map(const struct wr_store *store)
 	return own;
 }
 
-static inline void
-rig_moved(void *ctx, struct wr_writer *w)
+static inline int
+rig_moving(void *ctx, struct wr_writer *w, const struct wr_store *store)
 {
 	struct rig *rig = ctx;
 
+	(void)w;
+
 	rig->told++;
+	if (rig->deaf)
+		return -WEIR_E_AGAIN_FULL;
 	for (unsigned i = 0; i < rig->readers && rig->mapped; i++) {
 		struct wr_store *own;
 
 		if (!rig->newest[i])
 			continue;
-		own = rig_map(w->pool.zone->store);
+		own = rig_map(store);
 		wr_store_follow(rig->newest[i], own);
 		rig->newest[i] = own;
 	}
+	return 0;
 }
 
 /* window segments of a page each; pins: 0 = the usual. */
@@ -81,7 +87,7 @@ rig_make(struct rig *rig, uint32_t window, uint64_t pins, bool mapped)
 			.topic = "rig",
 			.type = "",
 			.private_memory = !mapped},
-		.ops = {.moved = rig_moved, .ctx = rig},
+		.ops = {.moving = rig_moving, .ctx = rig},
 	};
 
 	memset(rig, 0, sizeof(*rig));

@@ -332,6 +332,37 @@ a_move_between_admission_and_beginning(void)
 	}
 }
 
+/* Its publisher is dead, and so nothing comes any more: there is an end to it, by name. */
+static void
+a_region_that_never_comes(void)
+{
+	for (int overrun = 0; overrun < 2; overrun++) {
+		struct rig rig;
+		long long n;
+
+		rig_make(&rig, 2, 3, true);
+		rig_join(&rig, 1);
+		rig.newest[0] = NULL;
+		if (overrun) {
+			wr_gate_detach(&rig.w->gate, rig.row[0]);
+			rig_send_until(&rig, 4, 900);
+		}
+		CHECK_EQ(wr_writer_grow(rig.w, 6 * RIG_SEG), 0);
+		rig_send_until(&rig, overrun ? 20 : 3, 900);
+		CHECK_EQ(rig.w->pool.moves, 1);
+		while ((n = rig_read(&rig, 0, NULL)) >= 0)
+			;
+		CHECK_EQ(n, -1);
+		CHECK_EQ(rig.r[0].astray, overrun);
+		wr_reader_bereave(&rig.r[0]);
+		CHECK(wr_reader_ready(&rig.r[0]));
+		CHECK_EQ(rig_read(&rig, 0, NULL), -WEIR_E_DATA_GAP);
+		CHECK(!wr_reader_ready(&rig.r[0]));
+		CHECK_EQ(rig_read(&rig, 0, NULL), -WEIR_E_AGAIN_EMPTY);
+		rig_free(&rig);
+	}
+}
+
 static void
 pins_are_kept_across_a_move(void)
 {
@@ -617,7 +648,8 @@ static const struct wr_test tests[] = {TEST(peek_passes_nothing),
 	TEST(a_hold_outlives_its_segment), TEST(holds_count_segments),
 	TEST(holders_stop_nobody), TEST(a_gap_is_exact),
 	TEST(late_for_every_segment_and_back),
-	TEST(a_move_between_admission_and_beginning), TEST(pins_are_kept_across_a_move),
+	TEST(a_move_between_admission_and_beginning), TEST(a_region_that_never_comes),
+	TEST(pins_are_kept_across_a_move),
 	TEST(a_region_that_has_not_come_yet_is_waited_for),
 	TEST(what_lies_behind_a_dead_claim_is_delivered),
 	TEST(dead_claims_across_segments), TEST(lies_about_one_frame),

@@ -425,6 +425,80 @@ a_full_window_delays_the_move(void)
 	rig_free(&rig);
 }
 
+/* Nothing is written where not all that are waited for can follow: the stream goes on in
+ * the region that it has, and waits when that is full. */
+static void
+it_stays_until_all_are_told(void)
+{
+	struct rig rig;
+	int rc;
+
+	rig_make(&rig, 2, 0, true);
+	rig_join(&rig, 1);
+	rig.deaf = true;
+	CHECK_EQ(wr_writer_grow(rig.w, 6 * RIG_SEG), 0);
+	while ((rc = rig_send(&rig, RIG_MAX)) == 0)
+		;
+	CHECK_EQ(rc, -WEIR_E_AGAIN_FULL);
+	CHECK_EQ(rig.w->pool.head_ord, 2);
+	CHECK_EQ(wr_writer_wait(rig.w, wr_now_ns() + 20000000, NULL), rc);
+	CHECK(rig.told > 1);
+	CHECK_EQ(rig_drain(&rig, 0), rig.w->seq);
+	CHECK_EQ(wr_writer_wait(rig.w, UINT64_MAX, NULL), 0);
+	rig_send_until(&rig, 3, RIG_MAX);
+	CHECK_EQ(rig.w->pool.moves, 0);
+	while ((rc = rig_send(&rig, RIG_MAX)) == 0)
+		;
+	CHECK_EQ(rc, -WEIR_E_AGAIN_FULL);
+	rig.deaf = false;
+	CHECK_EQ(wr_writer_wait(rig.w, UINT64_MAX, NULL), 0);
+	CHECK_EQ(rig_send(&rig, RIG_MAX), 0);
+	CHECK_EQ(rig.w->pool.moves, 1);
+	CHECK(rig_drain(&rig, 0) > 0);
+	CHECK_EQ(rig.r[0].lost, 0);
+	CHECK_EQ(rig.r[0].passed, rig.w->published);
+	rig_free(&rig);
+}
+
+/* Keeps something of each segment, as long as there are segments. */
+static void
+hold_until_full(struct rig *rig, uint64_t ords[RIG_READERS])
+{
+	while (rig_send(rig, RIG_MAX) == 0)
+		for (unsigned k = 0; k < rig->readers; k++) {
+			struct wr_view view;
+
+			REQUIRE_EQ(wr_reader_peek(&rig->r[k], &view, 1), 1);
+			if (rig->r[k].ord % rig->readers == k)
+				(void)wr_reader_hold(&rig->r[k], &ords[k]);
+			wr_reader_pass(&rig->r[k], &view, 1);
+		}
+}
+
+/* The same where it is pins that leave no segment: one that is let go is enough. */
+static void
+it_stays_and_pins_are_let_go(void)
+{
+	uint64_t ords[RIG_READERS];
+	struct rig rig;
+	int count = 0;
+
+	rig_make(&rig, 2, 2, true);
+	for (int i = 0; i < 4; i++)
+		rig_join(&rig, 2);
+	rig.deaf = true;
+	hold_until_full(&rig, ords);
+	CHECK(rig.w->pool.head_ord - rig.w->pool.oldest + 1 < rig.w->pool.window_segs);
+	CHECK_EQ(wr_writer_wait(rig.w, wr_now_ns() + 20000000, NULL), -WEIR_E_AGAIN_FULL);
+	while (wr_reader_release(&rig.r[0], ords[0]) == 0)
+		count++;
+	CHECK(count > 0);
+	CHECK_EQ(wr_writer_wait(rig.w, UINT64_MAX, NULL), 0);
+	CHECK_EQ(rig_send(&rig, RIG_MAX), 0);
+	CHECK_EQ(rig.w->pool.moves, 0);
+	rig_free(&rig);
+}
+
 /* Readers that still stand in the region that was left hear of the end, of the pace and of
  * a wait for room. */
 static void
@@ -615,7 +689,8 @@ static const struct wr_test tests[] = {TEST(visible_in_the_order_of_the_claims),
 	TEST(full_names_who_blocks), TEST(own_open_claim_keeps_its_segment),
 	TEST(without_readers_nothing_stops), TEST(a_larger_window_is_granted_by_a_move),
 	TEST(more_readers_than_planned_move_the_stream),
-	TEST(a_full_window_delays_the_move), TEST(words_are_said_in_every_region),
+	TEST(a_full_window_delays_the_move), TEST(it_stays_until_all_are_told),
+	TEST(it_stays_and_pins_are_let_go), TEST(words_are_said_in_every_region),
 	TEST(end_gives_open_claims_back), TEST(a_sleep_is_rung_once),
 	TEST(a_few_are_rung_of_many_one_and_the_rest_relayed),
 	TEST(as_many_sleepers_as_processes), TEST_END};

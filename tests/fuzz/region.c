@@ -204,8 +204,8 @@ peek(struct fuzz *f)
 
 	f->have = got > 0 ? got : 0;
 	if (got < 0) {
-		MUST(got == -WEIR_E_GONE_END || got == -WEIR_E_PEER_PROTOCOL ||
-			got == -WEIR_E_AGAIN_EMPTY);
+		MUST(got == -WEIR_E_GONE_END || got == -WEIR_E_DATA_GAP ||
+			got == -WEIR_E_PEER_PROTOCOL || got == -WEIR_E_AGAIN_EMPTY);
 		/* Once told, it stays told. */
 		MUST((got == -WEIR_E_AGAIN_EMPTY) == f->over);
 		f->over = true;

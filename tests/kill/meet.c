@@ -143,7 +143,8 @@ check_bus(weir_bus *bus)
 
 	while (weir_next_event(bus, &event) > 0)
 		if (event.kind == WEIR_EV_PENDING || event.kind == WEIR_EV_PROTOCOL ||
-			event.kind == WEIR_EV_REFUSED || event.kind == WEIR_EV_DENIED)
+			event.kind == WEIR_EV_REFUSED || event.kind == WEIR_EV_DENIED ||
+			event.kind == WEIR_EV_CUT)
 			torn("process %d: event %d, %s, of %s[%u] on '%s'", self,
 				(int)event.kind, weir_err_name(event.code), event.node,
 				event.pid, event.topic);

@@ -37,6 +37,7 @@
  *	event B [KIND]                       waits for one: "KIND code pid uid node topic"
  *	events B                             how many are there now; takes them
  *	stats P, seen S                      counters
+ *	moves P                              how often it has moved to a fresh region
  *	why (b|p|s) N                        "NAME|text|where|differs|hint"
  *	become UID GID                       gives up being root
  *	spare N                              leaves itself room for N descriptors more

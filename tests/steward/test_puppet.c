@@ -589,7 +589,7 @@ do_churn(void)
 
 static const char *const kinds[] = {"NONE", "NODE_JOINED", "NODE_LEFT", "NODE_DIED",
 	"PUB_JOINED", "PUB_LEFT", "PUB_DIED", "SUB_JOINED", "SUB_LEFT", "SUB_DIED",
-	"PENDING", "ADMITTED", "REFUSED", "DENIED", "PROTOCOL"};
+	"PENDING", "ADMITTED", "REFUSED", "DENIED", "PROTOCOL", "CUT"};
 
 static void
 do_event(void)
@@ -650,6 +650,15 @@ do_stats(void)
 		wr_helper_say("%" PRIu64 " published %" PRIu64 " denied %" PRIu64
 			      " evicted %u subscribers",
 			st.published, st.denied, st.evicted, st.subscribers);
+}
+
+static void
+do_moves(void)
+{
+	weir_pub_stats st = {.size = sizeof(st)};
+	int rc = weir_pub_get_stats(pubs[handle(1)], &st);
+
+	tell(rc < 0 ? rc : (int)st.moves);
 }
 
 static void
@@ -856,6 +865,7 @@ static const struct {
 	{"events", do_events, 2},
 	{"stats", do_stats, 2},
 	{"seen", do_seen, 2},
+	{"moves", do_moves, 2},
 	{"why", do_why, 3},
 	{"become", do_become, 3},
 	{"fds", do_fds, 1},

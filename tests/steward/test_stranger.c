@@ -8,7 +8,6 @@
 #include "bus/bell.h"
 #include "bus/node.h"
 #include "bus/rundir.h"
-#include "bus/steward.h"
 #include "tests/lib/fdleak.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"

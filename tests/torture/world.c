@@ -100,7 +100,7 @@ task_heavy(struct wr_task *task)
 
 /* The region as a reader of another process has it. */
 static struct wr_store *
-map_again(struct wr_store *store)
+map_again(const struct wr_store *store)
 {
 	struct weir_error err;
 	struct wr_store *own;
@@ -110,23 +110,31 @@ map_again(struct wr_store *store)
 	return own;
 }
 
-/* As the steward: every admitted reader gets the new region before it can need it. */
-static void
-on_moved(void *ctx, struct wr_writer *w)
+/* As the steward: every admitted reader gets the new region before it can need it. Now and
+ * then one takes nothing. */
+static int
+on_moving(void *ctx, struct wr_writer *w, const struct wr_store *store)
 {
 	struct world *world = ctx;
+	int rc = 0;
 
+	(void)w;
 	for (unsigned i = 0; i < world->reader_count; i++) {
 		struct reader *rd = &world->readers[i];
 		struct wr_store *own;
 
 		if (!rd->joined || !world->foreign ||
-			rd->tail->first_ord >= w->pool.zone->store->first_ord)
+			rd->tail->first_ord >= store->first_ord)
 			continue;
-		own = map_again(w->pool.zone->store);
+		if (chance(&world->pub_dice, 8)) {
+			rc = -WEIR_E_AGAIN_FULL;
+			continue;
+		}
+		own = map_again(store);
 		wr_store_follow(rd->tail, own);
 		rd->tail = own;
 	}
+	return rc;
 }
 
 static int
@@ -157,7 +165,7 @@ writer_make(struct world *world, struct dice *dice)
 			.type = "",
 			.private_memory = !world->foreign},
 		.stamp = WEIR_STAMP_OFF,
-		.ops = {.moved = on_moved, .watch = on_watch, .ctx = world},
+		.ops = {.moving = on_moving, .watch = on_watch, .ctx = world},
 	};
 	struct weir_error err;
 
