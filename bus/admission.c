@@ -55,13 +55,13 @@ struct admission {
 };
 
 static int
-send_region(struct admission *a, enum wr_wire_kind kind, uint64_t place,
+send_region(struct admission *a, enum wr_wire_kind kind, const struct wr_begin *begin,
 	const struct wr_store *store)
 {
 	struct wr_wire msg = {.kind = (uint16_t)kind,
 		.stream = a->asked->stream,
 		.sub = a->asked->sub,
-		.place = place,
+		.begin = *begin,
 		.bytes = store->region.bytes};
 	int fd = wr_region_lend(&store->region, NULL);
 	int rc;
@@ -78,22 +78,23 @@ send_region(struct admission *a, enum wr_wire_kind kind, uint64_t place,
  * all that came after it. That is said first, so that whoever is admitted has it.
  */
 static int
-reply_attached(void *ctx, uint64_t place, struct wr_store *store)
+reply_attached(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	struct admission *a = ctx;
+	const struct wr_begin nowhere = {0};
 	struct wr_store *later = store;
 	int rc = 0;
 
 	while (rc >= 0 && (later = wr_load_acquire(move_adopt, &later->following)))
-		rc = send_region(a, WR_WIRE_MOVED, 0, later);
-	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, place, store);
+		rc = send_region(a, WR_WIRE_MOVED, &nowhere, later);
+	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, begin, store);
 }
 
 static int
-reply_nothing(void *ctx, uint64_t place, struct wr_store *store)
+reply_nothing(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	(void)ctx;
-	(void)place;
+	(void)begin;
 	(void)store;
 	return 0;
 }
@@ -118,7 +119,6 @@ wr_admission_attach(struct wr_node *node, struct wr_peer *peer, const struct wr_
 		.sub = msg->sub,
 		.slot = &peer->slots[msg->slot],
 		.bell = &peer->bell,
-		.holds = msg->holds,
 		.pid = peer->pid,
 		.uid = peer->uid};
 	int rc;
@@ -134,13 +134,14 @@ wr_admission_attach(struct wr_node *node, struct wr_peer *peer, const struct wr_
 	if (WR_MUTANT(ADMIT_REPLYFIRST)) {
 		pthread_mutex_lock(&stream->writer.lock);
 		(void)reply_attached(&admission,
-			wr_place(stream->writer.pool.head_ord,
-				stream->writer.pool.head->index),
+			&(struct wr_begin){wr_place(stream->writer.pool.head_ord,
+						   stream->writer.pool.head->index),
+				UINT64_MAX, UINT64_MAX},
 			stream->writer.pool.head->zone->store);
 		pthread_mutex_unlock(&stream->writer.lock);
 		usleep(1000);
 	}
-	rc = wr_stream_admit(stream, &row, peer->flag,
+	rc = wr_stream_admit(stream, &row, &msg->terms, peer->flag,
 		WR_MUTANT(ADMIT_REPLYFIRST) ? reply_nothing : reply_attached, &admission);
 	if (rc < 0)
 		refuse(peer, msg, -rc);
@@ -196,6 +197,14 @@ is_waited_for(const struct wr_gate *gate, uint64_t node)
 	return false;
 }
 
+/* Whose reader it is: the bell of a row is its peer's. */
+static struct wr_peer *
+peer_of(const struct wr_row *row)
+{
+	return (struct wr_peer *)(void *)((uint8_t *)row->bell -
+		offsetof(struct wr_peer, bell));
+}
+
 static void
 node_is_told(struct wr_gate *gate, uint64_t node, uint64_t first_ord)
 {
@@ -224,8 +233,7 @@ wr_admission_tell(struct wr_node *node, struct wr_writer *w, const struct wr_sto
 		if (row->node == node->id || row->node == full ||
 			row->told >= store->first_ord)
 			continue;
-		peer = (struct wr_peer *)(void *)((uint8_t *)row->bell -
-			offsetof(struct wr_peer, bell));
+		peer = peer_of(row);
 		WR_POINT(move_send);
 		sent = is_waited_for(&w->gate, row->node)
 			? wr_peer_send_now(peer, &msg, &fd)
@@ -240,6 +248,20 @@ wr_admission_tell(struct wr_node *node, struct wr_writer *w, const struct wr_sto
 	if (fd != store->region.fd)
 		close(fd);
 	return rc;
+}
+
+void
+wr_admission_verdict(uint64_t stream, const struct wr_row *row, int code)
+{
+	struct wr_wire msg = {.kind = WR_WIRE_VERDICT,
+		.stream = stream,
+		.sub = row->sub,
+		.code = (uint32_t)code,
+		.gates = row->gate,
+		.over = row->gone};
+
+	msg.count[0] = row->account.spent_ns;
+	(void)wr_peer_send(peer_of(row), &msg, NULL);
 }
 
 /* ---- partings ---------------------------------------------------------------------------- */

@@ -37,6 +37,10 @@ void wr_admission_detach(
 int wr_admission_tell(
 	struct wr_node *node, struct wr_writer *w, const struct wr_store *store);
 
+/* Tells a reader of another process how its stream's publisher deals with it from now on
+ * (row->gate, row->gone). From the publisher's thread, with the writer's lock. */
+void wr_admission_verdict(uint64_t stream, const struct wr_row *row, int code);
+
 /* True if a peer has a row in any of our streams. */
 bool wr_admission_stands(struct wr_node *node, const struct wr_peer *peer);
 

@@ -47,12 +47,11 @@ tell_sub(struct wr_node *node, struct wr_subscription *sub, struct wr_peer *look
 	for (struct wr_link *link = sub->links; link; link = link->next) {
 		const struct wr_slot *slot = &node->slots[link->slot];
 
-		msg.holds++;
+		msg.slot++;
 		msg.count[0] += wr_stat_get(&slot->passed);
-		msg.count[1] += wr_stat_get(&slot->lost);
+		for (int why = 0; why < WR_LOSTS; why++)
+			msg.count[1] += wr_stat_get(&slot->lost[why]);
 	}
-	msg.slot = msg.holds;
-	msg.holds = 0;
 	memcpy(msg.topic, sub->pattern, sizeof(msg.topic));
 	(void)wr_peer_send(looker, &msg, NULL);
 }

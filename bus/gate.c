@@ -8,10 +8,7 @@
 static void
 evict(struct wr_gate *gate, struct wr_row *row)
 {
-	if (row->gate) {
-		row->gate = false;
-		gate->detached++;
-	}
+	wr_gate_detach(gate, row);
 	row->evicted = true;
 	gate->evicted++;
 }
@@ -68,7 +65,7 @@ wr_gate_detach(struct wr_gate *gate, struct wr_row *row)
 {
 	if (!row->gate)
 		return;
-	row->gate = false;
+	row->gate = row->blocks = false;
 	gate->detached++;
 }
 
@@ -85,14 +82,17 @@ wr_gate_attach(struct wr_gate *gate, struct wr_row *row, uint64_t oldest, uint64
 }
 
 uint64_t
-wr_gate_read(struct wr_gate *gate, uint64_t head)
+wr_gate_read(struct wr_gate *gate, uint64_t head, uint32_t window)
 {
 	uint64_t needed = head;
 
+	gate->blockers = 0;
+	gate->blocked_up_to = 0;
 	for (uint32_t i = 0; i < gate->count; i++) {
 		struct wr_row *row = &gate->rows[i];
 		uint64_t cur;
 
+		row->blocks = false;
 		if (row->evicted)
 			continue;
 		cur = wr_load_acquire(roll_cur, &row->slot->cur); /* enter_cur -> roll_cur */
@@ -106,10 +106,27 @@ wr_gate_read(struct wr_gate *gate, uint64_t head)
 			continue;
 		}
 		row->seen = cur;
-		if (row->gate && cur < needed)
+		if (!row->gate)
+			continue;
+		if (cur < needed)
 			needed = cur;
+		if (head - cur + 1 < (row->quota ? row->quota : window))
+			continue;
+		row->blocks = true;
+		gate->blockers++;
+		if (cur > gate->blocked_up_to)
+			gate->blocked_up_to = cur;
 	}
 	return needed;
+}
+
+void
+wr_gate_read_progress(struct wr_gate *gate)
+{
+	for (uint32_t i = 0; i < gate->count; i++)
+		if (gate->rows[i].gate)
+			gate->rows[i].progress =
+				wr_stat_get(&gate->rows[i].slot->passed);
 }
 
 /* What a row keeps from reuse: the segment that it reads in, then those that it holds. */

@@ -12,8 +12,11 @@
 #define WR_BUS_GATE_H
 
 #include "bus/layout.h"
+#include "bus/os/sched.h"
+#include "bus/stall.h"
 
 struct wr_bell;
+struct wr_link;
 
 /* One reader of the stream. */
 struct wr_row {
@@ -21,13 +24,22 @@ struct wr_row {
 	uint64_t sub;
 	const struct wr_slot *slot; /* its words, in its node's region */
 	struct wr_bell *bell;       /* of its node */
+	struct wr_link *local;      /* its reader, where that is in this process */
 	uint64_t from;              /* gates here until it has set its cursor */
-	uint64_t seen;  /* its cursor when last read: it runs forward only */
-	uint32_t holds; /* distinct ordinals it may hold */
+	uint64_t seen;     /* its cursor when last read: it runs forward only */
+	uint64_t progress; /* what it had passed when last asked, while somebody waits */
+	uint32_t holds;    /* distinct ordinals it may hold */
+	uint32_t quota;    /* segments that it may lag before it is waited for; 0: all */
+	uint32_t policy;   /* enum weir_policy: what becomes of it past its budget */
+	bool gate;         /* it is waited for */
+	bool blocks;       /* it gates, and the next segment cannot be had because of it */
+	bool gone;         /* it was told that its stream has ended for it */
+	bool mapped;       /* it has said that it has the region */
 	uint64_t told; /* first ordinal of the newest region that its node was told of */
-	bool gate;     /* it is waited for */
-	bool mapped;   /* it has said that it has the region */
 	bool evicted; /* it broke the protocol: no service, and its pins count no more */
+	enum wr_blame blame; /* by the last look while waiting: it is to be detached */
+	struct wr_account account;
+	struct wr_sched_probe probe; /* of its thread */
 	uint32_t pid;
 	uint32_t uid;
 	char name[WR_NAME_BYTES];
@@ -38,6 +50,8 @@ struct wr_gate {
 	uint32_t count;
 	uint32_t capacity;
 	uint32_t detached; /* rows that are not waited for */
+	uint32_t blockers; /* rows that blocked when the cursors were last read */
+	uint64_t blocked_up_to; /* the newest ordinal in which one of them stood */
 	uint64_t pins;     /* segments that all rows together may hold back */
 	uint64_t evicted;
 	uint64_t left; /* bumped when a row goes: a waiting publisher looks again */
@@ -59,9 +73,14 @@ bool wr_gate_attach(
 
 /*
  * Reads every cursor once, checks it against the books, puts out who lies, and returns
- * the smallest ordinal that a gating row still needs (head if none).
+ * the smallest ordinal that a gating row still needs (head if none). Says which rows
+ * block: with one segment more, they would be more than their quota behind, `window`
+ * segments where they have none of their own.
  */
-uint64_t wr_gate_read(struct wr_gate *gate, uint64_t head);
+uint64_t wr_gate_read(struct wr_gate *gate, uint64_t head, uint32_t window);
+
+/* Reads how far the rows have come within their segments: for who waits for them. */
+void wr_gate_read_progress(struct wr_gate *gate);
 
 /* A retired ordinal, and whether somebody still reads in it. */
 struct wr_pin {

@@ -56,6 +56,34 @@ wr_geometry_sized(struct wr_geometry *geo, uint32_t max_message, uint32_t align,
 	return 0;
 }
 
+/*
+ * The segments that hold `keep` messages, or bytes of log, whatever their sizes: what is
+ * behind the first of them, and the one that is being written.
+ */
+static int
+keep_of(struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_error *err)
+{
+	uint64_t extent = wr_extent(geo->max_message, geo->align);
+	uint64_t usable = geo->seg_bytes - geo->first - WR_FRAME;
+	uint64_t a_seg = usable / extent; /* messages of the largest size */
+	uint64_t segs = opts->keep_bytes / usable;
+
+	if (opts->keep_messages / a_seg > segs)
+		segs = opts->keep_messages / a_seg;
+	if (opts->keep_messages || opts->keep_bytes)
+		segs += 2;
+	if (segs + geo->window_segs > WINDOW_SEGS_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"to keep %llu messages of up to %u bytes, or %llu bytes, takes more "
+			"than %d segments",
+			(unsigned long long)opts->keep_messages, geo->max_message,
+			(unsigned long long)opts->keep_bytes, WINDOW_SEGS_MAX);
+	geo->keep_segs = (uint32_t)segs;
+	geo->keep_messages = opts->keep_messages;
+	geo->keep_bytes = opts->keep_bytes;
+	return 0;
+}
+
 int
 wr_geometry_of(struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_error *err)
 {
@@ -63,6 +91,7 @@ wr_geometry_of(struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_e
 	size_t align = opts->align ? opts->align : WR_FRAME;
 	uint64_t window = opts->window ? opts->window : WEIR_WINDOW_DEFAULT;
 	uint64_t segs, seg_bytes;
+	int rc;
 
 	if (max_message > WEIR_MESSAGE_MAX)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
@@ -80,6 +109,7 @@ wr_geometry_of(struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_e
 			"window of %llu bytes is more than %d segments of %llu bytes",
 			(unsigned long long)window, WINDOW_SEGS_MAX,
 			(unsigned long long)seg_bytes);
-	return wr_geometry_sized(geo, (uint32_t)max_message, (uint32_t)align,
+	rc = wr_geometry_sized(geo, (uint32_t)max_message, (uint32_t)align,
 		(uint32_t)seg_bytes, (uint32_t)(segs < 4 ? 4 : segs));
+	return rc < 0 ? rc : keep_of(geo, opts, err);
 }

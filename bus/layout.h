@@ -16,7 +16,7 @@
 #include "bus/atomic.h"
 
 enum {
-	WR_LAYOUT = 1, /* changes with every incompatible change of this file */
+	WR_LAYOUT = 2, /* changes with every incompatible change of this file */
 	WR_LINE = 64,  /* what two cores pass to each other at once */
 	WR_PAGE = 4096,
 	WR_FRAME = 16,        /* bytes of a frame header */
@@ -149,6 +149,9 @@ struct wr_stream_hdr {
 	uint64_t window_bytes;
 	uint64_t type_hash;
 	uint64_t first_ord; /* no segment of this region has a smaller ordinal */
+	uint64_t ttl_ns;    /* how long its messages are worth reading, 0 = for ever */
+	uint64_t keep_messages; /* of history that the topic asked for, */
+	uint64_t keep_bytes;    /* 0 and 0: the last message */
 	uint32_t seg_bytes;
 	uint32_t seg_count;
 	uint32_t first; /* offset of a segment's first frame */
@@ -164,6 +167,7 @@ struct wr_stream_hdr {
 
 	/* writer: publisher, when it waits for room: odd = parked */
 	_Alignas(WR_LINE) wr_a64 room_wanted;
+	wr_a64 room_up_to; /* who leaves a segment up to this ordinal may have made some */
 
 	/* writer: publisher, rarely */
 	_Alignas(WR_LINE) wr_a64 closed; /* 1: nothing follows */
@@ -179,23 +183,49 @@ _Static_assert(offsetof(struct wr_stream_hdr, head) % WR_LINE == 0, "own line");
 
 /* ---- a node's region ------------------------------------------------------------------ */
 
-/* What one subscription of the node says to one publisher about one stream. */
+/* Why a claim was not delivered. */
+enum wr_lost {
+	WR_LOST_BEHIND,    /* the reader was left behind, and it was written over */
+	WR_LOST_CONFLATED, /* a newer one was there, and the reader wants the latest */
+	WR_LOST_EXPIRED,   /* it was older than it may be */
+	WR_LOST_GONE,      /* asked for at the join, and no longer there */
+	WR_LOSTS
+};
+
+/*
+ * What one subscription of the node says to one publisher about one stream. Each word is
+ * written by the subscription's thread, unless it says otherwise.
+ *
+ * The books are each counted on their own, so that they can be held against each other:
+ * claims since the join = delivered + held + lost + aborted + waiting, where waiting is
+ * what lies from (at_ord, at_off) on. `steps` is odd while they change, so that a looker
+ * takes them together.
+ */
 struct wr_slot {
-	/* writer: the subscription's thread; all that a rollover looks at is one line */
+	/* all that a rollover looks at is one line */
 	wr_a64 cur; /* announcement and cursor in one: ordinal it reads in, 0 = nowhere */
 	wr_a64 hold[WEIR_HOLDS_MAX]; /* ordinals kept past their turn, 0 = none */
 
-	/* writer: the same; statistics */
-	_Alignas(WR_LINE) wr_a64 passed; /* messages passed */
-	wr_a64 lost;
+	/* how far it is, at each handler's return; and the books, at each batch's end */
+	_Alignas(WR_LINE) wr_a64 passed;
+	wr_a64 steps;
+	wr_a64 delivered;
+	wr_a64 held; /* passed, and not let go */
 	wr_a64 aborted;
-	wr_a64 bytes;
+	wr_a64 bytes; /* passed */
+	wr_a64 at_ord, at_off;
+
+	/* rarely */
+	_Alignas(WR_LINE) wr_a64 lost[WR_LOSTS];
+	wr_a64 from; /* number of the claim that it began with */
+	wr_a64 tid;  /* of its thread */
 	/* writer: the node, between two uses of the slot */
 	wr_a64 stream; /* whose stream it is about, 0 = free; for lookers */
-	uint64_t rest[3];
+	uint64_t rest[9];
 };
-_Static_assert(sizeof(struct wr_slot) == 128, "slot");
+_Static_assert(sizeof(struct wr_slot) == 256, "slot");
 _Static_assert(offsetof(struct wr_slot, passed) == WR_LINE, "what gates is one line");
+_Static_assert(offsetof(struct wr_slot, lost) == 2 * WR_LINE, "so is what moves");
 
 struct wr_node_hdr {
 	/* written once */

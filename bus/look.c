@@ -17,6 +17,7 @@
 #include "bus/rundir.h"
 #include "bus/store.h"
 #include "bus/topic.h"
+#include "bus/walk.h"
 #include "bus/wire.h"
 
 /* A connection to one process. */
@@ -29,6 +30,8 @@ struct looked {
 };
 
 /* A stream that is mapped, and where we read in it. */
+enum { TRIES = 16 /* at a segment that a publisher may take meanwhile */ };
+
 struct tap {
 	uint64_t stream;
 	uint64_t node;
@@ -39,10 +42,7 @@ struct tap {
 	bool alone; /* its publisher has hung up: what is there is all */
 	bool ended;
 	bool seen;      /* in the present refresh */
-	uint32_t index; /* segment; valid while its ordinal is ord */
-	uint64_t ord;
-	uint32_t off;
-	uint64_t seq;
+	struct wr_walk at;
 	uint64_t lost;
 };
 
@@ -66,62 +66,19 @@ struct weir_look {
 
 /* ---- reading a region from outside ---------------------------------------------------- */
 
-static struct wr_segment *
-segment_at(const struct tap *tap)
-{
-	return wr_store_seg_hdr(tap->store, tap->index);
-}
-
-static uint64_t
-ord_at(const struct tap *tap)
-{
-	/* roll_ord -> look_ord: who sees the ordinal sees the empty segment behind it */
-	return wr_load_acquire(look_ord, &segment_at(tap)->ord);
-}
-
-/* Still the segment that we began to read, after what we have read of it. */
-static bool
-still_there(const struct tap *tap)
-{
-	wr_fence_acquire(look_fence); /* roll_dirty -> look_check */
-	return wr_load_relaxed(look_check, &segment_at(tap)->ord) == tap->ord;
-}
-
-/* A committed frame within the segment; *word is checked. */
-static bool
-frame_at(const struct tap *tap, uint32_t off, uint64_t *word)
-{
-	const struct wr_store *store = tap->store;
-	const struct wr_frame *frame =
-		(const struct wr_frame *)(const void *)(wr_store_seg(store, tap->index) +
-			off);
-	uint32_t extent;
-
-	*word = wr_load_acquire(look_len, &frame->word);
-	extent = wr_word_extent(*word);
-	return extent != 0 && extent % WR_FRAME == 0 && extent <= store->seg_bytes - off &&
-		wr_word_len(*word) <= extent - WR_FRAME &&
-		(wr_word_kind(*word) >= WR_ROLL ||
-			extent <= store->seg_bytes - WR_FRAME - off);
-}
-
-/* Stands at the start of a segment; false if it has gone. */
+/* Stands at the start of a segment; false if it has gone. What lies between it and where
+ * the tap was before is missed. */
 static bool
 stand_at(struct tap *tap, uint64_t place)
 {
-	uint64_t base;
+	uint64_t seq = tap->at.seq;
 
-	tap->index = wr_place_seg(place);
-	tap->ord = wr_place_ord(place);
-	tap->off = tap->store->first;
-	if (tap->index >= tap->store->seg_count || tap->ord == 0 || ord_at(tap) != tap->ord)
+	if (!wr_walk_stand(&tap->at, tap->store, place)) {
+		tap->at.seq = seq;
 		return false;
-	base = wr_load_relaxed(read_base, &segment_at(tap)->base);
-	if (!still_there(tap))
-		return false;
-	if (tap->seq != 0 && base > tap->seq)
-		tap->lost += base - tap->seq;
-	tap->seq = base;
+	}
+	if (seq != 0 && tap->at.seq > seq)
+		tap->lost += tap->at.seq - seq;
 	return true;
 }
 
@@ -129,9 +86,9 @@ stand_at(struct tap *tap, uint64_t place)
 static bool
 stand_again(struct tap *tap)
 {
-	for (int tries = 0; tries < 16; tries++) {
+	for (int tries = 0; tries < TRIES; tries++) {
 		const wr_a64 *hint =
-			tries < 8 ? &tap->store->hdr->oldest : &tap->store->hdr->head;
+			tries < TRIES / 2 ? &tap->store->hdr->oldest : &tap->store->hdr->head;
 
 		if (stand_at(tap, wr_load_acquire(overrun_oldest, hint)))
 			return true;
@@ -139,35 +96,22 @@ stand_again(struct tap *tap)
 	return false;
 }
 
-/* Counts over everything that is visible in the segment. */
-static void
-walk(struct tap *tap, uint64_t *last_ns)
-{
-	uint64_t word;
-
-	while (frame_at(tap, tap->off, &word) && wr_word_kind(word) < WR_ROLL) {
-		const struct wr_frame *frame =
-			(const struct wr_frame *)(const void *)(wr_store_seg(tap->store,
-									tap->index) +
-				tap->off);
-
-		if (wr_word_kind(word) == WR_DATA)
-			*last_ns = wr_load_relaxed(read_stamp, &frame->stamp);
-		tap->seq += wr_word_kind(word) != WR_FILL;
-		tap->off += wr_word_extent(word);
-	}
-}
-
 /* Stands behind the newest message. */
 static bool
 stand_at_end(struct tap *tap, uint64_t *last_ns)
 {
-	for (int tries = 0; tries < 16; tries++) {
-		tap->seq = 0;
+	for (int tries = 0; tries < TRIES; tries++) {
+		uint64_t word;
+
+		tap->at.seq = 0;
 		if (!stand_at(tap, wr_load_acquire(overrun_head, &tap->store->hdr->head)))
 			continue;
-		walk(tap, last_ns);
-		if (still_there(tap))
+		while (wr_walk_to_message(&tap->at, &word) == 1) {
+			*last_ns = wr_load_relaxed(
+				read_stamp, &wr_walk_frame(&tap->at)->stamp);
+			wr_walk_pass(&tap->at, word);
+		}
+		if (wr_walk_is_there(&tap->at))
 			return true;
 	}
 	return false;
@@ -216,7 +160,7 @@ begin_following(weir_look *look, struct tap *tap)
 	uint64_t last_ns = 0;
 
 	tap->followed = true;
-	tap->seq = 0;
+	tap->at.seq = 0;
 	tap->lost = 0;
 	if (look->from_oldest)
 		(void)stand_again(tap);
@@ -248,6 +192,9 @@ take_region(weir_look *look, const struct wr_wire *msg, int fd)
 	}
 	wr_store_unref(tap->store);
 	tap->store = store;
+	/* Nowhere in it yet; what was missed is told by the number that comes next. */
+	tap->at = (struct wr_walk){
+		.store = store, .off = store->first, .ord = UINT64_MAX, .seq = tap->at.seq};
 	tap->asked = false;
 	if (first && look->following && wr_pattern_match(look->pattern, tap->topic))
 		begin_following(look, tap);
@@ -507,7 +454,7 @@ count_streams(weir_look *look)
 			continue;
 		eye = *tap;
 		if (stand_at_end(&eye, &stream->last_ns))
-			stream->claimed = eye.seq;
+			stream->claimed = eye.at.seq;
 	}
 }
 
@@ -629,83 +576,72 @@ weir_look_follow(weir_look *look, const char *pattern, int from_oldest)
 static int
 copy_out(struct tap *tap, uint64_t word, void *buf, size_t size, weir_msg *msg)
 {
-	const struct wr_frame *frame =
-		(const struct wr_frame *)(const void *)(wr_store_seg(tap->store,
-								tap->index) +
-			tap->off);
+	const struct wr_frame *frame = wr_walk_frame(&tap->at);
 	uint32_t len = wr_word_len(word);
 
 	memset(msg, 0, sizeof(*msg));
 	msg->data = buf;
 	msg->len = len;
-	msg->seq = tap->seq;
+	msg->seq = tap->at.seq;
 	msg->time_ns = wr_load_relaxed(read_stamp, &frame->stamp);
 	msg->publisher = tap->stream;
 	msg->topic = tap->topic;
 	WR_POINT(look_copy);
 	if (len > 0 && size > 0)
 		memcpy(buf, frame + 1, len < size ? len : size);
-	return still_there(tap);
+	return wr_walk_is_there(&tap->at);
+}
+
+/* Nothing more is visible where the tap stands: 0, or why there never will be. */
+static int
+at_end(weir_look *look, struct tap *tap)
+{
+	struct looked *from = find_looked(look, tap->node);
+	uint64_t word;
+
+	if (wr_walk_look(&tap->at, &word)) {
+		if (wr_word_kind(word) != WR_MOVE)
+			return 0; /* it came just now */
+		if (tap->alone || !from)
+			return -WEIR_E_GONE_END;
+		if (!tap->asked)
+			ask(from, WR_WIRE_SHOW, tap->stream);
+		tap->asked = true;
+		return 0;
+	}
+	if (!wr_walk_is_there(&tap->at))
+		return 0;
+	if (wr_word_extent(word) != 0)
+		return -WEIR_E_PEER_PROTOCOL;
+	if (!tap->alone && wr_load_acquire(end_look, &tap->store->hdr->closed) == 0)
+		return 0;
+	return wr_walk_look(&tap->at, &word) ? 0 : -WEIR_E_GONE_END;
 }
 
 /* Steps of one tap until it has a message. 1 a message, 0 nothing now, or < 0. */
 static int
 tap_next(weir_look *look, struct tap *tap, void *buf, size_t size, weir_msg *msg)
 {
-	for (;;) {
-		uint64_t word;
+	uint64_t word;
 
-		if (ord_at(tap) != tap->ord && !stand_again(tap))
-			return 0;
-		if (!frame_at(tap, tap->off, &word)) {
-			if (!still_there(tap))
-				continue;
-			if (wr_word_extent(word) != 0)
-				return -WEIR_E_PEER_PROTOCOL;
-			if (!tap->alone &&
-				wr_load_acquire(end_look, &tap->store->hdr->closed) == 0)
+	for (int tries = 0; tries < TRIES; tries++) {
+		int rc = wr_walk_to_message(&tap->at, &word);
+
+		if (rc == 0)
+			return at_end(look, tap);
+		if (rc < 0) {
+			if (!stand_again(tap))
 				return 0;
-			return frame_at(tap, tap->off, &word) ? 0 : -WEIR_E_GONE_END;
+			continue;
 		}
-		switch (wr_word_kind(word)) {
-		case WR_DATA:
-			if (!copy_out(tap, word, buf, size, msg))
-				continue;
-			msg->lost = tap->lost;
-			tap->lost = 0;
-			tap->seq++;
-			tap->off += wr_word_extent(word);
-			return 1;
-		case WR_ABORTED:
-			tap->seq++;
-			/* fall through */
-		case WR_FILL:
-			tap->off += wr_word_extent(word);
-			break;
-		case WR_ROLL: {
-			const struct wr_frame *frame = (const struct wr_frame *)(const void
-					*)(wr_store_seg(tap->store, tap->index) +
-				tap->off);
-			uint64_t place = wr_load_relaxed(read_place, &frame->stamp);
-
-			if (still_there(tap))
-				(void)stand_at(tap, place);
-			break;
-		}
-		case WR_MOVE: {
-			struct looked *from = find_looked(look, tap->node);
-
-			if (tap->alone || !from)
-				return -WEIR_E_GONE_END;
-			if (!tap->asked)
-				ask(from, WR_WIRE_SHOW, tap->stream);
-			tap->asked = true;
-			return 0;
-		}
-		default:
-			return -WEIR_E_PEER_PROTOCOL;
-		}
+		if (!copy_out(tap, word, buf, size, msg))
+			continue;
+		msg->lost = tap->lost;
+		tap->lost = 0;
+		wr_walk_pass(&tap->at, word);
+		return 1;
 	}
+	return 0; /* the publisher is faster than this loop */
 }
 
 int

@@ -114,6 +114,14 @@ meeting_moving(struct wr_node *node, struct wr_writer *w, const struct wr_store 
 	return rc;
 }
 
+static void
+meeting_verdict(
+	struct wr_node *node, uint64_t stream, const struct wr_row *row, int code)
+{
+	wr_admission_verdict(stream, row, code);
+	wr_steward_poke(steward_of(node)); /* to send what a socket would not take */
+}
+
 /* ---- subscriptions ------------------------------------------------------------------------ */
 
 static int
@@ -280,6 +288,7 @@ static const struct wr_meeting_ops meeting_ops = {
 	.leave = meeting_leave,
 	.withdraw = meeting_withdraw,
 	.moving = meeting_moving,
+	.verdict = meeting_verdict,
 	.relay = meeting_relay,
 	.turn = meeting_turn,
 	.close = meeting_close,

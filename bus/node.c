@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bus/error.h"
+#include "bus/history.h"
 #include "bus/mutant.h"
 #include "bus/topic.h"
 #include "bus/window.h"
@@ -198,31 +199,32 @@ wr_node_nudge(struct wr_node *node)
 /* ---- events ------------------------------------------------------------------------------ */
 
 void
-wr_node_event(struct wr_node *node, enum weir_event_kind kind, int code, const char *peer,
-	uint32_t pid, uint32_t uid, const char *topic, uint64_t publisher)
+wr_node_tell(struct wr_node *node, const weir_event *event)
 {
-	weir_event *event;
-
 	pthread_mutex_lock(&node->event_lock);
 	if (node->event_count == WR_EVENTS) {
 		node->event_first = (node->event_first + 1) % WR_EVENTS;
 		node->event_count--;
 		node->event_dropped++;
 	}
-	event = &node->events[(node->event_first + node->event_count++) % WR_EVENTS];
-	memset(event, 0, sizeof(*event));
-	event->kind = kind;
-	event->code = code;
-	event->pid = pid;
-	event->uid = uid;
-	event->publisher = publisher;
-	if (peer)
-		memcpy(event->node, peer, strnlen(peer, WEIR_NAME_MAX));
-	if (topic)
-		memcpy(event->topic, topic, strnlen(topic, WEIR_NAME_MAX));
+	node->events[(node->event_first + node->event_count++) % WR_EVENTS] = *event;
 	wr_store_release(event_pending, &node->event_pending, node->event_count);
 	pthread_mutex_unlock(&node->event_lock);
 	wr_node_nudge(node);
+}
+
+void
+wr_node_event(struct wr_node *node, enum weir_event_kind kind, int code, const char *peer,
+	uint32_t pid, uint32_t uid, const char *topic, uint64_t publisher)
+{
+	weir_event event = {
+		.kind = kind, .code = code, .pid = pid, .uid = uid, .publisher = publisher};
+
+	if (peer)
+		memcpy(event.node, peer, strnlen(peer, WEIR_NAME_MAX));
+	if (topic)
+		memcpy(event.topic, topic, strnlen(topic, WEIR_NAME_MAX));
+	wr_node_tell(node, &event);
 }
 
 bool
@@ -453,13 +455,15 @@ wr_link_leave(struct wr_link *link)
 
 	pthread_mutex_lock(node->lock);
 	wr_link_unlist(link);
-	wr_reader_fini(&link->reader);
 	if (link->peer) {
+		wr_reader_fini(&link->reader);
 		node->ops->leave(node, link);
 	} else {
+		/* The row first: its publisher may be passing a verdict on the reader. */
 		if (link->local && wr_stream_dismiss(link->local, node->id, link->sub->id))
 			wr_node_event(link->local->node, WEIR_EV_SUB_LEFT, 0, node->name,
 				node->pid, node->uid, link->topic, link->stream);
+		wr_reader_fini(&link->reader);
 		wr_node_slot_give(node, link->slot);
 		free(link);
 	}
@@ -468,17 +472,51 @@ wr_link_leave(struct wr_link *link)
 
 /* ---- admission ---------------------------------------------------------------------------------- */
 
+/* What of the terms is granted. */
+static void
+grant(struct wr_row *row, const struct wr_writer *w, const struct wr_terms *terms)
+{
+	uint64_t segs = terms->quota / w->plan.geo.seg_bytes +
+		(terms->quota % w->plan.geo.seg_bytes != 0);
+	uint64_t budget_ns = WR_STALL_BUDGET_NS;
+
+	if (terms->policy == WEIR_BLOCK)
+		budget_ns = WR_STALL_FOREVER;
+	else if (terms->stall_us != 0)
+		budget_ns = terms->stall_us < 0 ? 0 : (uint64_t)terms->stall_us * 1000;
+	if (budget_ns != WR_STALL_FOREVER && budget_ns > w->room.stall.cap_ns)
+		budget_ns = w->room.stall.cap_ns;
+	row->account.budget_ns = budget_ns;
+	row->policy = terms->policy;
+	row->holds = terms->holds;
+	/* One that is read and one that is written, at least. */
+	row->quota = segs == 0 || segs >= w->plan.geo.window_segs ? 0
+		: segs < 2                                        ? 2
+								  : (uint32_t)segs;
+}
+
+/* From far behind it would block at once: it is waited for when it has caught up. Who
+ * wants the latest is never waited for. */
+static bool
+gates(const struct wr_writer *w, const struct wr_row *row, const struct wr_begin *begin)
+{
+	return row->policy != WEIR_LATEST &&
+		(begin->seq == UINT64_MAX || wr_room_is_near(w, row));
+}
+
 int
-wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64 *flag,
-	wr_admitted_fn admitted, void *ctx)
+wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
+	const struct wr_terms *terms, const wr_a64 *flag, wr_admitted_fn admitted,
+	void *ctx)
 {
 	struct wr_writer *w = &stream->writer;
 	struct wr_row stands = *row;
+	struct wr_begin begin;
 	const struct wr_seg *seg;
 	int added, rc;
 
 	if (WR_MUTANT(ADMIT_NOLOCK)) {
-		stands.from = wr_pool_unsettled(&w->pool)->ord;
+		begin = wr_history_begin(&w->pool, stream->id, terms);
 		sched_yield();
 	}
 	WR_POINT(admit_lock);
@@ -486,17 +524,18 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	/* Not always the head: a claim that is open in an older segment will be published
 	 * from now on. */
 	if (!WR_MUTANT(ADMIT_NOLOCK))
-		stands.from = wr_pool_unsettled(&w->pool)->ord;
-	stands.seen = stands.from;
-	stands.gate = true;
+		begin = wr_history_begin(&w->pool, stream->id, terms);
+	stands.from = stands.seen = wr_place_ord(begin.place);
+	grant(&stands, w, terms);
+	stands.gate = gates(w, &stands, &begin);
 	stands.told = w->pool.zone->store->first_ord; /* the answer says it */
 	/* The row gates from here on, cursor or not: a reader that has been told where to
 	 * begin must find it. */
 	WR_POINT(admit_row);
 	rc = added = wr_gate_add(&w->gate, &stands);
 	if (rc == 0) {
-		stands.from = wr_gate_find(&w->gate, row->node, row->sub)->seen;
 		/* A row that stood and is not waited for may have been left behind. */
+		stands.from = wr_gate_find(&w->gate, row->node, row->sub)->seen;
 		if (stands.from < w->pool.oldest)
 			stands.from = w->pool.oldest;
 	}
@@ -504,8 +543,9 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 		rc = wr_writer_wake_add(w, flag, row->bell);
 	if (rc >= 0) {
 		seg = w->pool.live[stands.from % w->pool.live_size];
+		begin.place = wr_place(stands.from, seg->index);
 		WR_POINT(admit_reply);
-		rc = admitted(ctx, wr_place(stands.from, seg->index), seg->zone->store);
+		rc = admitted(ctx, &begin, seg->zone->store);
 	}
 	if (rc < 0 && added == 1)
 		wr_gate_remove(&w->gate, row->node, row->sub);
@@ -513,6 +553,20 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row, const wr_a64
 	WR_POINT(admit_unlock);
 	pthread_mutex_unlock(&w->lock);
 	return rc < 0 ? rc : 0;
+}
+
+struct wr_reader_opts
+wr_sub_reader_opts(const struct wr_subscription *sub, const struct wr_begin *begin,
+	struct wr_bell *bell)
+{
+	return (struct wr_reader_opts){.begin = begin->seq,
+		.asked = begin->asked,
+		.ttl_ns = sub->ttl_ns,
+		.holds = sub->terms.holds,
+		.policy = sub->terms.policy,
+		.key_offset = sub->key_offset,
+		.key_size = sub->key_size,
+		.room_bell = bell};
 }
 
 /*
@@ -595,18 +649,69 @@ wr_stream_dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub)
 	return stood;
 }
 
+/* ---- verdicts ------------------------------------------------------------------------------------ */
+
+static int
+code_of(const struct wr_row *row)
+{
+	static const int codes[WR_BLAMES] = {
+		0, WEIR_E_PEER_SLOW, WEIR_E_PEER_CAP, WEIR_E_PEER_STOPPED};
+
+	return row->gate ? 0 : codes[row->account.blame];
+}
+
+void
+wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over, int code,
+	uint64_t stalled_ns)
+{
+	weir_event event = {.kind = gates ? WEIR_EV_RETURNED : WEIR_EV_DETACHED,
+		.code = code,
+		.pid = link->pid,
+		.publisher = link->stream,
+		.stalled_ns = stalled_ns};
+
+	if (over)
+		wr_reader_put_off(&link->reader);
+	memcpy(event.node, link->name, WEIR_NAME_MAX);
+	memcpy(event.topic, link->topic, WEIR_NAME_MAX);
+	wr_node_tell(node, &event);
+}
+
+void
+wr_stream_verdict(struct wr_stream *stream, struct wr_row *row)
+{
+	struct wr_node *node = stream->node;
+	weir_event event = {
+		.kind = row->gate ? WEIR_EV_SUB_RETURNED : WEIR_EV_SUB_DETACHED,
+		.code = code_of(row),
+		.pid = row->pid,
+		.uid = row->uid,
+		.publisher = stream->id,
+		.stalled_ns = row->account.spent_ns};
+
+	row->gone |= !row->gate && row->policy == WEIR_DISCONNECT;
+	memcpy(event.node, row->name, WEIR_NAME_MAX);
+	memcpy(event.topic, stream->writer.topic, WEIR_NAME_MAX);
+	wr_node_tell(node, &event);
+	if (row->local)
+		wr_link_verdict(row->local, row->local->sub->node, row->gate, row->gone,
+			event.code, event.stalled_ns);
+	else if (node->ops->verdict)
+		node->ops->verdict(node, stream->id, row, event.code);
+}
+
 /* What a reader of this process needs to begin. */
 struct local_start {
-	uint64_t place;
+	struct wr_begin begin;
 	struct wr_store *store;
 };
 
 static int
-start_local(void *ctx, uint64_t place, struct wr_store *store)
+start_local(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	struct local_start *start = ctx;
 
-	start->place = place;
+	start->begin = *begin;
 	start->store = wr_store_ref(store);
 	return 0;
 }
@@ -620,9 +725,9 @@ wr_join_local(
 	struct wr_row row = {.node = node->id,
 		.sub = sub->id,
 		.bell = node->bell,
-		.holds = sub->holds,
 		.pid = node->pid,
 		.uid = node->uid};
+	struct wr_reader_opts opts;
 	struct local_start start;
 	struct wr_link *link;
 	int rc;
@@ -634,17 +739,22 @@ wr_join_local(
 	if (!link)
 		return err ? -err->code : -WEIR_E_ENV_MEMORY;
 	row.slot = &node->slots[link->slot];
+	row.local = link;
+	link->node = stream->node->id;
+	link->pid = stream->node->pid;
+	memcpy(link->name, stream->node->name, sizeof(link->name));
 	memcpy(row.name, node->name, sizeof(row.name));
 
-	rc = wr_stream_admit(
-		stream, &row, node->sleeps ? node->flag : NULL, start_local, &start);
+	rc = wr_stream_admit(stream, &row, &sub->terms, node->sleeps ? node->flag : NULL,
+		start_local, &start);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "topic '%s' has %d subscriptions", w->topic,
 			WEIR_SUBSCRIBERS_MAX);
 		goto fail_slot;
 	}
+	opts = wr_sub_reader_opts(sub, &start.begin, stream->node->bell);
 	rc = wr_reader_init(&link->reader, start.store, &node->slots[link->slot],
-		start.place, sub->holds, stream->node->bell);
+		start.begin.place, &opts);
 	wr_store_unref(start.store);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "cannot read topic '%s'", w->topic);
@@ -652,9 +762,6 @@ wr_join_local(
 	}
 	(void)wr_stream_mapped(stream, node->id, sub->id);
 	link->local = stream;
-	link->node = stream->node->id;
-	link->pid = stream->node->pid;
-	memcpy(link->name, stream->node->name, sizeof(link->name));
 	wr_link_attach(link);
 	wr_node_event(node, WEIR_EV_PUB_JOINED, 0, stream->node->name, node->pid,
 		node->uid, w->topic, stream->id);

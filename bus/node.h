@@ -13,6 +13,7 @@
 
 #include "bus/access.h"
 #include "bus/reader.h"
+#include "bus/terms.h"
 #include "bus/writer.h"
 
 struct wr_node;
@@ -40,6 +41,10 @@ struct wr_meeting_ops {
 	 * the writer's lock held, from the publisher's thread. NULL: everybody has it. */
 	int (*moving)(struct wr_node *node, struct wr_writer *w,
 		const struct wr_store *store);
+	/* A reader of another process is not waited for any more, or is again: tells it.
+	 * With the writer's lock held, from the publisher's thread. NULL: there is none. */
+	void (*verdict)(struct wr_node *node, uint64_t stream, const struct wr_row *row,
+		int code);
 	/* The subscription goes: what is still being attached for it is given up. With the
 	 * lock held. NULL: nothing ever is. */
 	void (*withdraw)(struct wr_node *node, struct wr_subscription *sub);
@@ -69,6 +74,13 @@ struct wr_stream {
 	bool open_to_all; /* no list was given */
 	struct wr_stream *next;
 };
+
+static inline struct wr_stream *
+wr_stream_of(struct wr_writer *w)
+{
+	return (struct wr_stream *)(void *)((uint8_t *)w -
+		offsetof(struct wr_stream, writer));
+}
 
 enum wr_link_state {
 	WR_LINK_ATTACHED = 0,
@@ -102,7 +114,9 @@ struct wr_subscription {
 	struct wr_node *node;
 	uint64_t id;
 	uint64_t type_hash;
-	uint32_t holds;
+	struct wr_terms terms;         /* that it asks of each stream */
+	uint64_t ttl_ns;               /* messages older than that are passed over */
+	uint32_t key_offset, key_size; /* of WEIR_LATEST */
 	struct wr_access writers;
 	bool open_to_all;
 	char pattern[WR_NAME_BYTES];
@@ -182,6 +196,8 @@ void wr_node_nudge(struct wr_node *node);
 void wr_node_event(struct wr_node *node, enum weir_event_kind kind, int code,
 	const char *peer, uint32_t pid, uint32_t uid, const char *topic,
 	uint64_t publisher);
+/* The same, as it is. */
+void wr_node_tell(struct wr_node *node, const weir_event *event);
 bool wr_node_event_take(struct wr_node *node, weir_event *event);
 
 /* ---- tables: all with the lock held ------------------------------------------------------ */
@@ -212,19 +228,35 @@ void wr_link_unlist(struct wr_link *link);
 struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
 
 /*
- * Admits a reader to one of our streams (flag NULL: it never sleeps): the row stands and gates when `admitted` is
- * called, still under the writer's lock, with the place where the reader may begin and
- * the store that this place is in (no reference). Idempotent by node and sub.
+ * Admits a reader to one of our streams (flag NULL: it never sleeps), on terms that it
+ * asks for: the row stands, and gates unless it asked for a history that is far behind,
+ * when `admitted` is called, still under the writer's lock, with where the reader begins
+ * and the store that this place is in (no reference). Idempotent by node and sub.
  * AGAIN_QUOTA, ENV_MEMORY, or what `admitted` returned: then there is no row.
  */
-typedef int (*wr_admitted_fn)(void *ctx, uint64_t place, struct wr_store *store);
+typedef int (*wr_admitted_fn)(
+	void *ctx, const struct wr_begin *begin, struct wr_store *store);
 int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
-	const wr_a64 *flag, wr_admitted_fn admitted, void *ctx);
+	const struct wr_terms *terms, const wr_a64 *flag, wr_admitted_fn admitted,
+	void *ctx);
+
+/* How a subscription reads a stream that it was admitted to; bell rings the publisher. */
+struct wr_reader_opts wr_sub_reader_opts(const struct wr_subscription *sub,
+	const struct wr_begin *begin, struct wr_bell *bell);
 /* The reader of a row has found where it begins: it misses nothing from here on. True if
  * that is new. */
 bool wr_stream_mapped(struct wr_stream *stream, uint64_t node, uint64_t sub);
 /* Waits until count readers are so far, at most until deadline_ns; returns how many are. */
 int wr_stream_await_rows(struct wr_stream *stream, int count, uint64_t deadline_ns);
+/*
+ * A row was detached, or is waited for again (row->gate): tells both sides, and whose
+ * policy it is that its stream is over. With the writer's lock held, from the publisher's
+ * thread.
+ */
+void wr_stream_verdict(struct wr_stream *stream, struct wr_row *row);
+/* The reader's side of it. Any thread. */
+void wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over,
+	int code, uint64_t stalled_ns);
 /* Removes a row; true if it stood. A publisher that waits for room goes on. */
 bool wr_stream_dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub);
 

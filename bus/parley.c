@@ -65,6 +65,9 @@ on_message(struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg
 		return 0;
 	case WR_WIRE_MOVED:
 		return wr_remote_moved(node, peer, msg, fds[0]);
+	case WR_WIRE_VERDICT:
+		wr_remote_verdict(node, peer, msg);
+		return 0;
 	case WR_WIRE_ENDED:
 		wr_remote_ended(node, peer, msg);
 		return 0;

@@ -106,13 +106,13 @@ hint_oldest(const struct wr_seg *oldest)
 }
 
 int
-wr_pool_init(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs,
+wr_pool_init(struct wr_pool *pool, struct wr_store *store, const struct wr_geometry *geo,
 	struct weir_error *err)
 {
 	struct wr_seg *first;
 	int rc;
 
-	*pool = (struct wr_pool){.window_segs = window_segs};
+	*pool = (struct wr_pool){.geo = *geo};
 	rc = wr_region_reserve(&store->region,
 		(uint64_t)(store->segs - store->region.mem), store->seg_bytes, err);
 	if (rc < 0)
@@ -203,19 +203,51 @@ collect(struct wr_pool *pool, struct wr_gate *gate)
 	pool->limbo_count = kept;
 }
 
-static bool
-window_full(const struct wr_pool *pool)
+static uint64_t
+live_segs(const struct wr_pool *pool)
 {
-	return pool->head_ord - pool->oldest + 1 >= pool->window_segs;
+	return pool->head_ord - pool->oldest + 1;
+}
+
+bool
+wr_pool_full(const struct wr_pool *pool)
+{
+	return live_segs(pool) >= wr_geometry_live(&pool->geo);
+}
+
+uint64_t
+wr_pool_kept(const struct wr_pool *pool)
+{
+	uint64_t wanted = pool->geo.keep_messages ? pool->geo.keep_messages : 1;
+	uint64_t messages = 0, bytes = 0;
+	uint64_t ord = pool->head_ord;
+
+	for (; ord > pool->oldest; ord--) {
+		const struct wr_seg *seg = pool->live[ord % pool->live_size];
+
+		messages += wr_stat_get(&seg->messages);
+		bytes += seg->bytes;
+		if (messages >= wanted && bytes >= pool->geo.keep_bytes)
+			break;
+	}
+	return ord;
 }
 
 void
 wr_pool_reclaim(struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, bool eager)
 {
-	/* The head stays: it has the last message, and the publisher writes in it. */
+	uint64_t kept = wr_pool_kept(pool);
+
+	/* The head stays: the publisher writes in it. History yields where there is no other
+	 * room, and without `eager` what nobody waits for is left to who reads it late. */
 	if (needed > pool->head_ord)
 		needed = pool->head_ord;
-	while (pool->oldest < needed && (eager || window_full(pool))) {
+	while (pool->oldest < needed) {
+		bool spare = pool->oldest < kept &&
+			(eager || live_segs(pool) >= pool->geo.window_segs);
+
+		if (!spare && !wr_pool_full(pool))
+			break;
 		if (wr_stat_get(&pool->live[pool->oldest % pool->live_size]->open) > 0 &&
 			!WR_MUTANT(REUSE_NOOPEN))
 			break; /* our own claim is being written in it */
@@ -234,7 +266,7 @@ wr_pool_reclaim(struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, boo
 bool
 wr_pool_has_room(const struct wr_pool *pool)
 {
-	return !window_full(pool) &&
+	return !wr_pool_full(pool) &&
 		(pool->free_count > 0 ||
 			pool->zone->touched < pool->zone->store->seg_count);
 }
@@ -246,7 +278,7 @@ wr_pool_take(struct wr_pool *pool, int *why, struct weir_error *err)
 	struct wr_store *store = zone->store;
 	struct wr_seg *seg;
 
-	if (window_full(pool)) {
+	if (wr_pool_full(pool)) {
 		*why = -WEIR_E_AGAIN_FULL;
 		return NULL;
 	}
@@ -300,8 +332,11 @@ wr_pool_advance(struct wr_pool *pool, struct wr_seg *seg, uint64_t base, uint32_
 	wr_store_relaxed(roll_base, &shared(seg)->base, base);
 	wr_store_release(roll_ord, &shared(seg)->ord, ord); /* -> enter_check */
 
+	pool->head->bytes = frontier - pool->head->zone->store->first;
 	seg->ord = ord;
 	seg->base = base;
+	wr_stat_set(&seg->messages, 0);
+	seg->bytes = 0;
 	seg->zone->used++;
 	pool->live[ord % pool->live_size] = seg;
 	pool->head = seg;
@@ -317,7 +352,7 @@ wr_pool_advance(struct wr_pool *pool, struct wr_seg *seg, uint64_t base, uint32_
 }
 
 int
-wr_pool_move(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs)
+wr_pool_move(struct wr_pool *pool, struct wr_store *store, const struct wr_geometry *geo)
 {
 	struct wr_zone *zone = zone_new(store);
 
@@ -331,7 +366,7 @@ wr_pool_move(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs)
 	zone->older = pool->zone;
 	pool->zone = zone;
 	pool->free_count = 0; /* what was free stays behind with its region */
-	pool->window_segs = window_segs;
+	pool->geo = *geo;
 	pool->moves++;
 	return 0;
 }

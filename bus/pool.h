@@ -24,6 +24,8 @@ struct wr_seg {
 	wr_a64 open; /* the publisher's own open claims in it; admission reads it too */
 	uint64_t ord;  /* while live or in limbo */
 	uint64_t base; /* sequence number of its first claim */
+	wr_a64 messages; /* committed in it; admission reads it too */
+	uint32_t bytes;    /* of log, once it was left */
 };
 
 /* The segments of one region. */
@@ -42,7 +44,7 @@ struct wr_pool {
 	uint64_t oldest;      /* ordinal of the oldest live segment */
 	struct wr_seg **live; /* a circle: ord % live_size */
 	uint32_t live_size;
-	uint32_t window_segs;
+	struct wr_geometry geo; /* of the newest region */
 	struct wr_seg **limbo;
 	struct wr_pin *pins; /* as many: what is asked of the gate about them */
 	uint32_t limbo_count, limbo_size;
@@ -52,16 +54,23 @@ struct wr_pool {
 };
 
 /* Starts with segment 0 of the store live under ordinal first_ord. Takes the store. */
-int wr_pool_init(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs,
-	struct weir_error *err);
+int wr_pool_init(struct wr_pool *pool, struct wr_store *store,
+	const struct wr_geometry *geo, struct weir_error *err);
 void wr_pool_fini(struct wr_pool *pool);
 
 /*
- * Retires what lies below `needed` (and below the head, which keeps the last message) and
- * collects what nobody pins. Without `eager` only as much as makes room.
+ * Retires what lies below `needed` and is no history that is to be kept, and collects what
+ * nobody pins. Without `eager` only as much as makes room. The head always stays.
  */
 void wr_pool_reclaim(
 	struct wr_pool *pool, struct wr_gate *gate, uint64_t needed, bool eager);
+
+/* Where the history that is to be kept begins: from here on the segments have as many
+ * messages and bytes as the topic asked for, and the last message in any case. */
+uint64_t wr_pool_kept(const struct wr_pool *pool);
+
+/* As many segments are live as may be. */
+bool wr_pool_full(const struct wr_pool *pool);
 
 /*
  * The next segment: a free one, else one that was never used.
@@ -86,6 +95,6 @@ void wr_pool_advance(
 	struct wr_pool *pool, struct wr_seg *seg, uint64_t base, uint32_t frontier);
 
 /* Goes on in a fresh region from the next wr_pool_take. Takes the store. ENV_MEMORY. */
-int wr_pool_move(struct wr_pool *pool, struct wr_store *store, uint32_t window_segs);
+int wr_pool_move(struct wr_pool *pool, struct wr_store *store, const struct wr_geometry *geo);
 
 #endif

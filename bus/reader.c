@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "bus/mutant.h"
+#include "bus/os/clock.h"
+#include "bus/os/sched.h"
 
 enum {
 	OVERRUN_TRIES = 8, /* at the oldest segment, then the newest is taken */
@@ -23,6 +25,47 @@ word_at(const struct wr_reader *r, uint32_t off)
 {
 	/* commit_len, roll_link -> read_len: the frame before its word */
 	return wr_load_acquire(read_len, &frame_at(r, off)->word);
+}
+
+/* ---- books ------------------------------------------------------------------------------- */
+
+static void
+miss(struct wr_reader *r, enum wr_lost why, uint64_t count)
+{
+	r->lost_now += count;
+	r->lost[why] += count;
+	r->unsaid = true;
+}
+
+uint64_t
+wr_reader_lost(const struct wr_reader *r)
+{
+	uint64_t sum = 0;
+
+	for (int why = 0; why < WR_LOSTS; why++)
+		sum += r->lost[why];
+	return sum;
+}
+
+void
+wr_reader_say(struct wr_reader *r)
+{
+	struct wr_slot *slot = r->slot;
+	uint64_t steps = wr_stat_get(&slot->steps);
+
+	/* A looker that saw anything of this sees the odd number too, and looks again. */
+	wr_store_relaxed(books_odd, &slot->steps, steps + 1);
+	wr_fence_release(books_fence);
+	wr_stat_set(&slot->delivered, r->delivered);
+	wr_stat_set(&slot->held, r->kept_passed);
+	wr_stat_set(&slot->aborted, r->aborted);
+	wr_stat_set(&slot->bytes, r->bytes);
+	wr_stat_set(&slot->at_ord, r->astray ? 0 : r->ord);
+	wr_stat_set(&slot->at_off, r->off);
+	for (int why = 0; why < WR_LOSTS && r->unsaid; why++)
+		wr_stat_set(&slot->lost[why], r->lost[why]);
+	wr_store_release(books_even, &slot->steps, steps + 2);
+	r->unsaid = false;
 }
 
 /* ---- entering a segment ------------------------------------------------------------------ */
@@ -87,10 +130,10 @@ settle(struct wr_reader *r)
 
 	if (base < r->seq)
 		return false;
-	r->lost_now += base - r->seq;
-	r->lost += base - r->seq;
+	if (base > r->seq && !WR_MUTANT(BOOKS_FORGET))
+		miss(r, r->policy == WEIR_LATEST ? WR_LOST_CONFLATED : WR_LOST_BEHIND,
+			base - r->seq);
 	r->seq = base;
-	wr_stat_set(&r->slot->lost, r->lost);
 	return true;
 }
 
@@ -197,10 +240,10 @@ follow(struct wr_reader *r, uint64_t word)
 	else
 		rc = settle(r) ? 1 : -WEIR_E_PEER_PROTOCOL;
 
-	/* Only who leaves the oldest segment can make room. Both words are read behind the
-	 * fence of enter, so that a publisher that missed our step is not missed by us. */
-	if (rc == 1 &&
-		left_ord <= wr_place_ord(wr_load_relaxed(room_oldest, &left->hdr->oldest)))
+	/* Only who leaves a segment that the publisher waits for can make room. Both words are
+	 * read behind the fence of enter, so that a publisher that missed our step is not
+	 * missed by us. */
+	if (rc == 1 && left_ord <= wr_load_relaxed(room_asked, &left->hdr->room_up_to))
 		look_for_waiter(r, left);
 	wr_store_unref(left);
 	return rc;
@@ -231,6 +274,7 @@ at_uncommitted(struct wr_reader *r)
 	r->off += wr_extent(wr_word_len(word), r->store->align);
 	r->seq++;
 	r->aborted++;
+	r->unsaid = true;
 	return 1;
 }
 
@@ -269,7 +313,7 @@ advance(struct wr_reader *r, uint64_t *word)
 		case WR_ABORTED:
 			r->seq++;
 			r->aborted++;
-			wr_stat_set(&r->slot->aborted, r->aborted);
+			r->unsaid = true;
 			/* fall through */
 		case WR_FILL:
 			if (wr_word_extent(w) > r->seg_bytes - WR_FRAME - r->off)
@@ -303,20 +347,110 @@ view_at(const struct wr_reader *r, uint32_t off, uint64_t seq, uint64_t word,
 	view->lost = 0;
 }
 
-int
-wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count)
+/* ---- what is not wanted ------------------------------------------------------------------------ */
+
+static bool
+is_expired(const struct wr_reader *r, uint32_t off, uint64_t now)
 {
+	uint64_t stamp = wr_load_relaxed(read_stamp, &frame_at(r, off)->stamp);
+
+	return r->ttl_ns != 0 && stamp != 0 && now > stamp && now - stamp > r->ttl_ns;
+}
+
+/* Where we stand, for a look ahead from there. */
+static struct wr_walk
+walk_from(const struct wr_reader *r, uint32_t off, uint64_t seq)
+{
+	return (struct wr_walk){.store = r->store,
+		.index = (uint32_t)((uint64_t)(r->seg - r->store->segs) / r->seg_bytes),
+		.ord = r->ord,
+		.off = off,
+		.seq = seq};
+}
+
+/* True if a message is visible behind the one at our place. */
+static bool
+newer_behind(const struct wr_reader *r, uint64_t word)
+{
+	struct wr_walk walk = walk_from(r, r->off + wr_word_extent(word), r->seq + 1);
+
+	return wr_walk_to_message(&walk, &word) == 1;
+}
+
+/* Straight to the newest segment, if it has a message and lies further than the next. */
+static void
+jump_ahead(struct wr_reader *r)
+{
+	uint64_t head = wr_load_acquire(overrun_oldest, &r->store->hdr->head);
+	struct wr_walk walk;
+	uint64_t word;
+
+	if (r->astray || wr_place_ord(head) <= r->ord + 1 ||
+		!wr_walk_stand(&walk, r->store, head) ||
+		wr_walk_to_message(&walk, &word) != 1)
+		return;
+	if (!enter_place(r, head))
+		r->astray = true; /* it is far ahead: the next look enters another */
+	else if (!settle(r))
+		r->over = true;
+}
+
+/* Why the message at an offset is passed over, or WR_LOSTS: it is wanted. */
+static enum wr_lost
+unwanted(const struct wr_reader *r, uint32_t off, uint64_t seq, uint64_t word, uint64_t now)
+{
+	if (r->ttl_ns != 0 && is_expired(r, off, now))
+		return WR_LOST_EXPIRED;
+	if (r->newest &&
+		!wr_conflate_is_newest(
+			r->newest, frame_at(r, off) + 1, wr_word_len(word), seq))
+		return WR_LOST_CONFLATED;
+	if (r->policy == WEIR_LATEST && !r->newest && newer_behind(r, word))
+		return WR_LOST_CONFLATED;
+	return WR_LOSTS;
+}
+
+/* As advance, to a message that is wanted. */
+static int
+advance_to_wanted(struct wr_reader *r, uint64_t *word, uint64_t now)
+{
+	if (r->newest && !r->astray) {
+		struct wr_walk here = walk_from(r, r->off, r->seq);
+
+		wr_conflate_look_ahead(r->newest, &here);
+	} else if (r->policy == WEIR_LATEST) {
+		jump_ahead(r);
+	}
+	for (int steps = 0; steps < STEPS_MAX && !r->over; steps++) {
+		enum wr_lost why;
+		int rc = advance(r, word);
+
+		if (rc <= 0)
+			return rc;
+		why = unwanted(r, r->off, r->seq, *word, now);
+		if (why == WR_LOSTS)
+			return 1;
+		miss(r, why, 1);
+		r->off += wr_word_extent(*word);
+		r->seq++;
+	}
+	return r->over ? -WEIR_E_PEER_PROTOCOL : 0;
+}
+
+/* ---- peek and pass ------------------------------------------------------------------------------- */
+
+static int
+peek(struct wr_reader *r, struct wr_view *views, int count)
+{
+	bool picky = r->ttl_ns != 0 || r->policy == WEIR_LATEST;
+	uint64_t now = r->ttl_ns ? wr_now_ns() : 0;
 	uint64_t word, seq;
 	uint32_t off;
-	int got, rc;
+	int got;
+	int rc = picky ? advance_to_wanted(r, &word, now) : advance(r, &word);
 
-	if (r->over)
-		return -WEIR_E_AGAIN_EMPTY;
-	rc = advance(r, &word);
-	if (rc <= 0) {
-		r->over = rc < 0;
+	if (rc <= 0)
 		return rc;
-	}
 	off = r->off;
 	seq = r->seq;
 	view_at(r, off, seq, word, &views[0]);
@@ -331,9 +465,40 @@ wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count)
 			!frame_fits(r, off, word) ||
 			wr_word_extent(word) > r->seg_bytes - WR_FRAME - off)
 			break;
+		if (picky && unwanted(r, off, seq, word, now) != WR_LOSTS)
+			break;
 		view_at(r, off, seq, word, &views[got]);
 	}
 	return got;
+}
+
+int
+wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count)
+{
+	int rc;
+
+	if (r->over)
+		return -WEIR_E_AGAIN_EMPTY;
+	if (__builtin_expect(wr_load_relaxed(gone_look, &r->gone) != 0, 0))
+		rc = -WEIR_E_GONE_EVICTED;
+	else
+		rc = peek(r, views, count);
+	if (rc <= 0) {
+		r->over = rc < 0;
+		if (r->unsaid)
+			wr_reader_say(r);
+	}
+	return rc;
+}
+
+/* A held message is delivered when it is let go. */
+static bool
+is_kept(const struct wr_reader *r, uint64_t seq)
+{
+	for (uint32_t i = r->kept_count; i-- > 0;)
+		if (r->kept[i].seq == seq)
+			return true;
+	return false;
 }
 
 void
@@ -343,10 +508,29 @@ wr_reader_pass(struct wr_reader *r, const struct wr_view *views, int count)
 	r->seq = views[count - 1].seq + 1;
 	r->lost_now = 0;
 	r->passed += (uint64_t)count;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		bool kept = r->kept_count > 0 && is_kept(r, views[i].seq);
+
 		r->bytes += views[i].len;
+		r->kept_passed += kept;
+		r->delivered += !kept;
+	}
 	wr_stat_set(&r->slot->passed, r->passed);
-	wr_stat_set(&r->slot->bytes, r->bytes);
+}
+
+uint64_t
+wr_reader_waiting(const struct wr_reader *r, uint64_t most)
+{
+	struct wr_walk walk = walk_from(r, r->off, r->seq);
+	uint64_t count = 0, word;
+
+	if (r->over || r->astray)
+		return 0;
+	while (count < most && wr_walk_to_message(&walk, &word) == 1) {
+		wr_walk_pass(&walk, word);
+		count++;
+	}
+	return count;
 }
 
 bool
@@ -374,17 +558,19 @@ wr_reader_heavy(const struct wr_reader *r)
 
 /* ---- lifecycle -------------------------------------------------------------------------------- */
 
-/* Walks over what was committed before we came. A publisher that stays ahead of that is
+/* Walks over what was committed before `begin`. A publisher that stays ahead of that is
  * read from where we are: what is too much is not missed. */
 static int
-walk_to_end(struct wr_reader *r)
+walk_to(struct wr_reader *r, uint64_t begin)
 {
 	uint64_t word;
 	int rc = 1;
 
-	for (int walked = 0; walked < WALK_MAX && rc == 1; walked++) {
+	for (uint64_t walked = 0; walked < WALK_MAX && rc == 1; walked++) {
+		if (r->seq >= begin)
+			return 0;
 		rc = advance(r, &word);
-		if (rc == 1) {
+		if (rc == 1 && r->seq < begin) {
 			r->off += wr_word_extent(word);
 			r->seq++;
 		}
@@ -392,46 +578,96 @@ walk_to_end(struct wr_reader *r)
 	return rc == -WEIR_E_GONE_END || rc == 1 ? 0 : rc;
 }
 
-int
-wr_reader_init(struct wr_reader *r, struct wr_store *store, struct wr_slot *slot,
-	uint64_t place, uint32_t holds, struct wr_bell *room_bell)
+/* The books begin with what was asked for. */
+static void
+begin_books(struct wr_reader *r, const struct wr_reader_opts *opts)
 {
-	const struct wr_segment *seg;
-	int rc;
+	uint64_t asked = r->seq;
 
-	memset(r, 0, sizeof(*r));
-	r->store = store;
-	r->slot = slot;
-	r->holds = holds;
-	r->room_bell = room_bell;
-	r->seg_bytes = store->seg_bytes;
-	if (wr_place_seg(place) >= store->seg_count)
-		return -WEIR_E_PEER_PROTOCOL;
-	if (wr_store_is_foreign(store)) {
-		r->populated = calloc(1, store->seg_count / 8 + 1);
+	memset(r->lost, 0, sizeof(r->lost));
+	r->lost_now = r->aborted = 0;
+	/* A number that does not exist yet is one to come. */
+	if (opts->begin <= r->seq) {
+		asked = opts->asked;
+		miss(r, WR_LOST_GONE, opts->begin - opts->asked);
+		miss(r, WR_LOST_BEHIND, r->seq - opts->begin);
+	}
+	r->unsaid = true;
+	wr_stat_set(&r->slot->from, asked);
+	wr_reader_say(r);
+}
+
+static int
+reserve(struct wr_reader *r, const struct wr_reader_opts *opts)
+{
+	if (wr_store_is_foreign(r->store)) {
+		r->populated = calloc(1, r->store->seg_count / 8 + 1);
 		if (!r->populated)
 			return -WEIR_E_ENV_MEMORY;
 	}
-	/* Ours before the walk, which may lead into the stream's next region. */
-	wr_store_ref(store);
-	rc = -WEIR_E_PEER_PROTOCOL;
-	if (!enter_place(r, place))
-		goto fail;
+	if (opts->policy == WEIR_LATEST && opts->key_size > 0) {
+		r->newest = wr_conflate_new(opts->key_offset, opts->key_size);
+		if (!r->newest)
+			return -WEIR_E_ENV_MEMORY;
+	}
+	return 0;
+}
+
+/* Enters at place and walks to where it is to begin. Who is not waited for may come too
+ * late for the place: it begins with what is left. */
+static int
+stand(struct wr_reader *r, uint64_t place, const struct wr_reader_opts *opts)
+{
+	const struct wr_segment *seg;
+	bool past = opts->begin != UINT64_MAX;
+
+	if (wr_place_seg(place) >= r->store->seg_count)
+		return -WEIR_E_PEER_PROTOCOL;
+	if (!enter_place(r, place)) {
+		if (!past && opts->policy != WEIR_LATEST)
+			return -WEIR_E_PEER_PROTOCOL;
+		r->seq = past ? opts->begin : 0;
+		return overrun(r);
+	}
 	seg = (const struct wr_segment *)(const void *)r->seg;
 	r->seq = wr_load_relaxed(read_base, &seg->base);
-	rc = walk_to_end(r);
+	return walk_to(r, opts->begin);
+}
+
+/* The shorter of what the topic and the subscription ask for. */
+static uint64_t
+shorter(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+int
+wr_reader_init(struct wr_reader *r, struct wr_store *store, struct wr_slot *slot,
+	uint64_t place, const struct wr_reader_opts *opts)
+{
+	int rc;
+
+	memset(r, 0, sizeof(*r));
+	/* Ours before the walk, which may lead into the stream's next region. */
+	r->store = wr_store_ref(store);
+	r->slot = slot;
+	r->holds = opts->holds;
+	r->room_bell = opts->room_bell;
+	r->policy = opts->policy;
+	r->ttl_ns = shorter(opts->ttl_ns, store->hdr->ttl_ns);
+	r->seg_bytes = store->seg_bytes;
+	rc = reserve(r, opts);
 	if (rc < 0)
 		goto fail;
-	r->lost = r->lost_now = r->aborted = 0;
-	wr_stat_set(&slot->lost, 0);
-	wr_stat_set(&slot->aborted, 0);
+	rc = stand(r, place, opts);
+	if (rc < 0)
+		goto fail;
+	begin_books(r, opts);
 	return 0;
 
 fail:
-	wr_store_unref(r->store);
-	r->store = NULL;
-	free(r->populated);
-	r->populated = NULL;
+	wr_reader_fini(r);
+	r->over = false;
 	return rc;
 }
 
@@ -441,9 +677,17 @@ wr_reader_fini(struct wr_reader *r)
 	for (uint32_t k = 0; k < r->holds; k++)
 		wr_store_unref(r->held[k].store);
 	wr_store_unref(r->store);
+	wr_conflate_free(r->newest);
+	free(r->kept);
 	free(r->populated);
 	memset(r, 0, sizeof(*r));
 	r->over = true;
+}
+
+void
+wr_reader_adopt(struct wr_reader *r)
+{
+	wr_stat_set(&r->slot->tid, wr_sched_self());
 }
 
 void
@@ -453,9 +697,14 @@ wr_reader_slot_clear(struct wr_slot *slot)
 		wr_store_release(hold_clear, &slot->hold[k], 0);
 	wr_store_release(detach_cur, &slot->cur, 0);
 	wr_stat_set(&slot->passed, 0);
-	wr_stat_set(&slot->lost, 0);
+	wr_stat_set(&slot->delivered, 0);
+	wr_stat_set(&slot->held, 0);
 	wr_stat_set(&slot->aborted, 0);
 	wr_stat_set(&slot->bytes, 0);
+	wr_stat_set(&slot->at_ord, 0);
+	for (int why = 0; why < WR_LOSTS; why++)
+		wr_stat_set(&slot->lost[why], 0);
+	wr_stat_set(&slot->tid, 0);
 	wr_stat_set(&slot->stream, 0);
 }
 
@@ -465,41 +714,105 @@ wr_reader_bereave(struct wr_reader *r)
 	wr_store_release(end_dead, &r->dead, 1);
 }
 
+void
+wr_reader_put_off(struct wr_reader *r)
+{
+	wr_store_relaxed(gone_say, &r->gone, 1);
+}
+
 /* ---- holds -------------------------------------------------------------------------------------- */
 
-int
-wr_reader_hold(struct wr_reader *r, uint64_t *ord)
+/* Notes that a message is held once more. */
+static int
+keep(struct wr_reader *r, uint64_t seq)
+{
+	for (uint32_t i = r->kept_count; i-- > 0;)
+		if (r->kept[i].seq == seq) {
+			r->kept[i].count++;
+			return 0;
+		}
+	if (r->kept_count == r->kept_size) {
+		uint32_t size = r->kept_size ? r->kept_size * 2 : 16;
+		struct wr_kept *kept = realloc(r->kept, size * sizeof(*kept));
+
+		if (!kept)
+			return -WEIR_E_ENV_MEMORY;
+		r->kept = kept;
+		r->kept_size = size;
+	}
+	r->kept[r->kept_count++] = (struct wr_kept){seq, 1};
+	return 0;
+}
+
+/* And once less; false if it is not held. */
+static bool
+unkeep(struct wr_reader *r, uint64_t seq)
+{
+	uint32_t i = r->kept_count;
+
+	while (i > 0 && r->kept[i - 1].seq != seq)
+		i--;
+	if (i == 0)
+		return false;
+	if (--r->kept[i - 1].count > 0)
+		return true;
+	r->kept[i - 1] = r->kept[--r->kept_count];
+	if (seq < r->seq) {
+		r->kept_passed--;
+		r->delivered++;
+	}
+	return true;
+}
+
+/* The place of a hold on the present segment, or one that is free; NULL: neither. */
+static struct wr_held *
+place_of_hold(struct wr_reader *r)
 {
 	struct wr_held *spare = NULL;
 
 	for (uint32_t k = 0; k < r->holds; k++) {
-		if (r->held[k].count > 0 && r->held[k].ord == r->ord) {
-			r->held[k].count++;
-			*ord = r->ord;
-			return 0;
-		}
+		if (r->held[k].count > 0 && r->held[k].ord == r->ord)
+			return &r->held[k];
 		if (r->held[k].count == 0 && !spare)
 			spare = &r->held[k];
 	}
-	if (!spare)
+	return spare;
+}
+
+int
+wr_reader_hold(struct wr_reader *r, uint64_t seq, uint64_t *ord)
+{
+	struct wr_held *held = place_of_hold(r);
+	int rc;
+
+	if (!held)
 		return -WEIR_E_AGAIN_HOLDS;
-	*spare = (struct wr_held){r->ord, 1, wr_store_ref(r->store)};
+	rc = keep(r, seq);
+	if (rc < 0)
+		return rc;
 	*ord = r->ord;
+	if (held->count++ > 0)
+		return 0;
+	held->ord = r->ord;
+	held->store = wr_store_ref(r->store);
 	/* Before the cursor moves on (enter_cur, release): who no longer sees us announce
 	 * the segment sees that we hold it. */
 	if (!WR_MUTANT(REUSE_CURBEFOREHOLD))
-		wr_store_release(hold_set, &r->slot->hold[spare - r->held], r->ord);
+		wr_store_release(hold_set, &r->slot->hold[held - r->held], r->ord);
 	return 0;
 }
 
 int
-wr_reader_release(struct wr_reader *r, uint64_t ord)
+wr_reader_release(struct wr_reader *r, uint64_t seq, uint64_t ord)
 {
 	for (uint32_t k = 0; k < r->holds; k++) {
 		struct wr_held *held = &r->held[k];
 
 		if (held->count == 0 || held->ord != ord)
 			continue;
+		if (!unkeep(r, seq))
+			break;
+		wr_reader_say(r);
 		if (--held->count > 0)
 			return 0;
 		wr_store_release(hold_clear, &r->slot->hold[k], 0); /* -> roll_scan_hold */

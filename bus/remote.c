@@ -94,7 +94,7 @@ wr_remote_attach(
 	peer->links = link;
 	remote->attaching++;
 	msg.slot = link->slot;
-	msg.holds = sub->holds;
+	msg.terms = sub->terms;
 	WR_POINT(attach_send);
 	(void)wr_peer_send(peer, &msg, NULL);
 }
@@ -138,6 +138,7 @@ wr_remote_attached(
 	struct wr_wire mapped = {
 		.kind = WR_WIRE_MAPPED, .stream = msg->stream, .sub = msg->sub};
 	struct weir_error err = {0};
+	struct wr_reader_opts opts;
 	struct wr_store *store;
 	int rc;
 
@@ -158,8 +159,9 @@ wr_remote_attached(
 		else
 			link->newest = store;
 		link->ahead = NULL;
+		opts = wr_sub_reader_opts(link->sub, &msg->begin, &peer->bell);
 		rc = wr_reader_init(&link->reader, store, &node->slots[link->slot],
-			msg->place, link->sub->holds, &peer->bell);
+			msg->begin.place, &opts);
 		wr_store_unref(store);
 	}
 	if (rc < 0) {
@@ -235,6 +237,18 @@ wr_remote_moved(
 	}
 	wr_store_unref(store);
 	return 0;
+}
+
+void
+wr_remote_verdict(struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg)
+{
+	struct wr_link *link = wr_peer_find_link(peer, msg->stream, msg->sub);
+
+	/* One that has read to the end meanwhile is told all the same. */
+	if (link && link->state != WR_LINK_ATTACHING)
+		wr_link_verdict(link, node, msg->gates != 0,
+			msg->over != 0 && link->state == WR_LINK_ATTACHED, (int)msg->code,
+			msg->count[0]);
 }
 
 void

@@ -20,8 +20,8 @@ void wr_remote_leave(struct wr_node *node, struct wr_link *link);
 
 /*
  * What a peer says: I have this stream; you are admitted to it (the region is taken); you
- * are not; it goes on in another region (which is taken too); it has ended; your slot is
- * yours again. 0, or < 0 if the peer is to be put out for it.
+ * are not; it goes on in another region (which is taken too); you are waited for, or not
+ * any more; it has ended; your slot is yours again. 0, or < 0 if the peer is to be put out for it.
  */
 int wr_remote_announced(
 	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg);
@@ -31,6 +31,8 @@ void wr_remote_refused(
 	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg);
 int wr_remote_moved(
 	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg, int fd);
+void wr_remote_verdict(
+	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg);
 void wr_remote_ended(
 	struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg);
 void wr_remote_detached(

@@ -26,6 +26,9 @@ header_write(struct wr_stream_hdr *hdr, const struct wr_store_plan *plan, uint64
 	hdr->region_bytes = region_bytes(geo, segs);
 	hdr->window_bytes = geo->window_bytes;
 	hdr->type_hash = plan->type_hash;
+	hdr->ttl_ns = plan->ttl_ns;
+	hdr->keep_messages = plan->geo.keep_messages;
+	hdr->keep_bytes = plan->geo.keep_bytes;
 	hdr->first_ord = plan->first_ord;
 	hdr->seg_bytes = geo->seg_bytes;
 	hdr->seg_count = (uint32_t)segs;

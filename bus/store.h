@@ -33,6 +33,7 @@ struct wr_store_plan {
 	uint64_t stream;
 	uint64_t node;
 	uint64_t type_hash;
+	uint64_t ttl_ns;
 	const char *topic;
 	const char *type;    /* "" = opaque */
 	bool private_memory; /* inproc: no descriptor, nobody else maps it */

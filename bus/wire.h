@@ -9,6 +9,7 @@
 #define WR_BUS_WIRE_H
 
 #include "bus/layout.h"
+#include "bus/terms.h"
 
 #define WR_WIRE_MAGIC 0x52494557u /* "WEIR" */
 
@@ -28,6 +29,8 @@ enum wr_wire_kind {
 	WR_WIRE_MOVED,    /* my stream goes on in another region; fd: that one. To every
 			      subscription of yours that reads it; with a sub, to one
 			      that is about to hear ATTACHED */
+	WR_WIRE_VERDICT,  /* your subscription is not waited for by my stream any more, or
+			      is again (gates); over: its stream has ended for it */
 	WR_WIRE_ENDED,    /* my stream has ended */
 	WR_WIRE_BYE,      /* I leave; everything of mine is ended and detached */
 	WR_WIRE_LOOK,     /* I am no node: tell me what there is */
@@ -47,7 +50,8 @@ struct wr_wire {
 	uint64_t node;
 	uint64_t stream;
 	uint64_t sub;
-	uint64_t place;
+	struct wr_begin begin;
+	struct wr_terms terms;
 	uint64_t bytes; /* of the region */
 	uint64_t window;
 	uint64_t type_hash;
@@ -55,14 +59,14 @@ struct wr_wire {
 	uint32_t seg_bytes;
 	uint32_t max_message;
 	uint32_t slot;
-	uint32_t holds;
 	uint32_t pid;
 	uint32_t code;
+	uint32_t gates, over;
 	char name[WR_NAME_BYTES];
 	char topic[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 };
-_Static_assert(sizeof(struct wr_wire) == 728, "the same on every machine");
+_Static_assert(sizeof(struct wr_wire) == 792, "the same on every machine");
 
 /* How many descriptors a kind carries. */
 int wr_wire_fds(uint16_t kind);

@@ -2,11 +2,7 @@
 #include "bus/writer.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "bus/error.h"
 #include "bus/mutant.h"
@@ -16,10 +12,7 @@ enum {
 	PACE_COMMITS = 64,        /* commits between two looks at the pace */
 	PACE_FAST_NS = 64 * 1000, /* above a million a second: sleepers fence for us */
 	PACE_SLOW_NS = 64 * 2000, /* below half of it: we fence for ourselves */
-	RINGS_OWN = 8,            /* sleepers that a commit rings itself */
-	ROOM_PAUSES = 200,        /* looks for room with a pause between, about 10 us */
-	ROOM_YIELDS = 4,          /* then with the core given away */
-	ROOM_PARK_MS = 100        /* no wait for room sleeps longer without a look */
+	RINGS_OWN = 8             /* sleepers that a commit rings itself */
 };
 
 static const wr_a64 nobody; /* the flag of a place that is not taken: never asleep */
@@ -83,7 +76,6 @@ wr_writer_init(
 	w->align = w->plan.geo.align;
 	w->max_message = w->plan.geo.max_message;
 	w->open_free = UINT64_MAX;
-	w->room_epoll = -1;
 	w->heavy_ready = wr_heavy_register();
 	w->fences = true;
 	for (int i = 0; i < WR_WAKES_MAX; i++)
@@ -95,12 +87,13 @@ wr_writer_init(
 	if (rc < 0)
 		return rc;
 	wr_store_relaxed(mode_fence, &store->hdr->fences, 1);
-	rc = wr_pool_init(&w->pool, store, w->plan.geo.window_segs, err);
+	rc = wr_pool_init(&w->pool, store, &w->plan.geo, err);
 	if (rc < 0) {
 		wr_store_unref(store);
 		return rc;
 	}
 	pthread_mutex_init(&w->lock, NULL);
+	wr_room_init(&w->room, opts->cap_ns ? opts->cap_ns : WR_STALL_CAP_NS);
 	stand_in_head(w);
 	return 0;
 }
@@ -108,10 +101,7 @@ wr_writer_init(
 void
 wr_writer_fini(struct wr_writer *w)
 {
-	if (w->room_epoll >= 0 && w->ops.unwatch)
-		w->ops.unwatch(w->ops.ctx, w->room_epoll);
-	if (w->room_epoll >= 0)
-		close(w->room_epoll);
+	wr_room_fini(w);
 	wr_pool_fini(&w->pool);
 	wr_store_unref(w->next);
 	wr_gate_fini(&w->gate);
@@ -296,12 +286,22 @@ tell_next(struct wr_writer *w)
 	return !w->untold;
 }
 
+/* Perhaps who was not told of the next region can be told by now. */
+void
+wr_writer_tell_again(struct wr_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->untold)
+		(void)tell_next(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* A fresh region would have room for a segment: to move into a full window is no help. And
  * one move after the other: whoever found no memory behind the last one goes on there. */
 static bool
 worth_moving(const struct wr_writer *w)
 {
-	return w->pool.head_ord - w->pool.oldest + 1 < w->plan.geo.window_segs &&
+	return w->pool.head_ord - w->pool.oldest + 1 < wr_geometry_live(&w->plan.geo) &&
 		w->pool.zone == w->pool.head->zone;
 }
 
@@ -327,7 +327,7 @@ move(struct wr_writer *w, struct weir_error *err)
 		return rc;
 	if (!WR_MUTANT(MOVE_LINKFIRST) && !tell_next(w))
 		return -WEIR_E_AGAIN_FULL;
-	rc = wr_pool_move(&w->pool, w->next, w->plan.geo.window_segs);
+	rc = wr_pool_move(&w->pool, w->next, &w->plan.geo);
 	if (rc < 0)
 		return wr_error_set(
 			err, -rc, 0, "no memory for the books of a larger region");
@@ -344,7 +344,7 @@ outgrown(const struct wr_writer *w)
 {
 	const struct wr_store *store = w->pool.zone->store;
 
-	return w->pool.window_segs < w->plan.geo.window_segs ||
+	return w->pool.geo.window_segs < w->plan.geo.window_segs ||
 		store->seg_count <
 		wr_geometry_segs(&w->plan.geo, w->gate.pins < 1 ? 1 : w->gate.pins);
 }
@@ -352,11 +352,14 @@ outgrown(const struct wr_writer *w)
 static int
 roll_locked(struct wr_writer *w, struct weir_error *err)
 {
-	uint64_t needed = wr_gate_read(&w->gate, w->pool.head_ord);
+	uint64_t needed = wr_room_read(w);
 	struct wr_seg *seg = NULL;
 	bool moved;
 	int rc = 0;
 
+	needed = wr_room_admit(w, needed);
+	if (w->gate.blockers > 0)
+		return -WEIR_E_AGAIN_FULL;
 	/* Late and detached readers live from what is not retired yet. */
 	wr_pool_reclaim(&w->pool, &w->gate, needed, w->gate.detached == 0);
 	if (outgrown(w))
@@ -379,14 +382,8 @@ roll_locked(struct wr_writer *w, struct weir_error *err)
 	if (moved && w->ops.moving && WR_MUTANT(MOVE_LINKFIRST))
 		(void)w->ops.moving(w->ops.ctx, w, seg->zone->store);
 	stand_in_head(w);
+	wr_room_over(w);
 	return 0;
-}
-
-/* True if one of our own open claims, not a reader, keeps the oldest segment. */
-static bool
-kept_by_claim(const struct wr_writer *w)
-{
-	return wr_stat_get(&w->pool.live[w->pool.oldest % w->pool.live_size]->open) > 0;
 }
 
 static WR_COLD int
@@ -396,7 +393,7 @@ roll(struct wr_writer *w, struct weir_error *err)
 
 	pthread_mutex_lock(&w->lock);
 	rc = roll_locked(w, err);
-	if (rc == -WEIR_E_AGAIN_FULL && kept_by_claim(w))
+	if (rc == -WEIR_E_AGAIN_FULL && wr_room_kept_by_claim(w))
 		rc = -WEIR_E_AGAIN_CLAIMS;
 	pthread_mutex_unlock(&w->lock);
 	/* The roll frame too is something that a sleeper waits for: its cursor gates. */
@@ -554,6 +551,7 @@ commit_place(struct wr_writer *w, struct wr_open *open, uint32_t len, uint64_t n
 	wr_store_release(commit_len, &frame->word, /* -> read_len */
 		wr_word(WR_DATA, len, open->extent));
 	claim_done(w, open);
+	wr_stat_add(&open->seg->messages, 1);
 	w->published++;
 	w->bytes += len;
 }
@@ -660,157 +658,6 @@ wr_writer_end(struct wr_writer *w)
 	pthread_mutex_unlock(&w->lock);
 	wr_fence_sc(wake_fence);
 	(void)wr_writer_relay(w);
-}
-
-/* ---- waiting for room ---------------------------------------------------------------------- */
-
-/* True if a claim would now find another segment. */
-static bool
-room_there(struct wr_writer *w)
-{
-	uint64_t needed;
-	bool there;
-
-	pthread_mutex_lock(&w->lock);
-	needed = wr_gate_read(&w->gate, w->pool.head_ord);
-	if (w->untold) {
-		/* It cannot move: what the present region has is all there is. */
-		wr_pool_reclaim(&w->pool, &w->gate, needed, w->gate.detached == 0);
-		there = wr_pool_has_room(&w->pool);
-	} else {
-		there = w->pool.head_ord - w->pool.oldest + 1 <
-				(outgrown(w) ? w->plan.geo.window_segs
-					     : w->pool.window_segs) ||
-			(needed > w->pool.oldest && !kept_by_claim(w));
-	}
-	pthread_mutex_unlock(&w->lock);
-	return there;
-}
-
-/* Perhaps who was not told of the next region can be told by now. */
-static void
-tell_again(struct wr_writer *w)
-{
-	pthread_mutex_lock(&w->lock);
-	if (w->untold)
-		(void)tell_next(w);
-	pthread_mutex_unlock(&w->lock);
-}
-
-/* Says in every region that readers may still stand in that we wait (odd) or do not. */
-static void
-room_say(struct wr_writer *w, uint64_t epoch)
-{
-	w->room_epoch = epoch;
-	FOR_EACH_HEADER(hdr, w)
-	wr_store_release(room_raise, &hdr->room_wanted, epoch);
-}
-
-static int
-room_epoll(struct wr_writer *w)
-{
-	if (w->room_epoll < 0) {
-		int fd = epoll_create1(EPOLL_CLOEXEC);
-
-		if (fd >= 0 && w->ops.watch && w->ops.watch(w->ops.ctx, fd) < 0) {
-			close(fd);
-			fd = -1;
-		}
-		w->room_epoll = fd;
-	}
-	return w->room_epoll;
-}
-
-static void
-room_sleep(struct wr_writer *w, int fd, int ms)
-{
-	struct epoll_event events[8];
-
-	if (WR_MUTANT(ADMIT_WAITLOCKED)) {
-		pthread_mutex_lock(&w->lock);
-		(void)epoll_wait(fd, events, 8, -1);
-		pthread_mutex_unlock(&w->lock);
-	} else if (fd >= 0) {
-		(void)epoll_wait(fd, events, 8, ms);
-	} else {
-		sched_yield(); /* no descriptor left to sleep on */
-	}
-}
-
-/* Sleeps until a reader rings, the steward nudges, or ms have passed. */
-static void
-room_park(struct wr_writer *w, int ms)
-{
-	int fd = room_epoll(w);
-
-	if (!WR_MUTANT(ROOM_CHECKFIRST) || !room_there(w)) {
-		room_say(w, w->room_epoch + 1);
-		/* Dekker with enter_fence and hold_fence: either the reader sees that we
-		 * wait, or we see where it stands now. */
-		if (!WR_MUTANT(ROOM_NOPFENCE))
-			wr_fence_sc(room_fence);
-		WR_POINT(room_recheck);
-		if (WR_MUTANT(ROOM_CHECKFIRST) || !room_there(w))
-			room_sleep(w, fd, ms);
-		WR_POINT(room_lower);
-		room_say(w, w->room_epoch + 1);
-	}
-}
-
-static void
-name_blockers(struct wr_writer *w, struct weir_error *err)
-{
-	char names[160] = "";
-	size_t used = 0;
-	unsigned blockers = 0;
-
-	pthread_mutex_lock(&w->lock);
-	for (uint32_t i = 0; i < w->gate.count; i++) {
-		const struct wr_row *row = &w->gate.rows[i];
-
-		if (!row->gate || row->seen > w->pool.oldest)
-			continue;
-		if (blockers++ < 4)
-			used += (size_t)snprintf(names + used, sizeof(names) - used,
-				"%s%.30s[%u]", used ? ", " : "", row->name, row->pid);
-		if (used >= sizeof(names))
-			used = sizeof(names) - 1;
-	}
-	pthread_mutex_unlock(&w->lock);
-	wr_error_set(err, WEIR_E_AGAIN_FULL, 0,
-		"no room on '%s': %u of %u subscribers block: %s", w->topic, blockers,
-		w->gate.count, names[0] ? names : "none by now");
-}
-
-int
-wr_writer_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err)
-{
-	uint64_t began = wr_now_ns();
-	uint64_t now = began;
-	bool there = false;
-
-	w->waits++;
-	for (int i = 0; i < ROOM_PAUSES + ROOM_YIELDS && deadline_ns && !there; i++) {
-		if (i < ROOM_PAUSES)
-			wr_pause();
-		else
-			sched_yield();
-		there = room_there(w);
-	}
-	while (!there && (now = wr_now_ns()) < deadline_ns) {
-		uint64_t left_ms = (deadline_ns - now) / 1000000 + 1;
-
-		room_park(w, left_ms < ROOM_PARK_MS ? (int)left_ms : ROOM_PARK_MS);
-		if (w->ops.meanwhile)
-			w->ops.meanwhile(w->ops.ctx);
-		tell_again(w);
-		there = room_there(w);
-	}
-	w->wait_ns += wr_now_ns() - began;
-	if (there)
-		return 0;
-	name_blockers(w, err);
-	return -WEIR_E_AGAIN_FULL;
 }
 
 int

@@ -20,6 +20,7 @@
 #include "bus/gate.h"
 #include "bus/os/clock.h"
 #include "bus/pool.h"
+#include "bus/room.h"
 #include "bus/store.h"
 
 struct wr_writer;
@@ -39,6 +40,9 @@ struct wr_writer_ops {
 	 * the lock, as are the rest. */
 	int (*watch)(void *ctx, int epoll_fd);
 	void (*unwatch)(void *ctx, int epoll_fd);
+	/* A row was detached, or is waited for again (row->gate says which): tells both
+	 * sides. With the lock held, from the publisher's thread. */
+	void (*verdict)(void *ctx, struct wr_writer *w, struct wr_row *row);
 	/* Called now and then while the publisher waits for room: the steward's work, where
 	 * no thread does it. */
 	void (*meanwhile)(void *ctx);
@@ -90,10 +94,7 @@ struct wr_writer {
 	char type[WR_NAME_BYTES];
 	bool closed;
 
-	/* ---- waiting for room ---- */
-	int room_epoll; /* -1 until the first wait */
-	uint64_t room_epoch;
-	uint64_t waits, wait_ns;
+	struct wr_room room; /* waiting for it, and who pays */
 
 	struct wr_writer_ops ops;
 };
@@ -101,6 +102,7 @@ struct wr_writer {
 struct wr_writer_opts {
 	struct wr_store_plan plan; /* topic and type are copied */
 	uint32_t stamp;
+	uint64_t cap_ns; /* of all stalls in any 100 ms; 0: WR_STALL_CAP_NS */
 	struct wr_writer_ops ops;
 };
 
@@ -128,11 +130,8 @@ int wr_writer_commit(struct wr_writer *w, weir_claim_t *claim);
 int wr_writer_commit_n(struct wr_writer *w, weir_claim_t *claims, size_t count);
 int wr_writer_abort(struct wr_writer *w, weir_claim_t *claim);
 
-/*
- * Waits until a claim of the size that failed may succeed, or until deadline_ns (0 = do
- * not wait). 0 = try again, AGAIN_FULL = the deadline passed.
- */
-int wr_writer_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err);
+/* While waiting for room: a stream that could not move yet asks again. */
+void wr_writer_tell_again(struct wr_writer *w);
 
 /* Rings the sleepers that have not been rung for their present sleep. The steward, when
  * the publisher asked it to (ops.relay). Any thread. Returns how many. */

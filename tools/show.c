@@ -127,6 +127,14 @@ event_words(const weir_event *event)
 		return "! does not fit";
 	case WEIR_EV_DENIED:
 		return "! was turned away, it has no permission";
+	case WEIR_EV_SUB_DETACHED:
+		return "! is not waited for any more";
+	case WEIR_EV_SUB_RETURNED:
+		return "+ has caught up and is waited for again";
+	case WEIR_EV_DETACHED:
+		return "! does not wait for us any more";
+	case WEIR_EV_RETURNED:
+		return "+ waits for us again";
 	case WEIR_EV_PROTOCOL:
 		return "! broke the protocol and was put out";
 	case WEIR_EV_CUT:

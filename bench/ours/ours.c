@@ -64,7 +64,7 @@ open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why,
 		error = weir_pub_why(side->pub);
 	}
 	if (!error->code && in >= 0) {
-		side->sub = weir_subscribe(side->bus, topics[in],
+		side->sub = weir_subscribe(side->bus, topics[in], .policy = WEIR_BLOCK,
 			.on_batch = side->pull ? NULL : on_batch, .ctx = side);
 		error = weir_sub_why(side->sub);
 	}

@@ -62,9 +62,11 @@ typedef struct weir_sub weir_sub;
 #define WEIR_ATTACH_MS       100   /* how long a call waits for a silent peer */
 #define WEIR_CLOSE_MS        1000  /* how long close waits for late attachers */
 #define WEIR_ROOM_MS         1000  /* how long a publisher waits for room */
+#define WEIR_STALL_US        5000  /* of any 100 ms that a subscription may cost others */
+#define WEIR_STALL_CAP_US    20000 /* and all subscriptions of a stream together */
 
 #define WEIR_FOREVER (-1) /* a timeout that never ends */
-#define WEIR_NEVER   (-2) /* for .wait_ms: do not wait, answer AGAIN_FULL at once */
+#define WEIR_NEVER   (-2) /* for .wait_ms and .stall_us: nobody waits */
 
 /* ---- messages ---------------------------------------------------------------------- */
 
@@ -112,8 +114,14 @@ enum weir_event_kind {
 	WEIR_EV_REFUSED, /* a pair did not fit: another type, version, limit; see code */
 	WEIR_EV_DENIED, /* somebody without permission was turned away and learnt nothing */
 	WEIR_EV_PROTOCOL, /* a peer broke the protocol and was put out; see code */
-	WEIR_EV_CUT /* a stream ended, and what was published last cannot be reached: how
+	WEIR_EV_CUT, /* a stream ended, and what was published last cannot be reached: how
 			       much that is, nobody knows; see code */
+	WEIR_EV_SUB_DETACHED, /* one of our streams does not wait for that subscription any
+				 more: it was too slow; code and stalled_ns say how */
+	WEIR_EV_SUB_RETURNED, /* it has caught up: it is waited for again */
+	WEIR_EV_DETACHED,     /* the same, seen from the subscription: what it does not read
+				 in time is written over, and counted */
+	WEIR_EV_RETURNED      /* from here on nothing is lost any more */
 };
 
 typedef struct weir_event {
@@ -122,6 +130,8 @@ typedef struct weir_event {
 	uint32_t pid;       /* of the peer */
 	uint32_t uid;       /* of the peer */
 	uint64_t publisher; /* stream id, 0 = none */
+	uint64_t stalled_ns; /* of WEIR_EV_SUB_DETACHED and WEIR_EV_DETACHED: how long the
+				publisher has waited for this subscription, in all */
 	uint64_t dropped;   /* events that were lost because nobody pulled them */
 	char node[WEIR_NAME_MAX + 1];  /* name of the peer */
 	char topic[WEIR_NAME_MAX + 1]; /* "" = none */
@@ -174,6 +184,23 @@ enum weir_stamp {
 	WEIR_STAMP_OFF       /* time_ns is 0 */
 };
 
+/* What becomes of a subscription for which its publisher has waited long enough. */
+enum weir_policy {
+	WEIR_DROP_OLDEST = 0, /* it reads on at its own pace; what is written over before it
+				 comes to it is lost, and the next message says how much */
+	WEIR_LATEST, /* it wants the newest message (of each key), and is never waited for */
+	WEIR_DISCONNECT, /* its stream ends with -GONE_EVICTED */
+	WEIR_BLOCK       /* the publisher waits for it, however long that takes */
+};
+
+/* Where a subscription begins in a stream that was there before it. */
+enum weir_from {
+	WEIR_FROM_NEW = 0, /* with what is published from now on */
+	WEIR_FROM_OLDEST,  /* with the oldest message that is still there */
+	WEIR_FROM_LAST,    /* with the last .from_count messages */
+	WEIR_FROM_SEQ      /* with message .from_count of stream .from_publisher */
+};
+
 typedef struct weir_pub_opts {
 	size_t size;
 	const char *topic;   /* a.b.c, no patterns */
@@ -186,6 +213,12 @@ typedef struct weir_pub_opts {
 				 attach to the bus */
 	int32_t wait_ms;     /* for room; 0: WEIR_ROOM_MS; WEIR_FOREVER; WEIR_NEVER */
 	uint32_t stamp;      /* enum weir_stamp */
+	uint64_t keep_messages; /* history for who comes late: at least so many messages, */
+	uint64_t keep_bytes;    /* and bytes of log, 16 a message more than its payload;
+				   0 and 0: the last message */
+	uint32_t ttl_ms;   /* readers pass over what is older; 0: nothing; needs a stamp */
+	uint32_t stall_us; /* the most that all slow subscriptions together may hold it up in
+			      any 100 ms; 0: WEIR_STALL_CAP_US */
 } weir_pub_opts;
 
 typedef struct weir_sub_opts {
@@ -199,6 +232,18 @@ typedef struct weir_sub_opts {
 	const char *writers; /* whose streams to accept; NULL: whoever may attach */
 	uint32_t holds;      /* segments that may be held; 0: WEIR_HOLDS_DEFAULT */
 	uint32_t batch;      /* most messages per poll; 0: 64 */
+	uint32_t policy;     /* enum weir_policy */
+	int32_t stall_us; /* how long its publisher may wait for it while others wait too, in
+			     any 100 ms; 0: WEIR_STALL_US; WEIR_NEVER: not at all; at most what
+			     the publisher allows */
+	uint64_t quota;   /* bytes of log that it may lag before it is waited for; 0, or more
+			     than the window: the window; in whole segments, at least two */
+	uint32_t from;    /* enum weir_from */
+	uint32_t ttl_ms;  /* messages older than that are passed over; 0: none */
+	uint64_t from_count;
+	uint64_t from_publisher;
+	uint32_t key_offset; /* of WEIR_LATEST: where in a message its key is, */
+	uint32_t key_size;   /* 1 to 8 bytes; 0: no keys, one newest message in all */
 } weir_sub_opts;
 
 /* ---- the bus ------------------------------------------------------------------------ */
@@ -348,6 +393,9 @@ typedef struct weir_pub_stats {
 	uint64_t moves;     /* fresh regions begun */
 	uint64_t rings;     /* sleepers woken by this thread */
 	uint64_t evicted;   /* subscriptions put out for breaking the protocol */
+	uint64_t stalled_ns; /* of wait_ns, what slow subscriptions were charged for */
+	uint64_t detached;   /* times that one was not waited for any more */
+	uint64_t returned;   /* times that one was waited for again */
 	uint64_t denied;    /* attach requests without permission */
 	uint32_t subscribers;
 	uint32_t segment_bytes;
@@ -413,11 +461,17 @@ int weir_publishers(weir_sub *sub);
 
 typedef struct weir_sub_stats {
 	size_t size;        /* set to sizeof before the call */
-	uint64_t delivered; /* messages passed */
-	uint64_t bytes;     /* their payload */
-	uint64_t lost;      /* claims missed, of all streams */
+	uint64_t delivered; /* messages passed, and not held any more */
+	uint64_t bytes;     /* payload of what was passed */
+	uint64_t lost;      /* claims missed, of all streams: the sum of the next four */
+	uint64_t lost_behind;    /* written over before it came to them */
+	uint64_t lost_conflated; /* a newer one was there (WEIR_LATEST) */
+	uint64_t lost_expired;   /* older than their time to live */
+	uint64_t lost_gone;      /* asked for at the join, and not there any more */
 	uint64_t aborted;   /* claims that their publishers gave back */
-	uint64_t held;      /* messages held now */
+	uint64_t waiting;   /* messages that are there and were not passed, by walking over
+			       them */
+	uint64_t held;      /* messages passed and held now */
 	uint64_t streams;   /* followed now */
 	uint64_t ended;     /* streams drained to their end */
 	uint64_t refused;   /* streams of another type, or without permission */

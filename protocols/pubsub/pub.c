@@ -64,6 +64,13 @@ moving(void *ctx, struct wr_writer *w, const struct wr_store *store)
 	return node->ops->moving ? node->ops->moving(node, w, store) : 0;
 }
 
+static void
+verdict(void *ctx, struct wr_writer *w, struct wr_row *row)
+{
+	(void)ctx;
+	wr_stream_verdict(wr_stream_of(w), row);
+}
+
 static int
 check_options(const weir_pub_opts *opts, struct weir_error *err)
 {
@@ -80,6 +87,10 @@ check_options(const weir_pub_opts *opts, struct weir_error *err)
 	if (opts->stamp > WEIR_STAMP_OFF)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"stamp %u is not a choice", opts->stamp);
+	if (opts->ttl_ms > 0 && opts->stamp == WEIR_STAMP_OFF)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"ttl_ms %u needs the time of each message, and stamps are off",
+			opts->ttl_ms);
 	if (opts->wait_ms < WEIR_NEVER)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"wait_ms %d is neither a time nor a choice", opts->wait_ms);
@@ -91,7 +102,9 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 {
 	struct wr_node *node = &pub->bus->node;
 	struct wr_writer_opts wopts = {.stamp = opts->stamp,
+		.cap_ns = (uint64_t)opts->stall_us * 1000,
 		.ops = {.moving = moving,
+			.verdict = verdict,
 			.relay = node->ops->relay &&
 					(pub->bus->flags & WEIR_BUS_NO_THREAD) == 0
 				? relay
@@ -130,6 +143,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	wopts.plan.topic = opts->topic;
 	wopts.plan.type = opts->type;
 	wopts.plan.type_hash = opts->type_hash;
+	wopts.plan.ttl_ns = (uint64_t)opts->ttl_ms * 1000000;
 	wopts.plan.private_memory = node->in_process;
 	rc = wr_writer_init(&stream->writer, &wopts, err);
 	if (rc < 0)
@@ -252,7 +266,7 @@ claim_slow(weir_pub *pub, size_t len, weir_claim_t *claims, size_t count, int rc
 	else if (pub->wait_ms > 0)
 		deadline = wr_deadline_ns((uint32_t)pub->wait_ms);
 	while (rc == -WEIR_E_AGAIN_FULL) {
-		rc = wr_writer_wait(w, deadline, err);
+		rc = wr_room_wait(w, deadline, err);
 		if (rc == 0)
 			rc = wr_writer_claim_n(w, len, claims, count, err);
 		else
@@ -400,12 +414,15 @@ weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats)
 		.published = w->published,
 		.bytes = w->bytes,
 		.aborted = w->aborted,
-		.waits = w->waits,
-		.wait_ns = w->wait_ns,
+		.waits = w->room.waits,
+		.wait_ns = w->room.wait_ns,
 		.rolls = w->pool.rolls,
 		.moves = w->pool.moves,
 		.rings = w->rings,
 		.evicted = w->gate.evicted,
+		.stalled_ns = w->room.stall.spent_ns,
+		.detached = w->room.detaches,
+		.returned = w->room.returns,
 		.denied = pub->stream->denied,
 		.subscribers = w->gate.count,
 		.segment_bytes = w->plan.geo.seg_bytes,

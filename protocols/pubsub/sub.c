@@ -41,10 +41,8 @@ struct weir_sub {
 	struct wr_view views[BATCH];
 	int view_count;
 
-	uint64_t past_delivered, past_bytes, past_lost,
-		past_aborted; /* of links that ended */
+	weir_sub_stats past; /* of links that ended */
 	uint64_t ended;
-	uint64_t held;
 	struct weir_sub *next;
 };
 
@@ -102,12 +100,28 @@ take_inbox(struct weir_sub *sub)
 		struct wr_link *next = link->inbox;
 
 		link->said = name_of(sub, link->topic);
+		wr_reader_adopt(&link->reader);
 		if (link->said && make_place(sub))
 			sub->links[sub->count++] = link;
 		else
 			wr_link_leave(link); /* it gates: better gone than in everybody's way */
 		link = next;
 	}
+}
+
+/* Adds what one stream's reader has counted, each on its own. */
+static void
+add_books(weir_sub_stats *stats, const struct wr_reader *reader)
+{
+	stats->delivered += reader->delivered;
+	stats->bytes += reader->bytes;
+	stats->lost += wr_reader_lost(reader);
+	stats->lost_behind += reader->lost[WR_LOST_BEHIND];
+	stats->lost_conflated += reader->lost[WR_LOST_CONFLATED];
+	stats->lost_expired += reader->lost[WR_LOST_EXPIRED];
+	stats->lost_gone += reader->lost[WR_LOST_GONE];
+	stats->aborted += reader->aborted;
+	stats->held += reader->kept_passed;
 }
 
 static void
@@ -118,10 +132,7 @@ drop_link(struct weir_sub *sub, struct wr_link *link)
 	while (sub->links[i] != link)
 		i++;
 	sub->links[i] = sub->links[--sub->count];
-	sub->past_delivered += link->reader.passed;
-	sub->past_bytes += link->reader.bytes;
-	sub->past_lost += link->reader.lost;
-	sub->past_aborted += link->reader.aborted;
+	add_books(&sub->past, &link->reader);
 	if (sub->at == link)
 		sub->at = NULL;
 	wr_link_leave(link);
@@ -241,6 +252,7 @@ weir_next_n(weir_sub *sub, size_t count)
 	if (sub->busy || !sub->at || count == 0 || count > (size_t)sub->view_count)
 		return -WEIR_E_USAGE_STATE;
 	wr_reader_pass(&sub->at->reader, sub->views, (int)count);
+	wr_reader_say(&sub->at->reader);
 	sub->at = NULL;
 	return 0;
 }
@@ -265,6 +277,7 @@ recv_once(struct weir_sub *sub, void *buf, size_t size, weir_msg *msg)
 		memcpy(buf, msg->data, msg->len);
 	msg->data = buf;
 	wr_reader_pass(&sub->at->reader, sub->views, 1);
+	wr_reader_say(&sub->at->reader);
 	sub->at = NULL;
 	return (int)msg->len;
 }
@@ -332,9 +345,7 @@ weir_hold(weir_sub *sub, const weir_msg *msg)
 	link = link_of(sub, msg);
 	if (!link || link != sub->at || link->reader.ord != msg->opaque[1])
 		return -WEIR_E_USAGE_STATE;
-	rc = wr_reader_hold(&link->reader, &ord);
-	sub->held += rc == 0;
-	return rc;
+	return wr_reader_hold(&link->reader, msg->seq, &ord);
 }
 
 int
@@ -350,12 +361,9 @@ weir_release(weir_sub *sub, const weir_msg *msg)
 	link = link_of(sub, msg);
 	if (!link)
 		return -WEIR_E_USAGE_STATE;
-	rc = wr_reader_release(&link->reader, msg->opaque[1]);
-	if (rc == 0) {
-		sub->held--;
-		if (link->reader.over && !holds_any(link))
-			drop_link(sub, link);
-	}
+	rc = wr_reader_release(&link->reader, msg->seq, msg->opaque[1]);
+	if (rc == 0 && link->reader.over && !holds_any(link))
+		drop_link(sub, link);
 	return rc;
 }
 
@@ -382,6 +390,7 @@ dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 		wr_reader_pass(&link->reader, &sub->views[done], 1);
 		done++;
 	}
+	wr_reader_say(&link->reader);
 	sub->busy = false;
 	sub->at = NULL;
 	return done;
@@ -453,6 +462,29 @@ sub_heavy(struct wr_task *task)
 /* ---- opening and closing ------------------------------------------------------------------------------ */
 
 static int
+check_terms(const weir_sub_opts *opts, struct weir_error *err)
+{
+	if (opts->policy > WEIR_BLOCK)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"policy %u is not a choice", opts->policy);
+	if (opts->from > WEIR_FROM_SEQ)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "from %u is not a choice",
+			opts->from);
+	if (opts->stall_us < 0 && opts->stall_us != WEIR_NEVER)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"stall_us %d is neither a time nor WEIR_NEVER; to be waited for "
+			"without end, ask for .policy = WEIR_BLOCK",
+			opts->stall_us);
+	if (opts->key_size > 8)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"a key of %u bytes is larger than 8", opts->key_size);
+	if (opts->key_size > 0 && opts->policy != WEIR_LATEST)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"a key is given, but the policy is not WEIR_LATEST");
+	return 0;
+}
+
+static int
 check_options(const weir_sub_opts *opts, struct weir_error *err)
 {
 	if (opts->size != sizeof(*opts))
@@ -472,7 +504,7 @@ check_options(const weir_sub_opts *opts, struct weir_error *err)
 	if (opts->on_msg && opts->on_batch)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"both on_msg and on_batch are given");
-	return 0;
+	return check_terms(opts, err);
 }
 
 static struct wr_subscription *
@@ -485,7 +517,16 @@ subscription_new(struct wr_node *node, const weir_sub_opts *opts, struct weir_er
 		return NULL;
 	}
 	sub->node = node;
-	sub->holds = opts->holds ? opts->holds : WEIR_HOLDS_DEFAULT;
+	sub->terms = (struct wr_terms){.quota = opts->quota,
+		.from_count = opts->from_count,
+		.from_stream = opts->from_publisher,
+		.from = opts->from,
+		.policy = opts->policy,
+		.stall_us = opts->stall_us,
+		.holds = opts->holds ? opts->holds : WEIR_HOLDS_DEFAULT};
+	sub->ttl_ns = (uint64_t)opts->ttl_ms * 1000000;
+	sub->key_offset = opts->key_offset;
+	sub->key_size = opts->key_size;
 	sub->open_to_all = !opts->writers;
 	sub->type_hash = opts->type ? opts->type_hash : 0;
 	wr_name_copy(sub->pattern, opts->topic);
@@ -640,8 +681,11 @@ wr_subs_close(struct weir_bus *bus)
 void
 wr_subs_adopt(struct weir_bus *bus)
 {
-	for (struct weir_sub *sub = bus->subs; sub; sub = sub->next)
+	for (struct weir_sub *sub = bus->subs; sub; sub = sub->next) {
 		(void)wr_handle_adopt(&sub->handle);
+		for (uint32_t i = 0; i < sub->count; i++)
+			wr_reader_adopt(&sub->links[i]->reader);
+	}
 }
 
 const weir_error *
@@ -673,23 +717,14 @@ weir_sub_get_stats(weir_sub *sub, weir_sub_stats *stats)
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
 	take_inbox(sub);
-	*stats = (weir_sub_stats){
-		.size = sizeof(*stats),
-		.delivered = sub->past_delivered,
-		.bytes = sub->past_bytes,
-		.lost = sub->past_lost,
-		.aborted = sub->past_aborted,
-		.held = sub->held,
-		.streams = sub->count,
-		.ended = sub->ended,
-	};
+	*stats = sub->past;
+	stats->size = sizeof(*stats);
+	stats->held = 0; /* what was held in streams that are gone was let go with them */
+	stats->streams = sub->count;
+	stats->ended = sub->ended;
 	for (uint32_t i = 0; i < sub->count; i++) {
-		const struct wr_reader *reader = &sub->links[i]->reader;
-
-		stats->delivered += reader->passed;
-		stats->bytes += reader->bytes;
-		stats->lost += reader->lost;
-		stats->aborted += reader->aborted;
+		add_books(stats, &sub->links[i]->reader);
+		stats->waiting += wr_reader_waiting(&sub->links[i]->reader, UINT64_MAX);
 	}
 	pthread_mutex_lock(sub->bus->node.lock);
 	stats->refused = sub->sub->refused;

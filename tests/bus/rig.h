@@ -114,16 +114,16 @@ rig_free(struct rig *rig)
 
 struct rig_start {
 	struct rig *rig;
-	uint64_t place;
+	struct wr_begin begin;
 	struct wr_store *store, *newest;
 };
 
 static inline int
-rig_admitted(void *ctx, uint64_t place, struct wr_store *store)
+rig_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	struct rig_start *start = ctx;
 
-	start->place = place;
+	start->begin = *begin;
 	start->store = start->rig->mapped ? rig_map(store) : wr_store_ref(store);
 	start->newest = start->store;
 	while (start->rig->mapped &&
@@ -152,23 +152,39 @@ rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
 		.sub = i + 1,
 		.slot = &rig->sub.slots[i],
 		.bell = rig->sub.bell,
-		.holds = holds,
 		.name = "reader",
 		.pid = 4711};
 
+	/* Waited for without end: who pays for waiting is what other tests are about. */
+	struct wr_terms terms = {.holds = holds, .policy = WEIR_BLOCK};
+
 	*start = (struct rig_start){.rig = rig};
-	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, rig->sub.flag, rig_admitted, start),
+	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, &terms, rig->sub.flag, rig_admitted,
+			   start),
 		0);
 	rig->newest[i] = start->newest;
 	rig_find_rows(rig);
 	return i;
 }
 
+/* Is not waited for until the test says so: as if its dwell never ended. */
+static inline void
+rig_detach(struct rig *rig, unsigned i)
+{
+	wr_gate_detach(&rig->w->gate, rig->row[i]);
+	rig->row[i]->account.left_ns = wr_now_ns();
+	rig->row[i]->account.dwell_ns = UINT64_MAX;
+}
+
 static inline int
 rig_begin(struct rig *rig, unsigned i, uint32_t holds, struct rig_start *start)
 {
+	struct wr_reader_opts opts = {.begin = start->begin.seq,
+		.asked = start->begin.asked,
+		.holds = holds,
+		.room_bell = rig->pub.bell};
 	int rc = wr_reader_init(&rig->r[i], start->store, &rig->sub.slots[i],
-		start->place, holds, rig->pub.bell);
+		start->begin.place, &opts);
 
 	wr_store_unref(start->store);
 	return rc;

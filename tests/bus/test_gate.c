@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ROWS = 4 };
+enum { ROWS = 4, WINDOW = 64 };
 
 static struct wr_slot slots[ROWS];
 
@@ -100,20 +100,20 @@ the_slowest_that_gates_is_needed(void)
 
 	make(&gate, 3);
 	/* Nobody has a cursor yet: they gate where they were told to begin. */
-	CHECK_EQ(wr_gate_read(&gate, 9), 5);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 5);
 	say(0, 8);
 	say(1, 7);
-	CHECK_EQ(wr_gate_read(&gate, 9), 5);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 5);
 	say(2, 9);
-	CHECK_EQ(wr_gate_read(&gate, 9), 7);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 7);
 	wr_gate_detach(&gate, wr_gate_find(&gate, 11, 1));
 	CHECK_EQ(gate.detached, 1);
-	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 8);
 	wr_gate_detach(&gate, wr_gate_find(&gate, 11, 1));
 	CHECK_EQ(gate.detached, 1);
 	wr_gate_detach(&gate, wr_gate_find(&gate, 10, 1));
 	wr_gate_detach(&gate, wr_gate_find(&gate, 12, 1));
-	CHECK_EQ(wr_gate_read(&gate, 12), 12);
+	CHECK_EQ(wr_gate_read(&gate, 12, WINDOW), 12);
 	CHECK_EQ(gate.evicted, 0);
 	wr_gate_fini(&gate);
 }
@@ -126,16 +126,16 @@ backwards_is_put_out(void)
 	make(&gate, 2);
 	say(0, 8);
 	say(1, 8);
-	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 8);
 	say(0, 7);
-	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 8);
 	CHECK_EQ(gate.evicted, 1);
 	CHECK_EQ(gate.detached, 1);
 	CHECK(wr_gate_find(&gate, 10, 1)->evicted);
 	/* Its words count no more, whatever they say. */
 	say(0, 5);
 	hold(0, 0, 6);
-	CHECK_EQ(wr_gate_read(&gate, 9), 8);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 8);
 	CHECK(!wr_gate_pins(&gate, 5));
 	CHECK(!wr_gate_pins(&gate, 6));
 	CHECK_EQ(gate.evicted, 1);
@@ -152,7 +152,7 @@ before_its_beginning_is_backwards(void)
 
 	make(&gate, 1);
 	say(0, 4);
-	(void)wr_gate_read(&gate, 9);
+	(void)wr_gate_read(&gate, 9, WINDOW);
 	CHECK_EQ(gate.evicted, 1);
 	wr_gate_fini(&gate);
 }
@@ -165,10 +165,10 @@ ahead_is_put_out(void)
 	make(&gate, 2);
 	say(0, 10);
 	say(1, 9);
-	CHECK_EQ(wr_gate_read(&gate, 9), 9);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 9);
 	CHECK_EQ(gate.evicted, 1);
 	say(1, UINT64_MAX);
-	CHECK_EQ(wr_gate_read(&gate, 9), 9);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 9);
 	CHECK_EQ(gate.evicted, 2);
 	wr_gate_fini(&gate);
 }
@@ -221,7 +221,7 @@ gates_again_only_in_a_live_segment(void)
 	make(&gate, 1);
 	row = wr_gate_find(&gate, 10, 1);
 	say(0, 6);
-	(void)wr_gate_read(&gate, 9);
+	(void)wr_gate_read(&gate, 9, WINDOW);
 	CHECK(!wr_gate_attach(&gate, row, 5, 9)); /* it gates already */
 	wr_gate_detach(&gate, row);
 	CHECK(!wr_gate_attach(&gate, row, 7, 9));
@@ -230,7 +230,7 @@ gates_again_only_in_a_live_segment(void)
 	CHECK(wr_gate_attach(&gate, row, 6, 9));
 	CHECK(row->gate);
 	CHECK_EQ(gate.detached, 0);
-	CHECK_EQ(wr_gate_read(&gate, 9), 6);
+	CHECK_EQ(wr_gate_read(&gate, 9, WINDOW), 6);
 	wr_gate_fini(&gate);
 }
 

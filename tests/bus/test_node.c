@@ -157,6 +157,7 @@ admission_is_idempotent(void)
 {
 	struct rig rig;
 	struct rig_start start = {.rig = &rig}, again = {.rig = &rig};
+	struct wr_terms terms = {.holds = 2};
 	struct wr_row row;
 
 	rig_make(&rig, 4, 0, false);
@@ -164,11 +165,12 @@ admission_is_idempotent(void)
 	row = *rig.row[0];
 	CHECK_EQ(rig.w->gate.count, 1);
 	CHECK_EQ(wr_stat_get(&rig.w->wake_count), 1);
-	CHECK_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag, rig_admitted, &again),
+	CHECK_EQ(wr_stream_admit(
+			 &rig.stream, &row, &terms, rig.sub.flag, rig_admitted, &again),
 		0);
 	CHECK_EQ(rig.w->gate.count, 1);
 	CHECK_EQ(rig.w->gate.pins, 3);
-	CHECK_EQ(again.place, start.place);
+	CHECK_EQ(again.begin.place, start.begin.place);
 	CHECK_EQ(wr_stat_get(&rig.w->wake_count), 1);
 	wr_store_unref(again.store);
 	REQUIRE_EQ(rig_begin(&rig, 0, 2, &start), 0);
@@ -199,10 +201,10 @@ a_row_gates_before_its_reader_begins(void)
 }
 
 static int
-refuse(void *ctx, uint64_t place, struct wr_store *store)
+refuse(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	(void)ctx;
-	(void)place;
+	(void)begin;
 	(void)store;
 	return -WEIR_E_ENV_FILES;
 }
@@ -211,15 +213,15 @@ static void
 who_cannot_be_told_is_not_admitted(void)
 {
 	struct rig rig;
+	struct wr_terms terms = {.holds = 2};
 	struct wr_row row;
 
 	rig_make(&rig, 4, 0, false);
 	row = (struct wr_row){.node = rig.sub.id,
 		.sub = 1,
 		.slot = &rig.sub.slots[0],
-		.bell = rig.sub.bell,
-		.holds = 1};
-	CHECK_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag, refuse, NULL),
+		.bell = rig.sub.bell};
+	CHECK_EQ(wr_stream_admit(&rig.stream, &row, &terms, rig.sub.flag, refuse, NULL),
 		-WEIR_E_ENV_FILES);
 	CHECK_EQ(rig.w->gate.count, 0);
 	CHECK_EQ(rig.w->gate.pins, 0);
@@ -258,22 +260,22 @@ as_many_subscriptions_as_stated(void)
 {
 	struct rig rig;
 	struct rig_start start;
+	struct wr_terms terms = {.holds = 2};
 	struct wr_row row;
 	int rc;
 
 	rig_make(&rig, 4, 0, false);
 	row = (struct wr_row){.node = rig.sub.id,
 		.slot = &rig.sub.slots[0],
-		.bell = rig.sub.bell,
-		.holds = 1};
+		.bell = rig.sub.bell};
 	for (row.sub = 1; row.sub <= WEIR_SUBSCRIBERS_MAX; row.sub++) {
 		start = (struct rig_start){.rig = &rig};
-		REQUIRE_EQ(wr_stream_admit(&rig.stream, &row, rig.sub.flag,
+		REQUIRE_EQ(wr_stream_admit(&rig.stream, &row, &terms, rig.sub.flag,
 				   rig_admitted, &start),
 			0);
 		wr_store_unref(start.store);
 	}
-	rc = wr_stream_admit(&rig.stream, &row, rig.sub.flag, rig_admitted, &start);
+	rc = wr_stream_admit(&rig.stream, &row, &terms, rig.sub.flag, rig_admitted, &start);
 	CHECK_EQ(rc, -WEIR_E_AGAIN_QUOTA);
 	CHECK_EQ(rig.w->gate.count, WEIR_SUBSCRIBERS_MAX);
 	rig_free(&rig);

@@ -17,6 +17,15 @@ struct box {
 	uint64_t seq;
 };
 
+static struct wr_geometry
+geometry_of(uint32_t window)
+{
+	struct wr_geometry geo;
+
+	REQUIRE_EQ(wr_geometry_sized(&geo, 100, 16, 4096, window), 0);
+	return geo;
+}
+
 static struct wr_store *
 store_of(uint64_t first_ord, uint32_t window)
 {
@@ -27,7 +36,7 @@ store_of(uint64_t first_ord, uint32_t window)
 		.private_memory = true};
 	struct wr_store *store;
 
-	REQUIRE_EQ(wr_geometry_sized(&plan.geo, 100, 16, 4096, window), 0);
+	plan.geo = geometry_of(window);
 	REQUIRE_EQ(wr_store_create(&store, &plan, NULL), 0);
 	return store;
 }
@@ -43,8 +52,11 @@ make(struct box *box)
 		.holds = 2,
 		.gate = true};
 
+	struct wr_geometry geo;
+
 	memset(box, 0, sizeof(*box));
-	REQUIRE_EQ(wr_pool_init(&box->pool, store_of(1, WINDOW), WINDOW, NULL), 0);
+	geo = geometry_of(WINDOW);
+	REQUIRE_EQ(wr_pool_init(&box->pool, store_of(1, WINDOW), &geo, NULL), 0);
 	REQUIRE_EQ(wr_gate_add(&box->gate, &row), 1);
 	box->row = wr_gate_find(&box->gate, 1, 1);
 }
@@ -66,10 +78,12 @@ stand(struct box *box, uint64_t ord)
 static int
 roll(struct box *box, bool eager)
 {
-	uint64_t needed = wr_gate_read(&box->gate, box->pool.head_ord);
+	uint64_t needed = wr_gate_read(&box->gate, box->pool.head_ord, WINDOW);
 	struct wr_seg *seg;
 	int why = 0;
 
+	/* As if each segment had messages: one that has none is no history. */
+	wr_stat_set(&box->pool.head->messages, 10);
 	wr_pool_reclaim(&box->pool, &box->gate, needed, eager);
 	seg = wr_pool_take(&box->pool, &why, NULL);
 	if (!seg)
@@ -282,6 +296,7 @@ open_claims_keep_their_segment(void)
 static void
 pins_may_eat_the_region(void)
 {
+	struct wr_geometry geo;
 	struct box box;
 	struct wr_row more;
 	struct wr_slot slots[SEGS];
@@ -308,9 +323,9 @@ pins_may_eat_the_region(void)
 	CHECK_EQ(box.pool.zone->touched, SEGS);
 
 	/* In a fresh region it goes on; the old one stays until the last pin is gone. */
+	geo = geometry_of(WINDOW);
 	REQUIRE_EQ(
-		wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), WINDOW),
-		0);
+		wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), &geo), 0);
 	CHECK_EQ(roll(&box, true), 0);
 	CHECK_EQ(box.pool.head->index, 0);
 	CHECK_EQ(box.pool.moves, 1);
@@ -330,6 +345,7 @@ pins_may_eat_the_region(void)
 static void
 a_larger_region_has_larger_books(void)
 {
+	struct wr_geometry geo;
 	struct box box;
 
 	make(&box);
@@ -337,7 +353,8 @@ a_larger_region_has_larger_books(void)
 	for (int i = 0; i < WINDOW - 1; i++)
 		CHECK_EQ(roll(&box, true), 0);
 	CHECK_EQ(roll(&box, true), -WEIR_E_AGAIN_FULL);
-	REQUIRE_EQ(wr_pool_move(&box.pool, store_of(WINDOW + 1, 40), 40), 0);
+	geo = geometry_of(40);
+	REQUIRE_EQ(wr_pool_move(&box.pool, store_of(WINDOW + 1, 40), &geo), 0);
 	for (int i = WINDOW; i < 40; i++)
 		CHECK_EQ(roll(&box, true), 0);
 	CHECK_EQ(roll(&box, true), -WEIR_E_AGAIN_FULL);

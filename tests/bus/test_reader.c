@@ -125,7 +125,7 @@ a_hold_outlives_its_segment(void)
 	rig_join(&rig, 1);
 	CHECK_EQ(rig_send(&rig, 200), 0);
 	REQUIRE_EQ(wr_reader_peek(&rig.r[0], &view, 1), 1);
-	CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), 0);
+	CHECK_EQ(wr_reader_hold(&rig.r[0], view.seq, &ord), 0);
 	CHECK_EQ(ord, 1);
 	wr_reader_pass(&rig.r[0], &view, 1);
 	for (int i = 1; i < 200; i++) {
@@ -134,8 +134,8 @@ a_hold_outlives_its_segment(void)
 	}
 	CHECK(rig_says(view.data, 200, 0));
 	CHECK_EQ(rig.w->pool.limbo_count, 1);
-	CHECK_EQ(wr_reader_release(&rig.r[0], ord), 0);
-	CHECK_EQ(wr_reader_release(&rig.r[0], ord), -WEIR_E_USAGE_STATE);
+	CHECK_EQ(wr_reader_release(&rig.r[0], view.seq, ord), 0);
+	CHECK_EQ(wr_reader_release(&rig.r[0], view.seq, ord), -WEIR_E_USAGE_STATE);
 	/* From here on its memory may serve again. */
 	for (int i = 200; i < 220; i++) {
 		CHECK_EQ(rig_send(&rig, 700), 0);
@@ -150,7 +150,7 @@ static void
 holds_count_segments(void)
 {
 	struct rig rig;
-	uint64_t ord, kept[3];
+	uint64_t ord, kept[3], first;
 	struct wr_view view;
 	unsigned count = 0;
 
@@ -160,20 +160,21 @@ holds_count_segments(void)
 	while (count < 2) {
 		REQUIRE_EQ(wr_reader_peek(&rig.r[0], &view, 1), 1);
 		/* As many messages of one segment as one likes are one hold. */
-		CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), 0);
-		CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), 0);
+		CHECK_EQ(wr_reader_hold(&rig.r[0], view.seq, &ord), 0);
+		CHECK_EQ(wr_reader_hold(&rig.r[0], view.seq, &ord), 0);
+		first = count == 0 ? view.seq : first;
 		kept[count++] = ord;
 		while (rig.r[0].ord == ord) {
 			wr_reader_pass(&rig.r[0], &view, 1);
 			REQUIRE_EQ(wr_reader_peek(&rig.r[0], &view, 1), 1);
 		}
 	}
-	CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), -WEIR_E_AGAIN_HOLDS);
-	CHECK_EQ(wr_reader_release(&rig.r[0], kept[0]), 0);
-	CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), -WEIR_E_AGAIN_HOLDS);
-	CHECK_EQ(wr_reader_release(&rig.r[0], kept[0]), 0);
-	CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), 0);
-	CHECK_EQ(wr_reader_release(&rig.r[0], 99), -WEIR_E_USAGE_STATE);
+	CHECK_EQ(wr_reader_hold(&rig.r[0], view.seq, &ord), -WEIR_E_AGAIN_HOLDS);
+	CHECK_EQ(wr_reader_release(&rig.r[0], first, kept[0]), 0);
+	CHECK_EQ(wr_reader_hold(&rig.r[0], view.seq, &ord), -WEIR_E_AGAIN_HOLDS);
+	CHECK_EQ(wr_reader_release(&rig.r[0], first, kept[0]), 0);
+	CHECK_EQ(wr_reader_hold(&rig.r[0], view.seq, &ord), 0);
+	CHECK_EQ(wr_reader_release(&rig.r[0], view.seq, 99), -WEIR_E_USAGE_STATE);
 	rig_free(&rig);
 }
 
@@ -199,7 +200,8 @@ holders_stop_nobody(void)
 						REQUIRE_EQ(wr_reader_peek(&rig.r[k],
 								   &kept[k][lap], 1),
 							1);
-						CHECK_EQ(wr_reader_hold(&rig.r[k], &ord),
+						CHECK_EQ(wr_reader_hold(&rig.r[k],
+								 kept[k][lap].seq, &ord),
 							0);
 					}
 					CHECK(rig_read(&rig, k, NULL) >= 0);
@@ -236,7 +238,7 @@ a_gap_is_exact(void)
 		CHECK_EQ(rig_send(&rig, 300), 0);
 	CHECK_EQ(rig_read(&rig, 0, NULL), 0);
 	CHECK_EQ(rig_read(&rig, 0, NULL), 1);
-	wr_gate_detach(&rig.w->gate, rig.row[0]);
+	rig_detach(&rig, 0);
 	rig_send_until(&rig, 20, 300);
 	oldest_base = rig.w->pool.live[rig.w->pool.oldest % rig.w->pool.live_size]->base;
 
@@ -245,10 +247,11 @@ a_gap_is_exact(void)
 		CHECK(seq >= 2);
 	CHECK_EQ(seq, oldest_base);
 	CHECK_EQ((long long)(rig.r[0].passed + lost), seq + 1);
-	CHECK_EQ(rig.r[0].lost, lost);
-	CHECK_EQ(wr_stat_get(&rig.sub.slots[0].lost), lost);
+	CHECK_EQ(wr_reader_lost(&rig.r[0]), lost);
+	wr_reader_say(&rig.r[0]);
+	CHECK_EQ(wr_stat_get(&rig.sub.slots[0].lost[WR_LOST_BEHIND]), lost);
 	rig_drain(&rig, 0);
-	CHECK_EQ(rig.r[0].passed + rig.r[0].lost, rig.w->seq);
+	CHECK_EQ(rig.r[0].passed + wr_reader_lost(&rig.r[0]), rig.w->seq);
 
 	/* Caught up, it may gate again, and loses nothing from then on. */
 	CHECK_EQ(rig_send(&rig, 300), 0);
@@ -274,7 +277,7 @@ late_for_every_segment_and_back(void)
 
 	rig_make(&rig, 3, 0, false);
 	rig_join(&rig, 1);
-	wr_gate_detach(&rig.w->gate, rig.row[0]);
+	rig_detach(&rig, 0);
 	rig_send_until(&rig, 9, 900);
 	/* Both hints name segments that are gone by the time they are entered: as if the
 	 * publisher had gone on between every two of its steps. */
@@ -344,7 +347,7 @@ a_region_that_never_comes(void)
 		rig_join(&rig, 1);
 		rig.newest[0] = NULL;
 		if (overrun) {
-			wr_gate_detach(&rig.w->gate, rig.row[0]);
+			rig_detach(&rig, 0);
 			rig_send_until(&rig, 4, 900);
 		}
 		CHECK_EQ(wr_writer_grow(rig.w, 6 * RIG_SEG), 0);
@@ -375,7 +378,7 @@ pins_are_kept_across_a_move(void)
 		rig_join(&rig, 2);
 		CHECK_EQ(rig_send(&rig, 900), 0);
 		REQUIRE_EQ(wr_reader_peek(&rig.r[0], &kept, 1), 1);
-		CHECK_EQ(wr_reader_hold(&rig.r[0], &ord), 0);
+		CHECK_EQ(wr_reader_hold(&rig.r[0], kept.seq, &ord), 0);
 		wr_reader_pass(&rig.r[0], &kept, 1);
 		rig_join(&rig, 2); /* more than the region was made for */
 		for (int i = 1; i < 100; i++) {
@@ -386,7 +389,7 @@ pins_are_kept_across_a_move(void)
 		CHECK_EQ(rig.w->pool.moves, 1);
 		CHECK(rig.w->pool.zone->older); /* it lives until its last pin goes */
 		CHECK(rig_says(kept.data, 900, 0));
-		CHECK_EQ(wr_reader_release(&rig.r[0], ord), 0);
+		CHECK_EQ(wr_reader_release(&rig.r[0], kept.seq, ord), 0);
 		rig_send_until(&rig, rig.w->pool.head_ord + 2, 900);
 		CHECK(!rig.w->pool.zone->older);
 		rig_free(&rig);
@@ -625,6 +628,8 @@ static void
 a_place_that_is_none_is_refused(void)
 {
 	static const uint64_t places[] = {0, 1, UINT64_MAX};
+	struct wr_reader_opts opts = {
+		.begin = UINT64_MAX, .asked = UINT64_MAX, .holds = 1};
 	struct rig rig;
 	struct wr_reader r;
 	struct wr_store *store;
@@ -634,9 +639,9 @@ a_place_that_is_none_is_refused(void)
 	store = rig.w->pool.zone->store;
 	refs = wr_load_acquire(test_word, &store->refs);
 	for (unsigned i = 0; i < 3; i++)
-		CHECK_EQ(wr_reader_init(&r, store, &rig.sub.slots[0], places[i], 1, NULL),
+		CHECK_EQ(wr_reader_init(&r, store, &rig.sub.slots[0], places[i], &opts),
 			-WEIR_E_PEER_PROTOCOL);
-	CHECK_EQ(wr_reader_init(&r, store, &rig.sub.slots[0], wr_place(2, 1), 1, NULL),
+	CHECK_EQ(wr_reader_init(&r, store, &rig.sub.slots[0], wr_place(2, 1), &opts),
 		-WEIR_E_PEER_PROTOCOL);
 	CHECK_EQ(wr_load_acquire(test_word, &store->refs), refs);
 	rig_free(&rig);

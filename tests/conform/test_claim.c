@@ -345,7 +345,8 @@ full_names_the_blocker(const char *name)
 			.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
 		weir_pub *pub = weir_advertise(
 			a, "t", .window = RIG_WINDOW, .wait_ms = waits[i]);
-		weir_sub *sub = weir_subscribe(b, "t"), *reads = weir_subscribe(a, "t");
+		weir_sub *sub = weir_subscribe(b, "t", .policy = WEIR_BLOCK);
+		weir_sub *reads = weir_subscribe(a, "t");
 		char pid[32];
 		uint64_t sent = 0, began, full;
 		weir_claim_t claim;

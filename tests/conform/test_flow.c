@@ -143,7 +143,7 @@ static int
 pulls_as(const struct part *part, int slow)
 {
 	weir_bus *bus = rig_bus(part->bus);
-	weir_sub *sub = weir_subscribe(bus, part->topic);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .policy = WEIR_BLOCK);
 	struct seen seen = {.slow = slow};
 	weir_msg msg;
 	int ends = 0, wrong;
@@ -183,7 +183,7 @@ static int
 receives(const struct part *part)
 {
 	weir_bus *bus = rig_bus(part->bus);
-	weir_sub *sub = weir_subscribe(bus, part->topic);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .policy = WEIR_BLOCK);
 	struct seen seen = {0};
 	struct note note;
 	weir_msg msg;
@@ -205,7 +205,8 @@ is_called(const struct part *part)
 {
 	weir_bus *bus = rig_bus(part->bus);
 	struct seen seen = {0};
-	weir_sub *sub = weir_subscribe(bus, part->topic, .on_msg = on_note, .ctx = &seen);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .on_msg = on_note, .ctx = &seen,
+		.policy = WEIR_BLOCK);
 	int wrong;
 
 	while (rig_sub_stats(sub).ended < (uint64_t)part->others)
@@ -233,7 +234,8 @@ is_called_in_batches(const struct part *part)
 	weir_bus *bus = rig_bus(part->bus);
 	struct seen seen = {0};
 	weir_sub *sub =
-		weir_subscribe(bus, part->topic, .on_batch = on_notes, .ctx = &seen);
+		weir_subscribe(bus, part->topic, .on_batch = on_notes, .ctx = &seen,
+			.policy = WEIR_BLOCK);
 	int wrong;
 
 	while (rig_sub_stats(sub).ended < (uint64_t)part->others)
@@ -277,7 +279,7 @@ tells_places(const struct part *part)
 {
 	weir_bus *bus = rig_bus(part->bus);
 	weir_pub *pub = weir_advertise(bus, "places");
-	weir_sub *sub = weir_subscribe(bus, part->topic);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .policy = WEIR_BLOCK);
 	weir_msg msg;
 
 	CHECK(weir_wait_subscribers(pub, 1, WEIR_FOREVER) >= 1);
@@ -305,7 +307,7 @@ static int
 leaves_when_told(const struct part *part)
 {
 	weir_bus *bus = rig_bus(part->bus);
-	weir_sub *sub = weir_subscribe(bus, part->topic);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .policy = WEIR_BLOCK);
 	weir_sub *go = weir_subscribe(bus, "go");
 	char buf[8];
 

@@ -213,13 +213,20 @@ babble(struct stranger *st, uint64_t *state, const struct junk *junk, uint64_t s
 	msg.node = next_random(state) % 2 ? st->id : edge(state);
 	msg.stream = next_random(state) % 2 ? stream : edge(state);
 	msg.sub = edge(state);
-	msg.place = edge(state);
+	msg.begin.place = edge(state);
+	msg.begin.seq = edge(state);
+	msg.begin.asked = edge(state);
+	msg.terms.quota = edge(state);
+	msg.terms.from_count = edge(state);
+	msg.terms.from = (uint32_t)(next_random(state) % 6);
+	msg.terms.policy = (uint32_t)(next_random(state) % 6);
+	msg.terms.stall_us = (int32_t)edge(state);
 	msg.bytes = next_random(state) % 2 ? 1 << 20 : edge(state);
 	msg.window = edge(state);
 	msg.type_hash = edge(state);
 	msg.max_message = (uint32_t)edge(state);
 	msg.slot = next_random(state) % 2 ? 3 : (uint32_t)edge(state);
-	msg.holds = (uint32_t)(next_random(state) % 10);
+	msg.terms.holds = (uint32_t)(next_random(state) % 10);
 	msg.code = (uint32_t)edge(state);
 	snprintf(msg.name, sizeof(msg.name), "stranger");
 	snprintf(msg.topic, sizeof(msg.topic), "noise.%d", (int)(next_random(state) % 8));
@@ -499,7 +506,7 @@ answer_badly(struct stranger *st, const struct wr_wire *asked, enum bad_stream h
 	struct wr_wire msg = {.kind = WR_WIRE_ATTACHED,
 		.stream = asked->stream,
 		.sub = asked->sub,
-		.place = wr_place(1, 0),
+		.begin = {wr_place(1, 0), UINT64_MAX, UINT64_MAX},
 		.bytes = store->region.bytes};
 	int fd = store->region.fd, pipes[2] = {-1, -1}, own = -1;
 
@@ -534,7 +541,7 @@ answer_badly(struct stranger *st, const struct wr_wire *asked, enum bad_stream h
 		store->hdr->align = 24;
 		break;
 	case BAD_PLACE:
-		msg.place = wr_place(1, store->seg_count);
+		msg.begin.place = wr_place(1, store->seg_count);
 		break;
 	case BAD_STREAMS:
 		break;

@@ -281,10 +281,11 @@ do_step(struct fuzz *f)
 	case 8:
 		k = (uint32_t)wr_supply_take(&f->in, 1);
 		if (k % 2)
-			(void)wr_reader_hold(&f->reader, &f->held[k / 2 % WEIR_HOLDS_MAX]);
+			(void)wr_reader_hold(&f->reader, f->next,
+				&f->held[k / 2 % WEIR_HOLDS_MAX]);
 		else
-			(void)wr_reader_release(
-				&f->reader, f->held[k / 2 % WEIR_HOLDS_MAX]);
+			(void)wr_reader_release(&f->reader, f->next,
+				f->held[k / 2 % WEIR_HOLDS_MAX]);
 		break;
 	default:
 		k = (uint32_t)wr_supply_take(&f->in, 1);
@@ -306,6 +307,8 @@ walk(struct wr_supply *in, uint8_t flags)
 {
 	struct fuzz f = {.in = *in};
 	uint64_t place = wr_place(1, 0);
+	struct wr_reader_opts opts = {
+		.begin = UINT64_MAX, .asked = UINT64_MAX, .holds = WEIR_HOLDS_DEFAULT};
 
 	f.stores[0] = f.store = make_store();
 	f.stores[1] = make_store();
@@ -314,8 +317,7 @@ walk(struct wr_supply *in, uint8_t flags)
 		write_frame(&f);
 	if (flags & 2)
 		place = wr_place(wr_supply_take(&f.in, 1), wr_supply_take(&f.in, 1) & 3);
-	if (wr_reader_init(&f.reader, f.store, &f.slot, place, WEIR_HOLDS_DEFAULT,
-		    NULL) == 0) {
+	if (wr_reader_init(&f.reader, f.store, &f.slot, place, &opts) == 0) {
 		for (int i = 0; i < STEPS_MAX && f.in.left > 0; i++) {
 			inspect(&f);
 			do_step(&f);

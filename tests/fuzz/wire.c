@@ -65,7 +65,9 @@ inspect(const struct wr_wire *msg)
 	MUST(strnlen(msg->topic, WR_NAME_BYTES) < WR_NAME_BYTES);
 	MUST(strnlen(msg->type, WR_NAME_BYTES) < WR_NAME_BYTES);
 	MUST(msg->slot < WR_NODE_SLOTS);
-	MUST(msg->holds <= WEIR_HOLDS_MAX);
+	MUST(msg->terms.holds <= WEIR_HOLDS_MAX);
+	MUST(msg->terms.policy <= WEIR_BLOCK && msg->terms.from <= WEIR_FROM_SEQ);
+	MUST(msg->begin.asked <= msg->begin.seq);
 	MUST(msg->max_message <= WEIR_MESSAGE_MAX);
 }
 

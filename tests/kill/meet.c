@@ -175,7 +175,7 @@ advertise(weir_bus *bus, const char *topic)
 static weir_sub *
 subscribe(weir_bus *bus, const char *pattern)
 {
-	weir_sub *sub = weir_subscribe(bus, pattern);
+	weir_sub *sub = weir_subscribe(bus, pattern, .policy = WEIR_BLOCK);
 
 	if (weir_sub_why(sub)->code)
 		torn("subscribe: %s", weir_sub_why(sub)->text);
@@ -451,7 +451,8 @@ death_stuck(void)
 {
 	weir_bus *bus = open_bus("stuck", WEIR_IDLE_ADAPTIVE);
 
-	(void)subscribe(bus, "death");
+	/* Waited for without end: only its death frees the publisher. */
+	(void)weir_subscribe(bus, "death", .policy = WEIR_BLOCK);
 	count(&shared->stuck);
 	for (;;)
 		pause();
@@ -460,13 +461,13 @@ death_stuck(void)
 /* ---- twice ---------------------------------------------------------------------------------------------- */
 
 static int
-answer(void *ctx, uint64_t place, struct wr_store *store)
+answer(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	uint64_t *places = ctx;
 
 	(void)store;
 	places[0] = places[1];
-	places[1] = place;
+	places[1] = begin->place;
 	return 0;
 }
 
@@ -480,11 +481,12 @@ twice(void)
 		struct wr_stream *stream = bus->node.streams;
 		struct wr_slot slot;
 		struct wr_row row = {.node = 1 + round, .sub = 7, .slot = &slot};
+		struct wr_terms terms = {.policy = WEIR_BLOCK};
 		uint64_t places[2] = {0, 0};
 
 		memset(&slot, 0, sizeof(slot));
 		for (int i = 0; i < 2; i++) {
-			if (wr_stream_admit(stream, &row, NULL, answer, places) < 0)
+			if (wr_stream_admit(stream, &row, &terms, NULL, answer, places) < 0)
 				torn("not admitted");
 			publish(pub, 60000);
 		}

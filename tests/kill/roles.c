@@ -33,18 +33,18 @@ now_in(enum state state)
 }
 
 /* The linker sends the library's wait for room through here. */
-int __real_wr_writer_wait(struct wr_writer *w, uint64_t deadline, struct weir_error *err);
-int __wrap_wr_writer_wait(struct wr_writer *w, uint64_t deadline, struct weir_error *err);
+int __real_wr_room_wait(struct wr_writer *w, uint64_t deadline, struct weir_error *err);
+int __wrap_wr_room_wait(struct wr_writer *w, uint64_t deadline, struct weir_error *err);
 
 int
-__wrap_wr_writer_wait(struct wr_writer *w, uint64_t deadline, struct weir_error *err)
+__wrap_wr_room_wait(struct wr_writer *w, uint64_t deadline, struct weir_error *err)
 {
 	uint64_t before = me ? me->state : S_IDLE;
 	int rc;
 
 	if (me)
 		now_in(S_WAIT);
-	rc = __real_wr_writer_wait(w, deadline, err);
+	rc = __real_wr_room_wait(w, deadline, err);
 	if (me)
 		now_in((enum state)before);
 	return rc;
@@ -268,7 +268,9 @@ follow(struct reader *r, const char *pattern, weir_msg_fn on_msg)
 
 	now_in(S_JOIN);
 	r->slot = me;
-	sub = weir_subscribe(bus, pattern, .on_msg = on_msg, .ctx = r);
+	/* Whoever is stopped is waited for: here nobody may miss anything. */
+	sub = weir_subscribe(
+		bus, pattern, .on_msg = on_msg, .ctx = r, .policy = WEIR_BLOCK);
 	if (weir_sub_why(sub)->code) {
 		violation("%s: subscribe: %s", r->who, weir_sub_why(sub)->text);
 		_exit(1);

@@ -121,7 +121,7 @@ def mutants():
     listed, bad = {}, 0
     for line in lines("mutants.txt"):
         name, where, expect = (part.strip() for part in line.split("|")[:3])
-        if name in listed or where not in ("code", "model") or expect not in (
+        if name in listed or where not in ("code", "model", "test") or expect not in (
                 "wrong", "stuck", "cycle", "none"):
             print("mutants.txt: cannot read '%s'" % line)
             bad += 1
@@ -130,7 +130,7 @@ def mutants():
         print("%s is in bus/mutant.def and not in mutants.txt" % name)
         bad += 1
     for name in sorted(name for name, where in listed.items()
-                       if (where == "code") != (name in code) and name in listed):
+                       if (where != "model") != (name in code) and name in listed):
         print("mutants.txt says '%s' of %s, bus/mutant.def %s" % (listed[name], name,
               "has it" if name in code else "does not have it"))
         bad += 1

@@ -3,8 +3,8 @@
  * Waiting for room: the publisher parks, readers that leave a segment or let a hold
  * go ring it, its steward rings it after it removed the row of a dead reader.
  *
- * A reader rings only if what it left is not above the published hint `oldest`: only
- * leaving the oldest live segment, or one in limbo, can make room.
+ * A reader rings only if what it left is not above `upto`, which the publisher says with
+ * its wish: only leaving a segment that it waits for, or one in limbo, can make room.
  *
  * Promises: never stuck (an invalid end state is a lost wake-up), and, under weak
  * fairness, the publisher goes on for ever as long as each reader goes on or dies
@@ -37,10 +37,10 @@
 
 /* Written by the publishing process. */
 byte head = 1;			/* committed head: readers may go this far */
-byte oldest = 1;		/* hint */
+byte upto;			/* who leaves a segment up to this one rings */
 bool room_wanted;		/* parked (an odd epoch) */
 chan pb = [PB] of { byte, byte };	/* its store buffer: which, value */
-#define B_OLDEST 0
+#define B_UPTO 0
 #define B_ROOM 1
 #define PFENCE		empty(pb)
 
@@ -73,7 +73,7 @@ end:	do
 #endif
 	:: atomic {
 		pb?k,v ->
-		if :: k == B_OLDEST -> oldest = v :: else -> room_wanted = v fi;
+		if :: k == B_UPTO -> upto = v :: else -> room_wanted = v fi;
 		k = 0; v = 0
 	}
 	od
@@ -109,8 +109,7 @@ inline pass(moved)
 			:: else -> break
 			od
 		}
-		moved = true;
-		pb!B_OLDEST,old				/* @roll_oldest */
+		moved = true
 	:: else -> skip
 	fi;
 	PFENCE;						/* @roll_fence */
@@ -159,18 +158,23 @@ proctype pub()
 			pass(moved);
 			if :: used < NSEG -> break :: else -> skip fi;
 #endif
+			pb!B_UPTO,old;			/* @room_up_to */
 			pb!B_ROOM,1;			/* @room_raise */
 #ifndef ROOM_NOPFENCE
 			PFENCE;				/* @room_fence */
 #endif
 #ifndef ROOM_CHECKFIRST
 			/*
-			 * Look again, and park only after a pass that retired nothing:
-			 * one that did has moved the hint after it read the cursors.
+			 * Look again, and park only after a pass that retired nothing: one
+			 * that did waits for readers that stand further on by now.
 			 */
 			pass(moved);			/* @room_recheck */
 #ifndef ROOM_STALEHINT
-			do :: moved && used >= NSEG -> pass(moved) :: else -> break od;
+			do
+			:: moved && used >= NSEG ->
+				pb!B_UPTO,old; PFENCE; pass(moved)
+			:: else -> break
+			od;
 #endif
 #endif
 			if
@@ -190,7 +194,7 @@ inline look(x)
 {
 	if
 	:: room_wanted ->				/* @room_look */
-		o = oldest;				/* @room_oldest */
+		o = upto;				/* @room_asked */
 #ifdef ROOM_STRICT
 		if :: DIST(x, o) != 0 && DIST(x, o) <= M / 2 -> bell = true :: else -> skip fi;
 #else

@@ -85,7 +85,7 @@ N3_subscribers_join_under_load(void)
 			;
 	}
 	for (int join = 0; join < JOINS; join++) {
-		weir_sub *sub = weir_subscribe(bus, "t");
+		weir_sub *sub = weir_subscribe(bus, "t", .policy = WEIR_BLOCK);
 		uint64_t begun[PUBS], next[PUBS] = {0};
 		unsigned seen[PUBS] = {0}, done = 0;
 
@@ -145,7 +145,7 @@ listen(void *arg)
 {
 	struct listener *self = arg;
 	weir_bus *bus = bus_of();
-	weir_sub *sub = weir_subscribe(bus, "t");
+	weir_sub *sub = weir_subscribe(bus, "t", .policy = WEIR_BLOCK);
 	uint64_t publisher = 0, next = 0;
 
 	give(&self->ready, 1u);

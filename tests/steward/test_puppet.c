@@ -324,7 +324,8 @@ subscribe(int s, int b, const char *pattern)
 		.type = option("type"),
 		.type_hash = (uint64_t)number_of("hash"),
 		.writers = option("writers"),
-		.holds = (uint32_t)number_of("holds")};
+		.holds = (uint32_t)number_of("holds"),
+		.policy = WEIR_BLOCK};
 
 	source_count[s] = 0;
 	first_number[s] = UINT64_MAX;

@@ -281,6 +281,7 @@ static const struct {
 	{WR_WIRE_DETACH, 'x', '.', 'x'},
 	{WR_WIRE_DETACHED, 'x', '.', 'x'},
 	{WR_WIRE_MOVED, 'x', 'x', 'x'}, /* what is sent here is no stream's region */
+	{WR_WIRE_VERDICT, 'x', '.', 'x'},
 	{WR_WIRE_ENDED, 'x', '.', 'x'},
 	{WR_WIRE_BYE, 'x', '.', 'x'},
 	{WR_WIRE_LOOK, '.', 'x', '.'},
@@ -593,7 +594,7 @@ attach_to(const struct wr_wire *announced, uint64_t sub, uint32_t slot)
 		.stream = announced->stream,
 		.sub = sub,
 		.slot = slot,
-		.holds = 4};
+		.terms.holds = 4};
 }
 
 static void

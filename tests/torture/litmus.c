@@ -64,14 +64,14 @@ watch(void *ctx, int epoll_fd)
 }
 
 struct start {
-	uint64_t place;
+	struct wr_begin begin;
 	struct wr_store *store;
 };
 
 static int
-on_admitted(void *ctx, uint64_t place, struct wr_store *store)
+on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
-	*(struct start *)ctx = (struct start){place, wr_store_ref(store)};
+	*(struct start *)ctx = (struct start){*begin, wr_store_ref(store)};
 	return 0;
 }
 
@@ -105,12 +105,19 @@ rig_make(uint64_t seed, uint32_t len, uint32_t window)
 	struct wr_row row = {.node = rig->sub.id,
 		.sub = 1,
 		.slot = &rig->sub.slots[0],
-		.bell = rig->sub.bell,
-		.holds = 1};
+		.bell = rig->sub.bell};
+	struct wr_terms terms = {.holds = 1, .policy = WEIR_BLOCK};
+	struct wr_reader_opts begin;
 
-	if (wr_stream_admit(&rig->stream, &row, rig->sub.flag, on_admitted, &start) < 0 ||
-		wr_reader_init(&rig->r, start.store, &rig->sub.slots[0], start.place, 1,
-			rig->pub.bell) < 0)
+	if (wr_stream_admit(&rig->stream, &row, &terms, rig->sub.flag, on_admitted,
+		    &start) < 0)
+		torn("the reader is not admitted");
+	begin = (struct wr_reader_opts){.begin = start.begin.seq,
+		.asked = start.begin.asked,
+		.holds = 1,
+		.room_bell = rig->pub.bell};
+	if (wr_reader_init(&rig->r, start.store, &rig->sub.slots[0], start.begin.place,
+		    &begin) < 0)
 		torn("the reader cannot begin");
 	wr_store_unref(start.store);
 	return rig;
@@ -170,7 +177,7 @@ publish(struct rig *rig)
 	int rc;
 
 	while ((rc = wr_writer_claim(w, rig->len, &claim, NULL)) == -WEIR_E_AGAIN_FULL)
-		if (wr_writer_wait(w, UINT64_MAX, NULL) < 0)
+		if (wr_room_wait(w, UINT64_MAX, NULL) < 0)
 			torn("a wait without deadline ended");
 	HOLDS(rc == 0, "a claim was answered with %d", rc);
 	words = claim.data;
@@ -244,7 +251,7 @@ limp(void *arg)
 			linger(&rig->sub_dice, 100);
 	}
 	tally("delivered", rig->r.passed);
-	tally("lost", rig->r.lost);
+	tally("lost", wr_reader_lost(&rig->r));
 	return NULL;
 }
 
@@ -398,7 +405,7 @@ crowd(void *arg)
 		for (int i = 0; i < ROUND; i++)
 			publish(rig);
 	wr_writer_end(&rig->stream.writer);
-	tally("waits", rig->stream.writer.waits);
+	tally("waits", rig->stream.writer.room.waits);
 	return NULL;
 }
 

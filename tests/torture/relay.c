@@ -51,7 +51,8 @@ sleep_much(void *arg)
 {
 	struct sleeper *self = arg;
 	weir_bus *bus = bus_of("sleeper");
-	weir_sub *sub = weir_subscribe(bus, "t", .on_msg = on_msg, .ctx = self);
+	weir_sub *sub = weir_subscribe(
+		bus, "t", .on_msg = on_msg, .ctx = self, .policy = WEIR_BLOCK);
 
 	if (weir_sub_why(sub)->code)
 		torn("weir_subscribe: %s", weir_sub_why(sub)->text);

@@ -94,6 +94,7 @@ static const struct {
 	{"ROOM_CHECKFIRST", "sim", NULL},
 	{"ROOM_NORING", "sim", NULL},
 	{"MOVE_LINKFIRST", "sim", NULL},
+	{"BOOKS_FORGET", "sim", NULL},
 };
 
 enum { CATCHES = sizeof(catches) / sizeof(catches[0]) };

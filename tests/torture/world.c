@@ -344,7 +344,7 @@ oldest_open(const struct pub *pub)
 static void
 wait_for_room(struct pub *pub)
 {
-	if (wr_writer_wait(pub->w, UINT64_MAX, NULL) < 0)
+	if (wr_room_wait(pub->w, UINT64_MAX, NULL) < 0)
 		torn("a wait without deadline ended");
 	tally("waits", 1);
 }
@@ -438,11 +438,11 @@ publisher_body(struct world *world)
 /* ---- the steward's part ------------------------------------------------------------------------ */
 
 static int
-on_admitted(void *ctx, uint64_t place, struct wr_store *store)
+on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 {
 	struct reader *rd = ctx;
 
-	rd->place = place;
+	rd->begin = *begin;
 	rd->start = rd->world->foreign ? map_again(store) : wr_store_ref(store);
 	rd->tail = rd->start;
 	/* It may begin in a region that the stream has left. */
@@ -454,7 +454,7 @@ on_admitted(void *ctx, uint64_t place, struct wr_store *store)
 		rd->tail = own;
 	}
 	rd->joined = 1;
-	poke(&rd->gated_from, wr_place_ord(place));
+	poke(&rd->gated_from, wr_place_ord(begin->place));
 	return 0;
 }
 
@@ -464,8 +464,10 @@ admit(struct world *world, struct reader *rd)
 	struct wr_row row = {.node = rd->node.id,
 		.sub = rd->sub,
 		.bell = rd->node.bell,
-		.holds = HOLD_SEGS,
 		.name = "reader"};
+	/* Verdicts come from the dice (judge), not from the clock. */
+	struct wr_terms terms = {.holds = HOLD_SEGS, .policy = WEIR_BLOCK};
+	struct wr_reader_opts opts;
 	int slot = wr_node_slot_take(&rd->node, NULL);
 	int rc;
 
@@ -474,11 +476,14 @@ admit(struct world *world, struct reader *rd)
 	rd->slot_index = (uint32_t)slot;
 	rd->slot = &rd->node.slots[slot];
 	row.slot = rd->slot;
-	rc = wr_stream_admit(&world->stream, &row, rd->node.flag, on_admitted, rd);
+	rc = wr_stream_admit(&world->stream, &row, &terms, rd->node.flag, on_admitted, rd);
 	if (rc < 0)
 		torn("admission was answered with %d", rc);
-	rc = wr_reader_init(
-		&rd->r, rd->start, rd->slot, rd->place, HOLD_SEGS, world->node.bell);
+	opts = (struct wr_reader_opts){.begin = rd->begin.seq,
+		.asked = rd->begin.asked,
+		.holds = HOLD_SEGS,
+		.room_bell = world->node.bell};
+	rc = wr_reader_init(&rd->r, rd->start, rd->slot, rd->begin.place, &opts);
 	if (rc < 0)
 		torn("wr_reader_init was answered with %d", rc);
 	wr_store_unref(rd->start);
@@ -527,6 +532,8 @@ judge(struct world *world, struct dice *dice)
 	row = wr_gate_find(&w->gate, rd->node.id, rd->sub);
 	if (row && row->gate) {
 		wr_gate_detach(&w->gate, row);
+		row->account.left_ns = wr_now_ns();
+		row->account.dwell_ns = UINT64_MAX; /* until the dice say so */
 		poke(&rd->gated_from, NOT_GATED);
 		detached = true;
 	} else if (row && wr_gate_attach(&w->gate, row, w->pool.oldest, w->pool.head_ord)) {
@@ -600,7 +607,7 @@ static void
 let_go(struct reader *rd, unsigned i)
 {
 	check_held(rd, &rd->held[i]);
-	if (wr_reader_release(&rd->r, rd->held[i].ord) < 0)
+	if (wr_reader_release(&rd->r, rd->held[i].view.seq, rd->held[i].ord) < 0)
 		torn("a release of a held message was refused");
 	rd->held[i] = rd->held[--rd->held_count];
 }
@@ -613,7 +620,7 @@ keep(struct reader *rd, const struct wr_view *view)
 
 	if (rd->held_count == HELD_MAX)
 		return;
-	rc = wr_reader_hold(&rd->r, &ord);
+	rc = wr_reader_hold(&rd->r, view->seq, &ord);
 	if (rc == -WEIR_E_AGAIN_HOLDS && rd->held_count > 0)
 		return;
 	HOLDS(rc == 0, "a hold was answered with %d", rc);
@@ -725,10 +732,10 @@ reader_end(struct reader *rd)
 		HOLDS(rd->r.seq == w->seq, "reader %u ends at %llu, the stream at %llu",
 			rd->index, (unsigned long long)rd->r.seq,
 			(unsigned long long)w->seq);
-		HOLDS(rd->r.passed + rd->r.lost + rd->r.aborted == w->seq - rd->began,
+		HOLDS(rd->r.passed + wr_reader_lost(&rd->r) + rd->r.aborted == w->seq - rd->began,
 			"reader %u: %llu passed, %llu lost, %llu aborted of %llu",
 			rd->index, (unsigned long long)rd->r.passed,
-			(unsigned long long)rd->r.lost, (unsigned long long)rd->r.aborted,
+			(unsigned long long)wr_reader_lost(&rd->r), (unsigned long long)rd->r.aborted,
 			(unsigned long long)(w->seq - rd->began));
 	}
 	rd->passed = rd->r.passed;

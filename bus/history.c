@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bus/history.h"
+
+static uint64_t
+place_of(const struct wr_seg *seg)
+{
+	return wr_place(seg->ord, seg->index);
+}
+
+static const struct wr_seg *
+live(const struct wr_pool *pool, uint64_t ord)
+{
+	return pool->live[ord % pool->live_size];
+}
+
+static struct wr_begin
+from_now_on(const struct wr_pool *pool)
+{
+	return (struct wr_begin){place_of(wr_pool_unsettled(pool)), UINT64_MAX, UINT64_MAX};
+}
+
+static struct wr_begin
+from_oldest(const struct wr_pool *pool)
+{
+	const struct wr_seg *seg = live(pool, pool->oldest);
+
+	return (struct wr_begin){place_of(seg), seg->base, seg->base};
+}
+
+/* Over so many messages of a segment; the number behind them. */
+static uint64_t
+step_over(const struct wr_seg *seg, uint64_t count)
+{
+	struct wr_walk walk;
+	uint64_t word;
+
+	if (!wr_walk_stand(&walk, seg->zone->store, place_of(seg)))
+		return seg->base;
+	for (; count > 0 && wr_walk_to_message(&walk, &word) == 1; count--)
+		wr_walk_pass(&walk, word);
+	return walk.seq;
+}
+
+static struct wr_begin
+from_last(const struct wr_pool *pool, uint64_t count)
+{
+	uint64_t there = 0;
+
+	for (uint64_t ord = pool->head_ord; ord >= pool->oldest && count > 0; ord--) {
+		const struct wr_seg *seg = live(pool, ord);
+		uint64_t seq;
+
+		there += wr_stat_get(&seg->messages);
+		if (there < count)
+			continue;
+		seq = step_over(seg, there - count);
+		return (struct wr_begin){place_of(seg), seq, seq};
+	}
+	return count == 0 ? from_now_on(pool) : from_oldest(pool);
+}
+
+static struct wr_begin
+from_seq(const struct wr_pool *pool, uint64_t seq)
+{
+	uint64_t ord = pool->head_ord;
+
+	while (ord > pool->oldest && live(pool, ord)->base > seq)
+		ord--;
+	if (live(pool, ord)->base > seq)
+		return (struct wr_begin){
+			place_of(live(pool, ord)), live(pool, ord)->base, seq};
+	return (struct wr_begin){place_of(live(pool, ord)), seq, seq};
+}
+
+struct wr_begin
+wr_history_begin(
+	const struct wr_pool *pool, uint64_t stream, const struct wr_terms *terms)
+{
+	switch (terms->from) {
+	case WEIR_FROM_OLDEST:
+		return from_oldest(pool);
+	case WEIR_FROM_LAST:
+		return from_last(pool, terms->from_count);
+	case WEIR_FROM_SEQ:
+		if (terms->from_stream == stream)
+			return from_seq(pool, terms->from_count);
+		return from_now_on(pool);
+	default:
+		return from_now_on(pool);
+	}
+}

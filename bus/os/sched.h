@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Whether a thread could run. A thread that is ready and has no core looks, to whoever
+ * waits for it, like one that does not want to go on; the kernel knows the difference.
+ *
+ * Where /proc does not tell (no /proc, another pid namespace, a kernel without the
+ * counters), nothing is known, and nobody is excused.
+ */
+#ifndef WR_BUS_OS_SCHED_H
+#define WR_BUS_OS_SCHED_H
+
+#include <stdint.h>
+
+/* What was seen of a thread last. All zero: nothing yet. */
+struct wr_sched_probe {
+	uint64_t at_ns;
+	uint64_t ran_ns;    /* that it has run, ever */
+	uint64_t waited_ns; /* that it was ready to and did not, ever */
+};
+
+/*
+ * How long the thread was ready to run and had no core since the last call with this
+ * probe. 0 at the first, or where nothing is known. Reads one or two small files of /proc:
+ * about 10 us. Any thread.
+ */
+uint64_t wr_sched_waited(
+	struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns);
+
+/* The number of the calling thread, as the kernel knows it. */
+uint32_t wr_sched_self(void);
+
+#endif

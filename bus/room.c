@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bus/room.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "bus/error.h"
+#include "bus/mutant.h"
+#include "bus/writer.h"
+
+enum {
+	PAUSES = 200,           /* looks for room with a pause between, about 10 us */
+	YIELDS = 4,             /* then with the core given away */
+	PARK_MS = 100,          /* no wait sleeps longer without a look */
+	NOT_ASLEEP_NS = 2000000 /* between two claims of who never waits: the most that counts */
+};
+
+void
+wr_room_init(struct wr_room *room, uint64_t cap_ns)
+{
+	*room = (struct wr_room){.epoll = -1};
+	wr_stall_init(&room->stall, cap_ns, wr_now_ns());
+}
+
+void
+wr_room_fini(struct wr_writer *w)
+{
+	if (w->room.epoll < 0)
+		return;
+	if (w->ops.unwatch)
+		w->ops.unwatch(w->ops.ctx, w->room.epoll);
+	close(w->room.epoll);
+	w->room.epoll = -1;
+}
+
+bool
+wr_room_kept_by_claim(const struct wr_writer *w)
+{
+	uint64_t unsettled = wr_pool_unsettled(&w->pool)->ord;
+
+	return unsettled < w->pool.head_ord &&
+		(w->gate.blockers > 0 ? w->gate.blocked_up_to >= unsettled
+				      : wr_pool_full(&w->pool));
+}
+
+/* A stream that cannot move, because readers were not told where to, has what is left of
+ * its present region: when that is used up, those readers block. */
+static void
+mark_untold(struct wr_writer *w, uint64_t needed)
+{
+	wr_pool_reclaim(&w->pool, &w->gate, needed, w->gate.detached == 0);
+	if (wr_pool_has_room(&w->pool))
+		return;
+	for (uint32_t i = 0; i < w->gate.count; i++) {
+		struct wr_row *row = &w->gate.rows[i];
+
+		if (!row->gate || row->local || row->told >= w->next->first_ord)
+			continue;
+		w->gate.blockers += !row->blocks;
+		row->blocks = true;
+	}
+	/* Whoever lets a segment go makes room there. */
+	w->gate.blocked_up_to = w->pool.head_ord;
+}
+
+uint64_t
+wr_room_read(struct wr_writer *w)
+{
+	uint64_t needed =
+		wr_gate_read(&w->gate, w->pool.head_ord, w->plan.geo.window_segs);
+
+	if (w->untold)
+		mark_untold(w, needed);
+	return needed;
+}
+
+/* ---- who pays ---------------------------------------------------------------------------- */
+
+static uint64_t
+excuse(void *ctx, struct wr_row *row)
+{
+	uint32_t tid = (uint32_t)wr_stat_get(&row->slot->tid);
+
+	(void)ctx;
+	return wr_sched_waited(&row->probe, row->pid, tid, wr_now_ns());
+}
+
+/* How long it has waited since the last look. What is more than it meant to sleep, it was
+ * not scheduled: that is nobody's time. */
+static uint64_t
+time_waited(struct wr_room *room, uint64_t now)
+{
+	uint64_t took = room->last_ns ? now - room->last_ns : 0;
+
+	room->last_ns = now;
+	return took < room->asked_ns ? took : room->asked_ns;
+}
+
+static void
+detach(struct wr_writer *w, struct wr_row *row, enum wr_blame blame, uint64_t now)
+{
+	wr_gate_detach(&w->gate, row);
+	wr_account_detached(&row->account, blame, now);
+	w->room.detaches++;
+	if (w->ops.verdict)
+		w->ops.verdict(w->ops.ctx, w, row);
+}
+
+/* One look, with the cursors read afresh: charges, and detaches whom it must. */
+static void
+look(struct wr_writer *w)
+{
+	uint64_t now = wr_now_ns();
+	struct wr_stall_view view = {
+		.now_ns = now,
+		.took_ns = time_waited(&w->room, now),
+		.published = w->published,
+		.excuse = excuse,
+	};
+
+	pthread_mutex_lock(&w->lock);
+	view.head = w->pool.head_ord;
+	(void)wr_room_read(w);
+	wr_gate_read_progress(&w->gate);
+	if (wr_stall_look(&w->room.stall, &w->gate, &view) > 0)
+		for (uint32_t i = 0; i < w->gate.count; i++)
+			if (w->gate.rows[i].blame != WR_BLAME_NONE)
+				detach(w, &w->gate.rows[i], w->gate.rows[i].blame, now);
+	w->room.asked_ns = wr_stall_pause_ns(&w->gate);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+wr_room_over(struct wr_writer *w)
+{
+	if (w->room.last_ns == 0)
+		return;
+	w->room.last_ns = 0;
+	wr_stall_over(&w->room.stall, &w->gate);
+}
+
+/* ---- out and back at a rollover ------------------------------------------------------------ */
+
+bool
+wr_room_is_near(const struct wr_writer *w, const struct wr_row *row)
+{
+	uint64_t quota = row->quota ? row->quota : w->plan.geo.window_segs;
+
+	return row->seen >= w->pool.oldest && row->seen <= w->pool.head_ord &&
+		(w->pool.head_ord - row->seen) * 4 <= quota;
+}
+
+static bool
+takes_back(struct wr_writer *w, struct wr_row *row, uint64_t now)
+{
+	uint64_t lost = wr_stat_get(&row->slot->lost[WR_LOST_BEHIND]);
+
+	return row->policy != WEIR_LATEST && !row->gone &&
+		wr_account_may_return(&row->account, &w->room.stall, wr_room_is_near(w, row),
+			lost, now) &&
+		wr_gate_attach(&w->gate, row, w->pool.oldest, w->pool.head_ord);
+}
+
+uint64_t
+wr_room_admit(struct wr_writer *w, uint64_t needed)
+{
+	uint64_t now = 0;
+	bool changed = false;
+
+	for (uint32_t i = 0; i < w->gate.count; i++) {
+		struct wr_row *row = &w->gate.rows[i];
+		bool never = row->blocks && row->account.budget_ns == 0;
+
+		if (row->evicted || (row->gate && !never))
+			continue;
+		now = now ? now : wr_now_ns();
+		if (never) {
+			detach(w, row, WR_BLAME_BUDGET, now);
+			changed = true;
+		} else if (takes_back(w, row, now)) {
+			w->room.returns++;
+			if (w->ops.verdict)
+				w->ops.verdict(w->ops.ctx, w, row);
+			changed = true;
+		}
+	}
+	return changed ? wr_room_read(w) : needed;
+}
+
+/* ---- sleeping ---------------------------------------------------------------------------------- */
+
+/* True if a claim would now find another segment, or another reason why not. */
+static bool
+room_there(struct wr_writer *w)
+{
+	bool there;
+
+	pthread_mutex_lock(&w->lock);
+	(void)wr_room_read(w);
+	there = w->gate.blockers == 0 || wr_room_kept_by_claim(w);
+	pthread_mutex_unlock(&w->lock);
+	return there;
+}
+
+/* Says in every region that readers may still stand in that we wait (odd) or do not, and
+ * who is to ring: those that leave a segment up to there. */
+static void
+say(struct wr_writer *w, uint64_t up_to)
+{
+	for (struct wr_zone *zone = w->pool.zone; zone; zone = zone->older) {
+		wr_store_relaxed(room_up_to, &zone->store->hdr->room_up_to, up_to);
+		wr_store_release(
+			room_raise, &zone->store->hdr->room_wanted, w->room.epoch);
+	}
+}
+
+static int
+epoll_of(struct wr_writer *w)
+{
+	if (w->room.epoll < 0) {
+		int fd = epoll_create1(EPOLL_CLOEXEC);
+
+		if (fd >= 0 && w->ops.watch && w->ops.watch(w->ops.ctx, fd) < 0) {
+			close(fd);
+			fd = -1;
+		}
+		w->room.epoll = fd;
+	}
+	return w->room.epoll;
+}
+
+static void
+rest(struct wr_writer *w, int fd, int ms)
+{
+	struct epoll_event events[8];
+
+	if (WR_MUTANT(ADMIT_WAITLOCKED)) {
+		pthread_mutex_lock(&w->lock);
+		(void)epoll_wait(fd, events, 8, -1);
+		pthread_mutex_unlock(&w->lock);
+	} else if (fd >= 0) {
+		(void)epoll_wait(fd, events, 8, ms);
+	} else {
+		sched_yield(); /* no descriptor left to sleep on */
+	}
+}
+
+/*
+ * Asks to be rung, and looks whether that came too late. Who blocks may have moved on and
+ * block still: then it must be told to ring where it stands now.
+ */
+static bool
+room_came(struct wr_writer *w)
+{
+	uint64_t said;
+	bool there;
+
+	w->room.epoch++;
+	do {
+		said = w->gate.blocked_up_to;
+		say(w, said);
+		/* Dekker with enter_fence and hold_fence: either the reader sees that we
+		 * wait, or we see where it stands now. */
+		if (!WR_MUTANT(ROOM_NOPFENCE))
+			wr_fence_sc(room_fence);
+		WR_POINT(room_recheck);
+		there = !WR_MUTANT(ROOM_CHECKFIRST) && room_there(w);
+	} while (!there && w->gate.blocked_up_to > said);
+	return there;
+}
+
+/* Sleeps until a reader rings, the steward nudges, or ms have passed. */
+static void
+park(struct wr_writer *w, int ms)
+{
+	int fd = epoll_of(w);
+
+	if (WR_MUTANT(ROOM_CHECKFIRST) && room_there(w))
+		return;
+	if (!room_came(w))
+		rest(w, fd, ms);
+	WR_POINT(room_lower);
+	w->room.epoch++;
+	say(w, 0);
+}
+
+static void
+name_blockers(struct wr_writer *w, struct weir_error *err)
+{
+	char names[160] = "";
+	size_t used = 0;
+	unsigned blockers = 0;
+
+	pthread_mutex_lock(&w->lock);
+	for (uint32_t i = 0; i < w->gate.count; i++) {
+		const struct wr_row *row = &w->gate.rows[i];
+
+		if (!row->blocks)
+			continue;
+		if (blockers++ < 4)
+			used += (size_t)snprintf(names + used, sizeof(names) - used,
+				"%s%.30s[%u]", used ? ", " : "", row->name, row->pid);
+		if (used >= sizeof(names))
+			used = sizeof(names) - 1;
+	}
+	pthread_mutex_unlock(&w->lock);
+	wr_error_set(err, WEIR_E_AGAIN_FULL, 0,
+		"no room on '%s': %u of %u subscribers block: %s", w->topic, blockers,
+		w->gate.count, names[0] ? names : "none by now");
+}
+
+/* Looks for room a while without sleeping. */
+static bool
+spin(struct wr_writer *w)
+{
+	for (int i = 0; i < PAUSES + YIELDS; i++) {
+		if (i < PAUSES)
+			wr_pause();
+		else
+			sched_yield();
+		if (room_there(w))
+			return true;
+	}
+	return false;
+}
+
+static int
+ms_until(const struct wr_writer *w, uint64_t now, uint64_t deadline_ns)
+{
+	uint64_t left_ms = (deadline_ns - now) / 1000000 + 1;
+	uint64_t pause_ms = (w->room.asked_ns + 999999) / 1000000;
+	uint64_t ms = left_ms < pause_ms ? left_ms : pause_ms;
+
+	return ms < PARK_MS ? (int)ms : PARK_MS;
+}
+
+int
+wr_room_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err)
+{
+	uint64_t began = wr_now_ns();
+	uint64_t now;
+	bool there;
+
+	w->room.waits++;
+	there = deadline_ns ? spin(w) : false;
+	if (!there) {
+		look(w);
+		there = room_there(w);
+	}
+	while (!there && (now = wr_now_ns()) < deadline_ns) {
+		park(w, ms_until(w, now, deadline_ns));
+		if (w->ops.meanwhile)
+			w->ops.meanwhile(w->ops.ctx);
+		wr_writer_tell_again(w);
+		look(w);
+		there = room_there(w);
+	}
+	if (!deadline_ns)
+		w->room.asked_ns = NOT_ASLEEP_NS;
+	w->room.wait_ns += wr_now_ns() - began;
+	if (there)
+		return 0;
+	name_blockers(w, err);
+	return -WEIR_E_AGAIN_FULL;
+}

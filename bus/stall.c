@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bus/stall.h"
+
+#include "bus/gate.h"
+
+enum {
+	SLOWER = 4,                /* times, than the best: it does not count among the others */
+	BEHIND_ENOUGH = 20000000,  /* ns behind, or its speed says nothing */
+	BEHIND_LITTLE = 1000000,   /* ns behind, or it says nothing about the best */
+	PAUSE_CHARGED = 1000000,   /* ns between two looks while somebody pays */
+	PAUSE_FREE = 10000000      /* and while nobody does */
+};
+
+#define DWELL_FIRST_NS 250000000ull
+#define DWELL_MOST_NS  60000000000ull
+#define RELAPSE_NS     600000000000ull
+
+/* ---- the last 100 ms ---------------------------------------------------------------------- */
+
+void
+wr_slide_add(struct wr_slide *slide, uint64_t now_ns, uint64_t ns)
+{
+	uint64_t tenth = now_ns / WR_STALL_TENTH_NS;
+
+	if (tenth > slide->newest + WR_STALL_TENTHS)
+		slide->newest = tenth - WR_STALL_TENTHS - 1;
+	while (slide->newest < tenth)
+		slide->ns[++slide->newest % (WR_STALL_TENTHS + 1)] = 0;
+	slide->ns[slide->newest % (WR_STALL_TENTHS + 1)] += (uint32_t)ns;
+}
+
+void
+wr_slide_forgive(struct wr_slide *slide, uint64_t ns)
+{
+	for (uint64_t age = 0; age <= WR_STALL_TENTHS && age <= slide->newest; age++) {
+		uint32_t *there = &slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
+		uint32_t back = ns < *there ? (uint32_t)ns : *there;
+
+		*there -= back;
+		ns -= back;
+	}
+}
+
+uint64_t
+wr_slide_sum(const struct wr_slide *slide, uint64_t now_ns)
+{
+	uint64_t tenth = now_ns / WR_STALL_TENTH_NS;
+	uint64_t sum = 0;
+
+	for (uint64_t age = 0; age <= WR_STALL_TENTHS && age <= slide->newest; age++)
+		if (slide->newest - age + WR_STALL_TENTHS >= tenth)
+			sum += slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
+	return sum;
+}
+
+/* ---- who pays -------------------------------------------------------------------------------- */
+
+/* True while the rule of the fast path holds: all who do not block, and are not known to be
+ * slow, stand at the head, and there is at least one of them. */
+static bool
+others_wait(const struct wr_gate *gate, uint64_t head)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		const struct wr_row *row = &gate->rows[i];
+
+		if (!row->gate || row->blocks || row->account.slow)
+			continue;
+		if (row->seen < head)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+static bool
+is_charged(const struct wr_row *row)
+{
+	return row->gate && row->account.budget_ns != WR_STALL_FOREVER;
+}
+
+/* One row: what it did since the last look. Returns what it is charged for that time. */
+static uint64_t
+look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
+{
+	struct wr_account *account = &row->account;
+	bool blocked = account->blocked;
+	bool moved = row->seen != account->place || row->progress != account->progress;
+
+	/* What it did before the comparison began says nothing about now. */
+	if (account->behind_ns == 0)
+		account->behind_from = account->progress;
+	if (row->seen < view->head)
+		account->behind_ns += view->took_ns;
+	account->place = row->seen;
+	account->progress = row->progress;
+	account->blocked = row->blocks;
+	if (moved)
+		account->still_ns = 0;
+	else if (blocked)
+		account->still_ns += view->took_ns;
+	/* It blocked when the time began: what made it end, if anything, was its moving on. */
+	if (!blocked || !pays || !is_charged(row))
+		return 0;
+	account->spent_ns += view->took_ns;
+	wr_slide_add(&account->spent, view->now_ns, view->took_ns);
+	return view->took_ns;
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------------ */
+
+/* With a budget and a patience that are `part` of what they are. */
+static enum wr_blame
+blame_of(const struct wr_stall *stall, const struct wr_gate *gate, const struct wr_row *row,
+	uint64_t now_ns, unsigned part)
+{
+	const struct wr_account *account = &row->account;
+	uint64_t spent = wr_slide_sum(&account->spent, now_ns) * part;
+	uint64_t share = stall->cap_ns / 2 / (gate->count - gate->detached);
+
+	if (account->still_ns * part > WR_STALL_STOPPED_NS)
+		return WR_BLAME_STOPPED;
+	if (spent > account->budget_ns)
+		return WR_BLAME_BUDGET;
+	if (wr_slide_sum(&stall->spent, now_ns) * part > stall->cap_ns && spent > share)
+		return WR_BLAME_CAP;
+	return WR_BLAME_NONE;
+}
+
+/* What the reader could not help is taken back from all its accounts. */
+static void
+forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
+{
+	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
+	wr_slide_forgive(&account->spent, ns);
+	wr_slide_forgive(&stall->spent, ns);
+}
+
+static enum wr_blame
+judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
+	const struct wr_stall_view *view)
+{
+	struct wr_account *account = &row->account;
+	bool half_way;
+
+	if (!row->blocks || !is_charged(row))
+		return WR_BLAME_NONE;
+	if (account->budget_ns == 0)
+		return WR_BLAME_BUDGET;
+	/* Half way there its thread begins to be looked at, so that there is something to
+	 * compare with when it matters. */
+	half_way = blame_of(stall, gate, row, view->now_ns, 2) != WR_BLAME_NONE;
+	if (half_way && !account->watched && view->excuse)
+		(void)view->excuse(view->ctx, row);
+	account->watched = half_way;
+	if (blame_of(stall, gate, row, view->now_ns, 1) != WR_BLAME_NONE && view->excuse)
+		forgive(stall, account, view->excuse(view->ctx, row));
+	return blame_of(stall, gate, row, view->now_ns, 1);
+}
+
+/* ---- who shields nobody ------------------------------------------------------------------------ */
+
+/* Messages a second, of a reader while it was behind. */
+static double
+speed(const struct wr_account *account)
+{
+	return (double)(account->progress - account->behind_from) * 1e9 /
+		(double)account->behind_ns;
+}
+
+/*
+ * The best of those that were behind. Who stood at the head all the time has kept up with
+ * the publisher, and is at least as fast as that was on the whole.
+ */
+static double
+best_speed(const struct wr_stall *stall, const struct wr_gate *gate,
+	const struct wr_stall_view *view)
+{
+	uint64_t since_ns = view->now_ns - stall->pace_ns;
+	double best = 0;
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		const struct wr_row *row = &gate->rows[i];
+		double there = 0;
+
+		if (!row->gate)
+			continue;
+		if (row->account.behind_ns > BEHIND_LITTLE)
+			there = speed(&row->account);
+		else if (row->seen == view->head && since_ns > 0)
+			there = (double)(view->published - stall->pace_from) * 1e9 /
+				(double)since_ns;
+		if (there > best)
+			best = there;
+	}
+	return best;
+}
+
+static bool
+is_slower(const struct wr_account *account, double best)
+{
+	return account->behind_ns > BEHIND_ENOUGH && speed(account) * SLOWER < best;
+}
+
+static void
+compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
+{
+	double best = best_speed(stall, gate, view);
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_row *row = &gate->rows[i];
+		struct wr_account *account = &row->account;
+
+		/* Who could not run is not slow. */
+		if (is_slower(account, best) && view->excuse) {
+			uint64_t excused = view->excuse(view->ctx, row);
+
+			account->behind_ns -= excused < account->behind_ns
+				? excused
+				: account->behind_ns;
+		}
+		account->slow = row->gate && is_slower(account, best);
+		account->behind_ns = 0;
+		account->behind_from = account->progress;
+	}
+	stall->compared_ns = 0;
+	stall->pace_ns = view->now_ns;
+	stall->pace_from = view->published;
+}
+
+/* ---- a look --------------------------------------------------------------------------------------- */
+
+void
+wr_stall_init(struct wr_stall *stall, uint64_t cap_ns, uint64_t now_ns)
+{
+	*stall = (struct wr_stall){.cap_ns = cap_ns, .pace_ns = now_ns};
+}
+
+unsigned
+wr_stall_look(
+	struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
+{
+	bool paying = others_wait(gate, view->head);
+	uint64_t most = 0;
+	unsigned blamed = 0;
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		/* Only what was so at both ends of the time was so all the time. */
+		uint64_t paid = look_at(&gate->rows[i], view, paying && stall->paying);
+
+		if (paid > most)
+			most = paid;
+	}
+	stall->paying = paying;
+	stall->spent_ns += most;
+	wr_slide_add(&stall->spent, view->now_ns, most);
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_row *row = &gate->rows[i];
+
+		row->blame = judge(stall, gate, row, view);
+		blamed += row->blame != WR_BLAME_NONE;
+	}
+	stall->compared_ns += view->took_ns;
+	if (stall->compared_ns >= WR_STALL_COMPARE_NS)
+		compare(stall, gate, view);
+	return blamed;
+}
+
+uint64_t
+wr_stall_pause_ns(const struct wr_gate *gate)
+{
+	bool others = false, charged = false;
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		const struct wr_row *row = &gate->rows[i];
+
+		others |= row->gate && !row->blocks;
+		charged |= row->blocks && is_charged(row);
+	}
+	return others && charged ? PAUSE_CHARGED : PAUSE_FREE;
+}
+
+void
+wr_stall_over(struct wr_stall *stall, struct wr_gate *gate)
+{
+	stall->paying = false;
+	for (uint32_t i = 0; i < gate->count; i++)
+		gate->rows[i].account.blocked = false;
+}
+
+/* ---- out and back ---------------------------------------------------------------------------------- */
+
+void
+wr_account_detached(struct wr_account *account, enum wr_blame blame, uint64_t now_ns)
+{
+	bool relapse = account->left_ns != 0 && now_ns - account->left_ns < RELAPSE_NS;
+	uint64_t dwell_ns = relapse ? account->dwell_ns * 2 : DWELL_FIRST_NS;
+
+	account->dwell_ns = dwell_ns < DWELL_MOST_NS ? dwell_ns : DWELL_MOST_NS;
+	account->left_ns = now_ns;
+	account->blame = blame;
+	account->detaches++;
+	account->still_ns = 0;
+	account->behind_ns = 0;
+	account->slow = false;
+}
+
+bool
+wr_account_may_return(struct wr_account *account, const struct wr_stall *stall,
+	bool caught_up, uint64_t lost, uint64_t now_ns)
+{
+	bool jumped = lost != account->lost;
+
+	account->lost = lost;
+	return caught_up && !jumped && now_ns - account->left_ns >= account->dwell_ns &&
+		account->budget_ns > 0 &&
+		wr_slide_sum(&account->spent, now_ns) <= account->budget_ns / 2 &&
+		wr_slide_sum(&stall->spent, now_ns) <= stall->cap_ns / 2;
+}
