@@ -89,3 +89,64 @@ wr_history_begin(
 		return from_now_on(pool);
 	}
 }
+
+/* ---- what a publisher left ------------------------------------------------------------------- */
+
+/* Steps over so many messages, or to the end; returns how many there were. */
+static uint64_t
+walk_over(struct wr_walk *walk, uint64_t most)
+{
+	uint64_t count = 0, word;
+
+	while (count < most && wr_walk_to_message(walk, &word) == 1) {
+		wr_walk_pass(walk, word);
+		count++;
+	}
+	return count;
+}
+
+/* Steps to the segment in which a number lies, or to the last one. */
+static void
+walk_to_seq(struct wr_walk *walk, uint64_t seq)
+{
+	uint64_t word;
+
+	while (walk->seq < seq && wr_walk_to_message(walk, &word) == 1 && walk->seq < seq)
+		wr_walk_pass(walk, word);
+}
+
+bool
+wr_history_left(const struct wr_store *store, uint64_t stream,
+	const struct wr_terms *terms, struct wr_begin *begin)
+{
+	struct wr_walk oldest, at;
+	uint64_t count;
+
+	if (!wr_walk_stand(&oldest, store,
+		    wr_load_acquire(overrun_oldest, &store->hdr->oldest)))
+		return false;
+	at = oldest;
+	switch (terms->from) {
+	case WEIR_FROM_OLDEST:
+		break;
+	case WEIR_FROM_LAST:
+		count = walk_over(&at, UINT64_MAX);
+		at = oldest;
+		if (count > terms->from_count)
+			(void)walk_over(&at, count - terms->from_count);
+		break;
+	case WEIR_FROM_SEQ:
+		if (terms->from_stream != stream)
+			return false;
+		walk_to_seq(&at, terms->from_count);
+		break;
+	default:
+		return false;
+	}
+	/* The reader walks from a segment's start: it is told the number. */
+	*begin = (struct wr_begin){
+		.place = wr_place(at.ord, at.index), .seq = at.seq, .asked = at.seq};
+	if (terms->from == WEIR_FROM_SEQ && terms->from_count < at.seq)
+		begin->asked = terms->from_count;
+	return true;
+}

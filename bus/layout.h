@@ -158,6 +158,7 @@ struct wr_stream_hdr {
 	uint32_t align;
 	uint32_t max_message;
 	uint32_t pid;
+	uint32_t open_to_all; /* 1: whoever may attach to the bus may read it */
 	char topic[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 

@@ -557,6 +557,7 @@ subscription_leave(struct weir_sub *sub)
 	while (sub->count > 0)
 		drop_link(sub, sub->links[0]);
 	pthread_mutex_destroy(&sub->sub->inbox_lock);
+	free(sub->sub->had);
 	free(sub->sub);
 	sub->sub = NULL;
 }
