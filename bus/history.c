@@ -16,7 +16,8 @@ live(const struct wr_pool *pool, uint64_t ord)
 static struct wr_begin
 from_now_on(const struct wr_pool *pool)
 {
-	return (struct wr_begin){place_of(wr_pool_unsettled(pool)), UINT64_MAX, UINT64_MAX};
+	return (struct wr_begin){
+		place_of(wr_pool_unsettled(pool)), UINT64_MAX, UINT64_MAX};
 }
 
 static struct wr_begin
@@ -73,8 +74,7 @@ from_seq(const struct wr_pool *pool, uint64_t seq)
 }
 
 struct wr_begin
-wr_history_begin(
-	const struct wr_pool *pool, uint64_t stream, const struct wr_terms *terms)
+wr_history_begin(const struct wr_pool *pool, uint64_t stream, const struct wr_terms *terms)
 {
 	switch (terms->from) {
 	case WEIR_FROM_OLDEST:

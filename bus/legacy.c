@@ -106,8 +106,8 @@ wr_legacy_wanted(const struct wr_subscription *sub, uint64_t stream)
 }
 
 int
-wr_legacy_join(
-	struct wr_subscription *sub, const struct wr_legacy *legacy, struct weir_error *err)
+wr_legacy_join(struct wr_subscription *sub, const struct wr_legacy *legacy,
+	struct weir_error *err)
 {
 	struct wr_node *node = sub->node;
 	struct wr_reader_opts opts;
@@ -129,8 +129,8 @@ wr_legacy_join(
 	if (rc < 0) {
 		wr_node_slot_give(node, link->slot);
 		free(link);
-		return wr_error_set(err, -rc, 0, "cannot read what is left of topic '%s'",
-			legacy->topic);
+		return wr_error_set(err, -rc, 0,
+			"cannot read what is left of topic '%s'", legacy->topic);
 	}
 	wr_reader_bereave(&link->reader);
 	link->newest = legacy->store;

@@ -37,8 +37,8 @@ bool wr_legacy_begin(const struct wr_legacy *legacy, const struct wr_terms *term
 	struct wr_begin *begin);
 
 /* Lets a subscription of this process read what it did not have yet. 0, or < 0 with err. */
-int wr_legacy_join(
-	struct wr_subscription *sub, const struct wr_legacy *legacy, struct weir_error *err);
+int wr_legacy_join(struct wr_subscription *sub, const struct wr_legacy *legacy,
+	struct weir_error *err);
 
 /* True if a subscription asks for the past, and never read this stream. */
 bool wr_legacy_wanted(const struct wr_subscription *sub, uint64_t stream);

@@ -41,7 +41,7 @@ struct tap {
 	bool asked; /* for a newer region */
 	bool alone; /* its publisher has hung up: what is there is all */
 	bool ended;
-	bool seen;      /* in the present refresh */
+	bool seen; /* in the present refresh */
 	struct wr_walk at;
 	uint64_t lost;
 };
@@ -87,8 +87,8 @@ static bool
 stand_again(struct tap *tap)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
-		const wr_a64 *hint =
-			tries < TRIES / 2 ? &tap->store->hdr->oldest : &tap->store->hdr->head;
+		const wr_a64 *hint = tries < TRIES / 2 ? &tap->store->hdr->oldest
+						       : &tap->store->hdr->head;
 
 		if (stand_at(tap, wr_load_acquire(overrun_oldest, hint)))
 			return true;

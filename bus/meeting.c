@@ -117,8 +117,7 @@ meeting_moving(struct wr_node *node, struct wr_writer *w, const struct wr_store 
 }
 
 static void
-meeting_verdict(
-	struct wr_node *node, uint64_t stream, const struct wr_row *row, int code)
+meeting_verdict(struct wr_node *node, uint64_t stream, const struct wr_row *row, int code)
 {
 	wr_admission_verdict(stream, row, code);
 	wr_steward_poke(steward_of(node)); /* to send what a socket would not take */

@@ -692,8 +692,8 @@ code_of(const struct wr_row *row)
 }
 
 void
-wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over, int code,
-	uint64_t stalled_ns)
+wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over,
+	int code, uint64_t stalled_ns)
 {
 	weir_event event = {.kind = gates ? WEIR_EV_RETURNED : WEIR_EV_DETACHED,
 		.code = code,
@@ -776,8 +776,8 @@ wr_join_local(
 	memcpy(link->name, stream->node->name, sizeof(link->name));
 	memcpy(row.name, node->name, sizeof(row.name));
 
-	rc = wr_stream_admit(stream, &row, &sub->terms, node->sleeps ? node->flag : NULL,
-		start_local, &start);
+	rc = wr_stream_admit(stream, &row, &sub->terms,
+		node->sleeps ? node->flag : NULL, start_local, &start);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "topic '%s' has %d subscriptions", w->topic,
 			WEIR_SUBSCRIBERS_MAX);

@@ -46,7 +46,7 @@ struct wr_kept {
 /* How a subscription wants to read its streams. */
 struct wr_reader_opts {
 	uint64_t begin; /* number of the first claim to read; UINT64_MAX: those to come */
-	uint64_t asked; /* the number that was asked for, at most `begin` */
+	uint64_t asked;  /* the number that was asked for, at most `begin` */
 	uint64_t ttl_ns; /* messages older than that are passed over, 0 = none */
 	uint32_t holds;
 	uint32_t policy;               /* enum weir_policy */

@@ -256,8 +256,8 @@ wr_remote_verdict(struct wr_node *node, struct wr_peer *peer, const struct wr_wi
 	/* One that has read to the end meanwhile is told all the same. */
 	if (link && link->state != WR_LINK_ATTACHING)
 		wr_link_verdict(link, node, msg->gates != 0,
-			msg->over != 0 && link->state == WR_LINK_ATTACHED, (int)msg->code,
-			msg->count[0]);
+			msg->over != 0 && link->state == WR_LINK_ATTACHED,
+			(int)msg->code, msg->count[0]);
 }
 
 void

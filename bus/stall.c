@@ -4,11 +4,11 @@
 #include "bus/gate.h"
 
 enum {
-	SLOWER = 4,                /* times, than the best: it does not count among the others */
-	BEHIND_ENOUGH = 20000000,  /* ns behind, or its speed says nothing */
-	BEHIND_LITTLE = 1000000,   /* ns behind, or it says nothing about the best */
-	PAUSE_CHARGED = 1000000,   /* ns between two looks while somebody pays */
-	PAUSE_FREE = 10000000      /* and while nobody does */
+	SLOWER = 4, /* times, than the best: it does not count among the others */
+	BEHIND_ENOUGH = 20000000, /* ns behind, or its speed says nothing */
+	BEHIND_LITTLE = 1000000,  /* ns behind, or it says nothing about the best */
+	PAUSE_CHARGED = 1000000,  /* ns between two looks while somebody pays */
+	PAUSE_FREE = 10000000     /* and while nobody does */
 };
 
 #define DWELL_FIRST_NS 250000000ull
@@ -33,7 +33,8 @@ void
 wr_slide_forgive(struct wr_slide *slide, uint64_t ns)
 {
 	for (uint64_t age = 0; age <= WR_STALL_TENTHS && age <= slide->newest; age++) {
-		uint32_t *there = &slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
+		uint32_t *there =
+			&slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
 		uint32_t back = ns < *there ? (uint32_t)ns : *there;
 
 		*there -= back;
@@ -112,8 +113,8 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 
 /* With a budget and a patience that are `part` of what they are. */
 static enum wr_blame
-blame_of(const struct wr_stall *stall, const struct wr_gate *gate, const struct wr_row *row,
-	uint64_t now_ns, unsigned part)
+blame_of(const struct wr_stall *stall, const struct wr_gate *gate,
+	const struct wr_row *row, uint64_t now_ns, unsigned part)
 {
 	const struct wr_account *account = &row->account;
 	uint64_t spent = wr_slide_sum(&account->spent, now_ns) * part;

@@ -44,7 +44,8 @@ enum {
 	WR_STALL_STOPPED_NS = 500000000
 };
 
-#define WR_STALL_FOREVER UINT64_MAX /* a budget: the publisher waits as long as it takes */
+#define WR_STALL_FOREVER \
+	UINT64_MAX /* a budget: the publisher waits as long as it takes */
 
 /* Nanoseconds of the last 100 ms. Counted in tenths and one more, so it is never less than
  * what any 100 ms had. */
@@ -56,8 +57,8 @@ struct wr_slide {
 /* Why a reader was detached. */
 enum wr_blame {
 	WR_BLAME_NONE = 0,
-	WR_BLAME_BUDGET,  /* it held the others up for longer than its budget */
-	WR_BLAME_CAP,     /* all stalls of the stream together were longer than the cap */
+	WR_BLAME_BUDGET, /* it held the others up for longer than its budget */
+	WR_BLAME_CAP, /* all stalls of the stream together were longer than the cap */
 	WR_BLAME_STOPPED, /* it did not move at all */
 	WR_BLAMES
 };

@@ -29,8 +29,8 @@ bool wr_walk_is_there(const struct wr_walk *walk);
 static inline const struct wr_frame *
 wr_walk_frame(const struct wr_walk *walk)
 {
-	return (const struct wr_frame *)(const void *)(wr_store_seg(
-							       walk->store, walk->index) +
+	return (const struct wr_frame *)(const void *)(wr_store_seg(walk->store,
+							       walk->index) +
 		walk->off);
 }
 

@@ -29,17 +29,17 @@ enum wr_wire_kind {
 	WR_WIRE_MOVED,    /* my stream goes on in another region; fd: that one. To every
 			      subscription of yours that reads it; with a sub, to one
 			      that is about to hear ATTACHED */
-	WR_WIRE_VERDICT,  /* your subscription is not waited for by my stream any more, or
+	WR_WIRE_VERDICT, /* your subscription is not waited for by my stream any more, or
 			      is again (gates); over: its stream has ended for it */
-	WR_WIRE_ENDED,    /* my stream has ended */
-	WR_WIRE_BYE,      /* I leave; everything of mine is ended and detached */
-	WR_WIRE_LOOK,     /* I am no node: tell me what there is */
-	WR_WIRE_NODE,     /* to a looker: who I am */
-	WR_WIRE_STREAM,   /* to a looker: one of my streams */
-	WR_WIRE_SUB,      /* to a looker: one of my subscriptions */
-	WR_WIRE_DONE,     /* to a looker: that was all */
-	WR_WIRE_SHOW,     /* from a looker: the region of this stream, please */
-	WR_WIRE_SHOWN,    /* to a looker; fd: the region */
+	WR_WIRE_ENDED,   /* my stream has ended */
+	WR_WIRE_BYE,     /* I leave; everything of mine is ended and detached */
+	WR_WIRE_LOOK,    /* I am no node: tell me what there is */
+	WR_WIRE_NODE,    /* to a looker: who I am */
+	WR_WIRE_STREAM,  /* to a looker: one of my streams */
+	WR_WIRE_SUB,     /* to a looker: one of my subscriptions */
+	WR_WIRE_DONE,    /* to a looker: that was all */
+	WR_WIRE_SHOW,    /* from a looker: the region of this stream, please */
+	WR_WIRE_SHOWN,   /* to a looker; fd: the region */
 	WR_WIRE_KINDS
 };
 

@@ -41,8 +41,7 @@ is_ready(uint32_t pid, uint32_t tid)
 }
 
 uint64_t
-wr_sched_waited(
-	struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns)
+wr_sched_waited(struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns)
 {
 	const struct wr_sched_probe before = *probe;
 	unsigned long long ran_ns, waited_ns;

@@ -159,8 +159,8 @@ rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
 	struct wr_terms terms = {.holds = holds, .policy = WEIR_BLOCK};
 
 	*start = (struct rig_start){.rig = rig};
-	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, &terms, rig->sub.flag, rig_admitted,
-			   start),
+	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, &terms, rig->sub.flag,
+			   rig_admitted, start),
 		0);
 	rig->newest[i] = start->newest;
 	rig_find_rows(rig);

@@ -324,8 +324,8 @@ pins_may_eat_the_region(void)
 
 	/* In a fresh region it goes on; the old one stays until the last pin is gone. */
 	geo = geometry_of(WINDOW);
-	REQUIRE_EQ(
-		wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), &geo), 0);
+	REQUIRE_EQ(wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), &geo),
+		0);
 	CHECK_EQ(roll(&box, true), 0);
 	CHECK_EQ(box.pool.head->index, 0);
 	CHECK_EQ(box.pool.moves, 1);

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <weir/weir.h>
 
 enum { COUNT = 100, OLDEST = 1, LAST = 2 };
 
@@ -153,11 +154,54 @@ the_latest_are_kept(void)
 	puppet_end(&c);
 }
 
+/* ---- within one process ---------------------------------------------------------------------- */
+
+/* Reads to the end; how many there were, each with its number. */
+static int
+drain(weir_sub *sub)
+{
+	weir_msg msg;
+	int count = 0, rc;
+
+	while ((rc = weir_peek(sub, &msg)) == 1) {
+		int number;
+
+		memcpy(&number, msg.data, sizeof(number));
+		CHECK_EQ(number, (int)msg.seq);
+		CHECK_EQ(weir_next(sub), 0);
+		count++;
+	}
+	CHECK_EQ(rc, -WEIR_E_GONE_END);
+	return count;
+}
+
+static void
+N20_and_so_it_is_within_one_process(void)
+{
+	weir_bus *a = weir_open("inproc:left"), *b = weir_open("inproc:left");
+	weir_bus *c = weir_open("inproc:left");
+	weir_pub *pub = weir_advertise(a, "t", .keep_messages = 1000);
+	weir_sub *sub = weir_subscribe(b, "t"), *late;
+
+	for (int i = 0; i < COUNT; i++)
+		CHECK_EQ(weir_send(pub, &i, sizeof(i)), 0);
+	CHECK_EQ(weir_close(a), 0);
+	CHECK_EQ(drain(sub), COUNT);
+	late = weir_subscribe(c, "t", .from = WEIR_FROM_OLDEST);
+	CHECK_EQ(weir_publishers(late), 1);
+	CHECK_EQ(drain(late), COUNT);
+	late = weir_subscribe(b, "t", .from = WEIR_FROM_LAST, .from_count = 7);
+	CHECK_EQ(drain(late), 7);
+	CHECK_EQ(weir_publishers(weir_subscribe(c, "t")), 0);
+	CHECK_EQ(weir_close(b), 0);
+	CHECK_EQ(weir_close(c), 0);
+}
+
 static const struct wr_test tests[] = {TEST(N20_history_outlives_its_publisher),
 	TEST(N20_it_is_handed_from_keeper_to_keeper),
 	TEST(N20_of_two_keepers_it_comes_once),
 	TEST(N20_so_it_is_when_the_publisher_closes), TEST(what_is_not_kept),
-	TEST(the_latest_are_kept), TEST_END};
+	TEST(the_latest_are_kept), TEST(N20_and_so_it_is_within_one_process), TEST_END};
 
 const struct wr_suite wr_suite_left = {
 	.name = "left", .tests = tests, .labels = "concurrency", .watchdog_s = 120};
