@@ -42,6 +42,16 @@ step_over(const struct wr_seg *seg, uint64_t count)
 	return walk.seq;
 }
 
+/* Fewer are there than were asked for: what else was published has gone. */
+static struct wr_begin
+from_oldest_of(const struct wr_pool *pool, uint64_t missing)
+{
+	struct wr_begin begin = from_oldest(pool);
+
+	begin.asked -= missing < begin.asked ? missing : begin.asked;
+	return begin;
+}
+
 static struct wr_begin
 from_last(const struct wr_pool *pool, uint64_t count)
 {
@@ -57,7 +67,7 @@ from_last(const struct wr_pool *pool, uint64_t count)
 		seq = step_over(seg, there - count);
 		return (struct wr_begin){place_of(seg), seq, seq};
 	}
-	return count == 0 ? from_now_on(pool) : from_oldest(pool);
+	return count == 0 ? from_now_on(pool) : from_oldest_of(pool, count - there);
 }
 
 static struct wr_begin
@@ -73,6 +83,15 @@ from_seq(const struct wr_pool *pool, uint64_t seq)
 	return (struct wr_begin){place_of(live(pool, ord)), seq, seq};
 }
 
+/* Whoever begins behind a claim that is open would miss what is published from now on. */
+static struct wr_begin
+not_behind_claims(const struct wr_pool *pool, struct wr_begin begin)
+{
+	return wr_place_ord(begin.place) > wr_pool_unsettled(pool)->ord
+		? from_now_on(pool)
+		: begin;
+}
+
 struct wr_begin
 wr_history_begin(const struct wr_pool *pool, uint64_t stream, const struct wr_terms *terms)
 {
@@ -80,10 +99,10 @@ wr_history_begin(const struct wr_pool *pool, uint64_t stream, const struct wr_te
 	case WEIR_FROM_OLDEST:
 		return from_oldest(pool);
 	case WEIR_FROM_LAST:
-		return from_last(pool, terms->from_count);
+		return not_behind_claims(pool, from_last(pool, terms->from_count));
 	case WEIR_FROM_SEQ:
 		if (terms->from_stream == stream)
-			return from_seq(pool, terms->from_count);
+			return not_behind_claims(pool, from_seq(pool, terms->from_count));
 		return from_now_on(pool);
 	default:
 		return from_now_on(pool);

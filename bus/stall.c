@@ -29,17 +29,20 @@ wr_slide_add(struct wr_slide *slide, uint64_t now_ns, uint64_t ns)
 	slide->ns[slide->newest % (WR_STALL_TENTHS + 1)] += (uint32_t)ns;
 }
 
-void
+uint64_t
 wr_slide_forgive(struct wr_slide *slide, uint64_t ns)
 {
+	uint64_t left = ns;
+
 	for (uint64_t age = 0; age <= WR_STALL_TENTHS && age <= slide->newest; age++) {
 		uint32_t *there =
 			&slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
-		uint32_t back = ns < *there ? (uint32_t)ns : *there;
+		uint32_t back = left < *there ? (uint32_t)left : *there;
 
 		*there -= back;
-		ns -= back;
+		left -= back;
 	}
+	return ns - left;
 }
 
 uint64_t
@@ -89,11 +92,14 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 	bool blocked = account->blocked;
 	bool moved = row->seen != account->place || row->progress != account->progress;
 
-	/* What it did before the comparison began says nothing about now. */
+	/* What it did before the comparison began says nothing about now; nor does what it
+	 * passed between two waits, or on its way to the head. */
 	if (account->behind_ns == 0)
 		account->behind_from = account->progress;
-	if (row->seen < view->head)
+	if (view->took_ns > 0 && row->seen < view->head)
 		account->behind_ns += view->took_ns;
+	else
+		account->behind_from += row->progress - account->progress;
 	account->place = row->seen;
 	account->progress = row->progress;
 	account->blocked = row->blocks;
@@ -111,13 +117,13 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 
 /* ---- verdicts ------------------------------------------------------------------------------------ */
 
-/* With a budget and a patience that are `part` of what they are. */
+/* With a budget and a patience that are `part` of what they are, if so much is added. */
 static enum wr_blame
 blame_of(const struct wr_stall *stall, const struct wr_gate *gate,
-	const struct wr_row *row, uint64_t now_ns, unsigned part)
+	const struct wr_row *row, uint64_t now_ns, unsigned part, uint64_t more_ns)
 {
 	const struct wr_account *account = &row->account;
-	uint64_t spent = wr_slide_sum(&account->spent, now_ns) * part;
+	uint64_t spent = (wr_slide_sum(&account->spent, now_ns) + more_ns) * part;
 	uint64_t share = stall->cap_ns / 2 / (gate->count - gate->detached);
 
 	if (account->still_ns * part > WR_STALL_STOPPED_NS)
@@ -129,13 +135,17 @@ blame_of(const struct wr_stall *stall, const struct wr_gate *gate,
 	return WR_BLAME_NONE;
 }
 
-/* What the reader could not help is taken back from all its accounts. */
+/*
+ * What the reader could not help is taken back from all its accounts, and from the stream's
+ * what it was charged of that. Each question is about the time since the last one, so what
+ * is answered must count wherever it matters.
+ */
 static void
 forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 {
 	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
-	wr_slide_forgive(&account->spent, ns);
-	wr_slide_forgive(&stall->spent, ns);
+	account->behind_ns -= ns < account->behind_ns ? ns : account->behind_ns;
+	(void)wr_slide_forgive(&stall->spent, wr_slide_forgive(&account->spent, ns));
 }
 
 static enum wr_blame
@@ -143,21 +153,23 @@ judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 	const struct wr_stall_view *view)
 {
 	struct wr_account *account = &row->account;
-	bool half_way;
+	bool watched = account->watched;
 
 	if (!row->blocks || !is_charged(row))
 		return WR_BLAME_NONE;
 	if (account->budget_ns == 0)
 		return WR_BLAME_BUDGET;
-	/* Half way there its thread begins to be looked at, so that there is something to
-	 * compare with when it matters. */
-	half_way = blame_of(stall, gate, row, view->now_ns, 2) != WR_BLAME_NONE;
-	if (half_way && !account->watched && view->excuse)
+	/* From the look before it is half way there its thread is looked at, so that there
+	 * is something to compare with when it matters. */
+	account->watched = blame_of(stall, gate, row, view->now_ns, 2, PAUSE_CHARGED) !=
+		WR_BLAME_NONE;
+	if (account->watched && !watched && view->excuse) {
 		(void)view->excuse(view->ctx, row);
-	account->watched = half_way;
-	if (blame_of(stall, gate, row, view->now_ns, 1) != WR_BLAME_NONE && view->excuse)
+		return WR_BLAME_NONE;
+	}
+	if (blame_of(stall, gate, row, view->now_ns, 1, 0) != WR_BLAME_NONE && view->excuse)
 		forgive(stall, account, view->excuse(view->ctx, row));
-	return blame_of(stall, gate, row, view->now_ns, 1);
+	return blame_of(stall, gate, row, view->now_ns, 1, 0);
 }
 
 /* ---- who shields nobody ------------------------------------------------------------------------ */
@@ -214,13 +226,8 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 		struct wr_account *account = &row->account;
 
 		/* Who could not run is not slow. */
-		if (is_slower(account, best) && view->excuse) {
-			uint64_t excused = view->excuse(view->ctx, row);
-
-			account->behind_ns -= excused < account->behind_ns
-				? excused
-				: account->behind_ns;
-		}
+		if (is_slower(account, best) && view->excuse)
+			forgive(stall, account, view->excuse(view->ctx, row));
 		account->slow = row->gate && is_slower(account, best);
 		account->behind_ns = 0;
 		account->behind_from = account->progress;

@@ -78,7 +78,8 @@ struct wr_account {
 
 	/* of the comparison that is running */
 	uint64_t behind_ns;
-	uint64_t behind_from; /* progress when it began */
+	uint64_t behind_from; /* progress when it began, and what it passed when it was not
+				 behind, or not waited for */
 	bool slow;            /* by the last one */
 
 	/* the way back */
@@ -117,8 +118,8 @@ struct wr_stall_view {
 void wr_stall_init(struct wr_stall *stall, uint64_t cap_ns, uint64_t now_ns);
 
 void wr_slide_add(struct wr_slide *slide, uint64_t now_ns, uint64_t ns);
-/* Takes back what was added last, as far as there is so much. */
-void wr_slide_forgive(struct wr_slide *slide, uint64_t ns);
+/* Takes back what was added last, as far as there is so much; returns how much. */
+uint64_t wr_slide_forgive(struct wr_slide *slide, uint64_t ns);
 uint64_t wr_slide_sum(const struct wr_slide *slide, uint64_t now_ns);
 
 /*
