@@ -60,6 +60,7 @@ struct wr_reader {
 	uint32_t off;
 	uint32_t seg_bytes;
 	uint64_t ord;
+	uint64_t place; /* of the segment, for lookers */
 	uint64_t said; /* the ordinal announced last: it only grows */
 	bool astray;   /* overrun, and not yet in another segment: seg is not ours */
 	uint64_t seq;  /* of the next claim */
