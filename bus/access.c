@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -235,4 +236,27 @@ wr_peer_creds(int fd, struct wr_creds *creds)
 		return many_groups(fd, len, creds) == 0 ? 0 : -WEIR_E_ENV_OS;
 	/* Linux before 4.13 cannot tell: then only the main group counts. */
 	return errno == ENOPROTOOPT ? 0 : -WEIR_E_ENV_OS;
+}
+
+void
+wr_access_format(const struct wr_access *list, char *to, size_t size)
+{
+	size_t at = 0;
+
+	if (size > 0)
+		to[0] = 0;
+	for (uint32_t i = 0; i < list->count; i++) {
+		char one[32];
+		int len = snprintf(one, sizeof(one), "%s%s%u", i ? "," : "",
+			list->entry[i].group ? "@" : "", list->entry[i].id);
+		bool last = i + 1 == list->count;
+
+		/* Behind whatever is not the last one "..." must still fit. */
+		if (at + (size_t)len + (last ? 1 : 5) > size) {
+			(void)snprintf(to + at, size - at, "%s...", i ? "," : "");
+			return;
+		}
+		memcpy(to + at, one, (size_t)len + 1);
+		at += (size_t)len;
+	}
 }

@@ -37,6 +37,9 @@ struct wr_creds {
  */
 int wr_access_parse(struct wr_access *list, const char *text, struct weir_error *err);
 
+/* Writes the list by number, "1000,@100"; what does not fit is "...". Always ended. */
+void wr_access_format(const struct wr_access *list, char *to, size_t size);
+
 /* A user's or group's number by name or number: 0, or -1 if there is none. */
 int wr_access_user(const char *name, uid_t *uid);
 int wr_access_group(const char *name, gid_t *gid);

@@ -146,6 +146,7 @@ wr_admission_attach(struct wr_node *node, struct wr_peer *peer, const struct wr_
 	struct wr_row row = {.node = peer->node,
 		.sub = msg->sub,
 		.slot = &peer->slots[msg->slot],
+		.slot_index = msg->slot,
 		.bell = &peer->bell,
 		.pid = peer->pid,
 		.uid = peer->uid};

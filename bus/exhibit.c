@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bus/exhibit.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,10 +32,14 @@ tell_stream(struct wr_stream *stream, struct wr_peer *looker)
 
 	pthread_mutex_lock(&w->lock);
 	msg.count[0] = w->gate.count;
+	msg.count[1] = w->room.stall.cap_ns;
 	msg.bytes = w->pool.zone->store->region.bytes;
 	pthread_mutex_unlock(&w->lock);
 	memcpy(msg.topic, w->topic, sizeof(msg.topic));
 	memcpy(msg.type, w->type, sizeof(msg.type));
+	if (!stream->open_to_all)
+		wr_access_format(&stream->readers, msg.name, sizeof(msg.name));
+	msg.over = !stream->open_to_all;
 	(void)wr_peer_send(looker, &msg, NULL);
 }
 
@@ -67,6 +72,111 @@ tell_all(struct wr_node *node, struct wr_peer *looker)
 			tell_stream(stream, looker);
 	for (struct wr_subscription *sub = node->subs; sub; sub = sub->next)
 		tell_sub(node, sub, looker);
+	(void)wr_peer_send(looker, &done, NULL);
+}
+
+/* Our words, in which our subscriptions say how far they are. */
+static void
+show_words(struct wr_node *node, struct wr_peer *looker)
+{
+	struct wr_wire msg = {
+		.kind = WR_WIRE_SHOWN, .node = node->id, .bytes = WR_NODE_BYTES};
+	int fd = wr_region_lend(&node->region, NULL);
+
+	if (fd < 0)
+		return;
+	(void)wr_peer_send(looker, &msg, &fd);
+	close(fd);
+}
+
+/* ---- who reads a stream -------------------------------------------------------------- */
+
+enum { REGIONS_MAX = 8 };
+
+/* What is taken under the writer's lock, to be told without it. */
+struct found {
+	struct wr_row row;
+	struct wr_books books;
+};
+
+static void
+show_regions(struct wr_stream *stream, struct wr_peer *looker)
+{
+	struct wr_writer *w = &stream->writer;
+	struct wr_wire msg[REGIONS_MAX];
+	int fds[REGIONS_MAX], count = 0;
+
+	pthread_mutex_lock(&w->lock);
+	for (const struct wr_zone *zone = w->pool.zone; zone && count < REGIONS_MAX;
+		zone = zone->older) {
+		const struct wr_store *store = zone->store;
+
+		fds[count] = wr_region_lend(&store->region, NULL);
+		if (fds[count] < 0)
+			break;
+		msg[count] = (struct wr_wire){.kind = WR_WIRE_SHOWN,
+			.stream = stream->id,
+			.bytes = store->region.bytes};
+		msg[count++].count[0] = store->first_ord;
+	}
+	pthread_mutex_unlock(&w->lock);
+	while (count-- > 0) { /* the oldest first */
+		(void)wr_peer_send(looker, &msg[count], &fds[count]);
+		close(fds[count]);
+	}
+}
+
+static void
+tell_reader(struct wr_stream *stream, const struct found *found, struct wr_peer *looker)
+{
+	const struct wr_row *row = &found->row;
+	const struct wr_geometry *geo = &stream->writer.plan.geo;
+	struct wr_wire msg = {.kind = WR_WIRE_READER,
+		.node = row->node,
+		.stream = stream->id,
+		.sub = row->sub,
+		.terms = {.quota = row->quota ? (uint64_t)row->quota * geo->seg_bytes
+					      : geo->window_bytes,
+			.policy = row->policy,
+			.holds = row->holds},
+		.count = {row->account.budget_ns, row->account.spent_ns},
+		.books = found->books,
+		.slot = row->slot_index,
+		.pid = row->pid,
+		.code = (uint32_t)(row->evicted ? WEIR_E_PEER_PROTOCOL : wr_row_code(row)),
+		.gates = row->gate,
+		.over = row->gone || row->evicted,
+		.detached = row->account.detaches};
+
+	memcpy(msg.name, row->name, sizeof(msg.name));
+	(void)wr_peer_send(looker, &msg, NULL);
+}
+
+static void
+tell_readers(struct wr_node *node, struct wr_peer *looker, uint64_t id)
+{
+	struct wr_wire done = {.kind = WR_WIRE_DONE, .node = node->id, .stream = id};
+	struct wr_stream *stream = wr_node_find_stream(node, id);
+	struct found *found = NULL;
+	uint32_t count = 0;
+
+	if (stream && wr_admission_permits(stream, looker)) {
+		struct wr_gate *gate = &stream->writer.gate;
+
+		show_regions(stream, looker);
+		pthread_mutex_lock(&stream->writer.lock);
+		found = calloc(gate->count + 1, sizeof(*found));
+		for (; found && count < gate->count; count++) {
+			found[count].row = gate->rows[count];
+			/* Its own node may be stopped, and show nothing. */
+			if (!wr_books_take(gate->rows[count].slot, &found[count].books))
+				found[count].books = (struct wr_books){0};
+		}
+		pthread_mutex_unlock(&stream->writer.lock);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		tell_reader(stream, &found[i], looker);
+	free(found);
 	(void)wr_peer_send(looker, &done, NULL);
 }
 
@@ -104,7 +214,13 @@ wr_exhibit(struct wr_node *node, struct wr_peer *looker, const struct wr_wire *m
 		tell_all(node, looker);
 		return 0;
 	case WR_WIRE_SHOW:
-		show(node, looker, msg->stream);
+		if (msg->stream == 0)
+			show_words(node, looker);
+		else
+			show(node, looker, msg->stream);
+		return 0;
+	case WR_WIRE_READERS:
+		tell_readers(node, looker, msg->stream);
 		return 0;
 	default:
 		return -WEIR_E_PEER_PROTOCOL;

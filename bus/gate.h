@@ -23,6 +23,7 @@ struct wr_row {
 	uint64_t node;
 	uint64_t sub;
 	const struct wr_slot *slot; /* its words, in its node's region */
+	uint32_t slot_index;        /* the place of the slot there */
 	struct wr_bell *bell;       /* of its node */
 	struct wr_link *local;      /* its reader, where that is in this process */
 	uint64_t from;              /* gates here until it has set its cursor */

@@ -199,7 +199,7 @@ enum wr_lost {
  *
  * The books are each counted on their own, so that they can be held against each other:
  * claims since the join = delivered + held + lost + aborted + waiting, where waiting is
- * what lies from (at_ord, at_off) on. `steps` is odd while they change, so that a looker
+ * what lies from (at, at_off) on. `steps` is odd while they change, so that a looker
  * takes them together.
  */
 struct wr_slot {
@@ -213,8 +213,8 @@ struct wr_slot {
 	wr_a64 delivered;
 	wr_a64 held; /* passed, and not let go */
 	wr_a64 aborted;
-	wr_a64 bytes; /* passed */
-	wr_a64 at_ord, at_off;
+	wr_a64 bytes;      /* passed */
+	wr_a64 at, at_off; /* where it stands: a place, 0 = nowhere now */
 
 	/* rarely */
 	_Alignas(WR_LINE) wr_a64 lost[WR_LOSTS];

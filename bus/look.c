@@ -5,7 +5,7 @@
  * may be taken from under it at any time. So it copies first and then checks that the
  * segment still is what it was; if not, the copy is thrown away.
  */
-#include <weir/look.h>
+#include "bus/look.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -15,54 +15,9 @@
 #include "bus/error.h"
 #include "bus/os/clock.h"
 #include "bus/rundir.h"
-#include "bus/store.h"
 #include "bus/topic.h"
-#include "bus/walk.h"
-#include "bus/wire.h"
 
-/* A connection to one process. */
-struct looked {
-	uint64_t node;
-	int fd;
-	bool done; /* it has told everything since the last question */
-	bool told; /* who it is */
-	weir_look_node info;
-};
-
-/* A stream that is mapped, and where we read in it. */
 enum { TRIES = 16 /* at a segment that a publisher may take meanwhile */ };
-
-struct tap {
-	uint64_t stream;
-	uint64_t node;
-	char topic[WR_NAME_BYTES];
-	struct wr_store *store;
-	bool followed;
-	bool asked; /* for a newer region */
-	bool alone; /* its publisher has hung up: what is there is all */
-	bool ended;
-	bool seen; /* in the present refresh */
-	struct wr_walk at;
-	uint64_t lost;
-};
-
-struct weir_look {
-	int dirfd;
-	char pattern[WR_NAME_BYTES];
-	bool following;
-	bool from_oldest;
-	struct looked *looked;
-	size_t looked_count;
-	weir_look_node *nodes;
-	size_t node_count;
-	weir_look_stream *streams;
-	size_t stream_count;
-	weir_look_sub *subs;
-	size_t sub_count;
-	struct tap **taps;
-	size_t tap_count;
-	size_t turn;
-};
 
 /* ---- reading a region from outside ---------------------------------------------------- */
 
@@ -119,8 +74,8 @@ stand_at_end(struct tap *tap, uint64_t *last_ns)
 
 /* ---- taps ------------------------------------------------------------------------------ */
 
-static struct tap *
-find_tap(const weir_look *look, uint64_t stream)
+struct tap *
+wr_look_tap(const weir_look *look, uint64_t stream)
 {
 	for (size_t i = 0; i < look->tap_count; i++)
 		if (look->taps[i]->stream == stream)
@@ -131,7 +86,9 @@ find_tap(const weir_look *look, uint64_t stream)
 static void
 free_tap(struct tap *tap)
 {
-	wr_store_unref(tap->store);
+	while (tap->region_count > 0)
+		wr_store_unref(tap->regions[--tap->region_count]);
+	free(tap->regions);
 	free(tap);
 }
 
@@ -169,32 +126,75 @@ begin_following(weir_look *look, struct tap *tap)
 	tap->lost = 0;
 }
 
-/* The region of a stream has arrived; it may be a newer one than we had. */
+/* Regions that nobody stands in any more, as far as their publisher knows. */
 static void
-take_region(weir_look *look, const struct wr_wire *msg, int fd)
+drop_older(struct tap *tap, uint64_t first_ord)
 {
-	struct tap *tap = find_tap(look, msg->stream);
-	struct wr_store *store;
-	bool first;
+	size_t gone = 0;
 
-	if (!tap) {
-		close(fd);
+	while (gone + 1 < tap->region_count && tap->regions[gone]->first_ord < first_ord &&
+		tap->regions[gone] != tap->at.store)
+		wr_store_unref(tap->regions[gone++]);
+	tap->region_count -= gone;
+	memmove(tap->regions, tap->regions + gone,
+		tap->region_count * sizeof(*tap->regions));
+}
+
+static void
+link_regions(struct wr_store *store, struct wr_store *next)
+{
+	struct wr_store *former = wr_load_relaxed(move_adopt, &store->following);
+
+	if (former == next)
 		return;
-	}
-	if (wr_store_map(&store, fd, msg->bytes, NULL) < 0)
-		return;
-	close(store->region.fd); /* the mapping is enough */
-	store->region.fd = -1;
-	first = !tap->store;
-	if (!first && store->first_ord == tap->store->first_ord) {
-		wr_store_unref(store); /* the same one again */
-		return;
-	}
-	wr_store_unref(tap->store);
-	tap->store = store;
+	wr_store_follow(store, next ? wr_store_ref(next) : NULL);
+	wr_store_unref(former);
+}
+
+/* Puts a region in its place among the others. False: it is there already, or there is no
+ * memory. */
+static bool
+add_region(struct tap *tap, struct wr_store *store)
+{
+	size_t i = tap->region_count;
+
+	while (i > 0 && tap->regions[i - 1]->first_ord >= store->first_ord)
+		i--;
+	if (i < tap->region_count && tap->regions[i]->first_ord == store->first_ord)
+		return false;
+	if (!wr_look_grow(&tap->regions, tap->region_count, sizeof(*tap->regions)))
+		return false;
+	memmove(tap->regions + i + 1, tap->regions + i,
+		(tap->region_count++ - i) * sizeof(*tap->regions));
+	tap->regions[i] = store;
+	if (i > 0)
+		link_regions(tap->regions[i - 1], store);
+	if (i + 1 < tap->region_count)
+		link_regions(store, tap->regions[i + 1]);
+	return true;
+}
+
+static bool
+has_region(const struct tap *tap, uint64_t first_ord)
+{
+	for (size_t i = 0; i < tap->region_count; i++)
+		if (tap->regions[i]->first_ord == first_ord)
+			return true;
+	return false;
+}
+
+/* The stream goes on in a region that we did not know. */
+static void
+begin_region(weir_look *look, struct tap *tap)
+{
+	bool first = !tap->store;
+
+	tap->store = tap->regions[tap->region_count - 1];
 	/* Nowhere in it yet; what was missed is told by the number that comes next. */
-	tap->at = (struct wr_walk){
-		.store = store, .off = store->first, .ord = UINT64_MAX, .seq = tap->at.seq};
+	tap->at = (struct wr_walk){.store = tap->store,
+		.off = tap->store->first,
+		.ord = UINT64_MAX,
+		.seq = tap->at.seq};
 	tap->asked = false;
 	if (first && look->following && wr_pattern_match(look->pattern, tap->topic))
 		begin_following(look, tap);
@@ -202,10 +202,76 @@ take_region(weir_look *look, const struct wr_wire *msg, int fd)
 		(void)stand_again(tap);
 }
 
+/* The region of a stream has arrived: the newest, or, where it was asked who reads it, one
+ * in which somebody still stands. */
+static void
+take_region(weir_look *look, const struct wr_wire *msg, int fd)
+{
+	struct tap *tap = wr_look_tap(look, msg->stream);
+	struct wr_store *store;
+
+	if (!tap || (tap->telling && has_region(tap, msg->count[0]))) {
+		if (tap && msg->count[0] < tap->oldest_told)
+			tap->oldest_told = msg->count[0];
+		close(fd);
+		return;
+	}
+	if (wr_store_map(&store, fd, msg->bytes, NULL) < 0)
+		return;
+	close(store->region.fd); /* the mapping is enough */
+	store->region.fd = -1;
+	if (tap->telling && store->first_ord < tap->oldest_told)
+		tap->oldest_told = store->first_ord;
+	if (!add_region(tap, store)) {
+		wr_store_unref(store); /* the same one again */
+		return;
+	}
+	if (tap->regions[tap->region_count - 1] != tap->store)
+		begin_region(look, tap);
+	if (!tap->telling)
+		drop_older(tap, tap->store->first_ord);
+}
+
+/* The words of a node: a copy of what describes them is checked, and they are used where
+ * they lie. */
+static void
+take_words(struct looked *from, const struct wr_wire *msg, int fd)
+{
+	struct wr_region words;
+	struct wr_node_hdr hdr;
+
+	if (from->words.mem || msg->bytes != WR_NODE_BYTES) {
+		close(fd);
+		return;
+	}
+	if (wr_region_map(&words, fd, WR_NODE_BYTES, NULL) < 0)
+		return;
+	close(words.fd);
+	words.fd = -1;
+	memcpy(&hdr, words.mem, sizeof(hdr));
+	if (hdr.magic == WR_NODE_MAGIC && hdr.layout == WR_LAYOUT &&
+		hdr.node == from->node && hdr.header_bytes == WR_PAGE)
+		from->words = words;
+	else
+		wr_region_drop(&words);
+}
+
+/* All who read a stream have been named. */
+static void
+take_end_of_readers(weir_look *look, uint64_t stream)
+{
+	struct tap *tap = wr_look_tap(look, stream);
+
+	if (!tap || !tap->telling)
+		return;
+	tap->telling = false;
+	drop_older(tap, tap->oldest_told);
+}
+
 /* ---- conversations ----------------------------------------------------------------------- */
 
-static void
-ask(struct looked *looked, enum wr_wire_kind kind, uint64_t stream)
+void
+wr_look_ask(struct looked *looked, enum wr_wire_kind kind, uint64_t stream)
 {
 	struct wr_wire msg = {.magic = WR_WIRE_MAGIC,
 		.layout = WR_LAYOUT,
@@ -218,8 +284,8 @@ ask(struct looked *looked, enum wr_wire_kind kind, uint64_t stream)
 	}
 }
 
-static struct looked *
-find_looked(weir_look *look, uint64_t node)
+struct looked *
+wr_look_find(weir_look *look, uint64_t node)
 {
 	for (size_t i = 0; i < look->looked_count; i++)
 		if (look->looked[i].node == node)
@@ -228,8 +294,8 @@ find_looked(weir_look *look, uint64_t node)
 }
 
 /* Grows an array by one; false without memory. */
-static bool
-grow(void *array, size_t count, size_t size)
+bool
+wr_look_grow(void *array, size_t count, size_t size)
 {
 	void **at = array;
 	void *grown = realloc(*at, (count + 1) * size);
@@ -245,7 +311,7 @@ take_stream(weir_look *look, struct looked *from, const struct wr_wire *msg)
 	weir_look_stream *stream;
 	struct tap *tap;
 
-	if (!grow(&look->streams, look->stream_count, sizeof(*stream)))
+	if (!wr_look_grow(&look->streams, look->stream_count, sizeof(*stream)))
 		return;
 	stream = &look->streams[look->stream_count++];
 	memset(stream, 0, sizeof(*stream));
@@ -260,16 +326,19 @@ take_stream(weir_look *look, struct looked *from, const struct wr_wire *msg)
 	stream->region_bytes = msg->bytes;
 	memcpy(stream->topic, msg->topic, sizeof(stream->topic));
 	memcpy(stream->type, msg->type, sizeof(stream->type));
+	stream->stall_cap_ns = msg->count[1];
+	stream->restricted = msg->over != 0;
+	memcpy(stream->readers, msg->name, sizeof(stream->readers));
 	from->info.streams++;
 
-	tap = find_tap(look, msg->stream);
+	tap = wr_look_tap(look, msg->stream);
 	if (!tap)
 		tap = add_tap(look, msg->stream, from->node, msg->topic);
 	if (!tap)
 		return;
 	tap->seen = true;
 	if (!tap->store || tap->store->region.bytes != msg->bytes)
-		ask(from, WR_WIRE_SHOW, msg->stream);
+		wr_look_ask(from, WR_WIRE_SHOW, msg->stream);
 }
 
 static void
@@ -277,7 +346,7 @@ take_sub(weir_look *look, struct looked *from, const struct wr_wire *msg)
 {
 	weir_look_sub *sub;
 
-	if (!grow(&look->subs, look->sub_count, sizeof(*sub)))
+	if (!wr_look_grow(&look->subs, look->sub_count, sizeof(*sub)))
 		return;
 	sub = &look->subs[look->sub_count++];
 	memset(sub, 0, sizeof(*sub));
@@ -294,8 +363,10 @@ static void
 orphan(weir_look *look, uint64_t node)
 {
 	for (size_t i = 0; i < look->tap_count; i++)
-		if (look->taps[i]->node == node)
+		if (look->taps[i]->node == node) {
 			look->taps[i]->alone = true;
+			look->taps[i]->telling = false;
+		}
 }
 
 static void
@@ -335,10 +406,19 @@ hear(weir_look *look, struct looked *from)
 			take_sub(look, from, &msg);
 			break;
 		case WR_WIRE_SHOWN:
-			take_region(look, &msg, fds[0]);
+			if (msg.stream == 0)
+				take_words(from, &msg, fds[0]);
+			else
+				take_region(look, &msg, fds[0]);
+			break;
+		case WR_WIRE_READER:
+			wr_account_told(look, &msg);
 			break;
 		case WR_WIRE_DONE:
-			from->done = true;
+			if (msg.stream == 0)
+				from->done = true;
+			else
+				take_end_of_readers(look, msg.stream);
 			break;
 		default:
 			for (int i = 0; i < wr_wire_fds(msg.kind); i++)
@@ -362,8 +442,8 @@ awaits(const weir_look *look)
 }
 
 /* Hears everybody who has something to say, within ms. */
-static void
-hear_all(weir_look *look, int ms)
+void
+wr_look_hear(weir_look *look, int ms)
 {
 	struct pollfd *fds = calloc(look->looked_count + 1, sizeof(*fds));
 
@@ -380,10 +460,10 @@ hear_all(weir_look *look, int ms)
 	free(fds);
 }
 
-static void
-meet_node(weir_look *look, uint64_t node)
+void
+wr_look_meet(weir_look *look, uint64_t node)
 {
-	struct looked *looked = find_looked(look, node);
+	struct looked *looked = wr_look_find(look, node);
 	struct wr_creds creds;
 	int fd;
 
@@ -391,7 +471,7 @@ meet_node(weir_look *look, uint64_t node)
 		return;
 	if (wr_rundir_connect(look->dirfd, node, &fd) < 0)
 		return; /* it died, or may not be looked at */
-	if (!grow(&look->looked, look->looked_count, sizeof(*looked))) {
+	if (!wr_look_grow(&look->looked, look->looked_count, sizeof(*looked))) {
 		close(fd);
 		return;
 	}
@@ -399,6 +479,7 @@ meet_node(weir_look *look, uint64_t node)
 	memset(looked, 0, sizeof(*looked));
 	looked->node = node;
 	looked->fd = fd;
+	looked->words = WR_REGION_NONE;
 	/* Who is stopped says nothing; the kernel knows at least whose socket it is. */
 	if (wr_peer_creds(fd, &creds) == 0) {
 		looked->info.pid = (uint32_t)creds.pid;
@@ -414,6 +495,8 @@ forget_gone(weir_look *look)
 	for (size_t i = 0; i < look->looked_count; i++)
 		if (look->looked[i].fd >= 0)
 			look->looked[kept++] = look->looked[i];
+		else
+			wr_region_drop(&look->looked[i].words);
 	look->looked_count = kept;
 	kept = 0;
 	for (size_t i = 0; i < look->tap_count; i++) {
@@ -434,7 +517,7 @@ collect_nodes(weir_look *look)
 	for (size_t i = 0; i < look->looked_count; i++) {
 		struct looked *looked = &look->looked[i];
 
-		if (!grow(&look->nodes, look->node_count, sizeof(*look->nodes)))
+		if (!wr_look_grow(&look->nodes, look->node_count, sizeof(*look->nodes)))
 			return;
 		looked->info.node = looked->node;
 		looked->info.silent = !looked->done;
@@ -447,11 +530,14 @@ count_streams(weir_look *look)
 {
 	for (size_t i = 0; i < look->stream_count; i++) {
 		weir_look_stream *stream = &look->streams[i];
-		const struct tap *tap = find_tap(look, stream->publisher);
+		const struct tap *tap = wr_look_tap(look, stream->publisher);
 		struct tap eye;
 
 		if (!tap || !tap->store)
 			continue;
+		stream->keep_messages = tap->store->hdr->keep_messages;
+		stream->keep_bytes = tap->store->hdr->keep_bytes;
+		stream->ttl_ns = tap->store->hdr->ttl_ns;
 		eye = *tap;
 		if (stand_at_end(&eye, &stream->last_ns))
 			stream->claimed = eye.at.seq;
@@ -489,9 +575,11 @@ weir_look_close(weir_look *look)
 {
 	if (!look)
 		return;
-	for (size_t i = 0; i < look->looked_count; i++)
+	for (size_t i = 0; i < look->looked_count; i++) {
 		if (look->looked[i].fd >= 0)
 			close(look->looked[i].fd);
+		wr_region_drop(&look->looked[i].words);
+	}
 	for (size_t i = 0; i < look->tap_count; i++)
 		free_tap(look->taps[i]);
 	close(look->dirfd);
@@ -500,6 +588,8 @@ weir_look_close(weir_look *look)
 	free(look->nodes);
 	free(look->streams);
 	free(look->subs);
+	free(look->accounts);
+	free(look->readers);
 	free(look);
 }
 
@@ -514,21 +604,21 @@ weir_look_refresh(weir_look *look, int timeout_ms)
 	if (count < 0)
 		return count;
 	for (int i = 0; i < count && i < WEIR_PROCESSES_MAX; i++)
-		meet_node(look, ids[i]);
+		wr_look_meet(look, ids[i]);
 	look->stream_count = look->sub_count = 0;
 	for (size_t i = 0; i < look->tap_count; i++)
 		look->taps[i]->seen = false;
 	for (size_t i = 0; i < look->looked_count; i++) {
 		look->looked[i].done = false;
 		look->looked[i].info.streams = look->looked[i].info.subscriptions = 0;
-		ask(&look->looked[i], WR_WIRE_LOOK, 0);
+		wr_look_ask(&look->looked[i], WR_WIRE_LOOK, 0);
 	}
 	while (awaits(look)) {
 		uint64_t now = wr_now_ns();
 
 		if (now >= deadline)
 			break;
-		hear_all(look, (int)((deadline - now) / 1000000) + 1);
+		wr_look_hear(look, (int)((deadline - now) / 1000000) + 1);
 	}
 	forget_gone(look);
 	collect_nodes(look);
@@ -596,7 +686,7 @@ copy_out(struct tap *tap, uint64_t word, void *buf, size_t size, weir_msg *msg)
 static int
 at_end(weir_look *look, struct tap *tap)
 {
-	struct looked *from = find_looked(look, tap->node);
+	struct looked *from = wr_look_find(look, tap->node);
 	uint64_t word;
 
 	if (wr_walk_look(&tap->at, &word)) {
@@ -605,7 +695,7 @@ at_end(weir_look *look, struct tap *tap)
 		if (tap->alone || !from)
 			return -WEIR_E_GONE_END;
 		if (!tap->asked)
-			ask(from, WR_WIRE_SHOW, tap->stream);
+			wr_look_ask(from, WR_WIRE_SHOW, tap->stream);
 		tap->asked = true;
 		return 0;
 	}
@@ -669,7 +759,7 @@ weir_look_next(weir_look *look, void *buf, size_t size, weir_msg *msg)
 			}
 			return msg->len > size ? -WEIR_E_DATA_TRUNC : (int)msg->len;
 		}
-		hear_all(look, 0); /* a hang-up, or a region that was asked for */
+		wr_look_hear(look, 0); /* a hang-up, or a region that was asked for */
 	}
 	return -WEIR_E_AGAIN_EMPTY;
 }

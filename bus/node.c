@@ -682,8 +682,8 @@ wr_stream_dismiss(struct wr_stream *stream, uint64_t node, uint64_t sub)
 
 /* ---- verdicts ------------------------------------------------------------------------------------ */
 
-static int
-code_of(const struct wr_row *row)
+int
+wr_row_code(const struct wr_row *row)
 {
 	static const int codes[WR_BLAMES] = {
 		0, WEIR_E_PEER_SLOW, WEIR_E_PEER_CAP, WEIR_E_PEER_STOPPED};
@@ -714,7 +714,7 @@ wr_stream_verdict(struct wr_stream *stream, struct wr_row *row)
 	struct wr_node *node = stream->node;
 	weir_event event = {
 		.kind = row->gate ? WEIR_EV_SUB_RETURNED : WEIR_EV_SUB_DETACHED,
-		.code = code_of(row),
+		.code = wr_row_code(row),
 		.pid = row->pid,
 		.uid = row->uid,
 		.publisher = stream->id,
@@ -770,6 +770,7 @@ wr_join_local(
 	if (!link)
 		return err ? -err->code : -WEIR_E_ENV_MEMORY;
 	row.slot = &node->slots[link->slot];
+	row.slot_index = link->slot;
 	row.local = link;
 	link->node = stream->node->id;
 	link->pid = stream->node->pid;

@@ -260,6 +260,8 @@ int wr_stream_await_rows(struct wr_stream *stream, int count, uint64_t deadline_
  * thread.
  */
 void wr_stream_verdict(struct wr_stream *stream, struct wr_row *row);
+/* Why a row is not waited for: WEIR_E_PEER_..., or 0. */
+int wr_row_code(const struct wr_row *row);
 /* The reader's side of it. Any thread. */
 void wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over,
 	int code, uint64_t stalled_ns);

@@ -47,24 +47,33 @@ wr_reader_lost(const struct wr_reader *r)
 	return sum;
 }
 
-void
-wr_reader_say(struct wr_reader *r)
+/* From here on the books of a slot change, until the number that this returns is told. */
+static uint64_t
+open_books(struct wr_slot *slot)
 {
-	struct wr_slot *slot = r->slot;
 	uint64_t steps = wr_stat_get(&slot->steps);
 
 	/* A looker that saw anything of this sees the odd number too, and looks again. */
 	wr_store_relaxed(books_odd, &slot->steps, steps + 1);
 	wr_fence_release(books_fence);
+	return steps + 2;
+}
+
+void
+wr_reader_say(struct wr_reader *r)
+{
+	struct wr_slot *slot = r->slot;
+	uint64_t steps = open_books(slot);
+
 	wr_stat_set(&slot->delivered, r->delivered);
 	wr_stat_set(&slot->held, r->kept_passed);
 	wr_stat_set(&slot->aborted, r->aborted);
 	wr_stat_set(&slot->bytes, r->bytes);
-	wr_stat_set(&slot->at_ord, r->astray ? 0 : r->ord);
+	wr_stat_set(&slot->at, r->astray ? 0 : r->place);
 	wr_stat_set(&slot->at_off, r->off);
 	for (int why = 0; why < WR_LOSTS && r->unsaid; why++)
 		wr_stat_set(&slot->lost[why], r->lost[why]);
-	wr_store_release(books_even, &slot->steps, steps + 2);
+	wr_store_release(books_even, &slot->steps, steps);
 	r->unsaid = false;
 }
 
@@ -115,7 +124,9 @@ enter(struct wr_reader *r, uint32_t index, uint64_t ord)
 	r->seg = (const uint8_t *)seg;
 	r->off = r->store->first;
 	r->ord = ord;
+	r->place = wr_place(ord, index);
 	r->astray = false;
+	r->unsaid = true; /* the segment that the slot names may be taken now */
 	populate(r, index);
 	return true;
 }
@@ -483,11 +494,9 @@ wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count)
 		rc = -WEIR_E_GONE_EVICTED;
 	else
 		rc = peek(r, views, count);
-	if (rc <= 0) {
-		r->over = rc < 0;
-		if (r->unsaid)
-			wr_reader_say(r);
-	}
+	r->over = rc < 0;
+	if (__builtin_expect(r->unsaid, 0))
+		wr_reader_say(r);
 	return rc;
 }
 
@@ -693,6 +702,8 @@ wr_reader_adopt(struct wr_reader *r)
 void
 wr_reader_slot_clear(struct wr_slot *slot)
 {
+	uint64_t steps = open_books(slot);
+
 	for (uint32_t k = 0; k < WEIR_HOLDS_MAX; k++)
 		wr_store_release(hold_clear, &slot->hold[k], 0);
 	wr_store_release(detach_cur, &slot->cur, 0);
@@ -701,11 +712,14 @@ wr_reader_slot_clear(struct wr_slot *slot)
 	wr_stat_set(&slot->held, 0);
 	wr_stat_set(&slot->aborted, 0);
 	wr_stat_set(&slot->bytes, 0);
-	wr_stat_set(&slot->at_ord, 0);
+	wr_stat_set(&slot->at, 0);
+	wr_stat_set(&slot->at_off, 0);
 	for (int why = 0; why < WR_LOSTS; why++)
 		wr_stat_set(&slot->lost[why], 0);
+	wr_stat_set(&slot->from, 0);
 	wr_stat_set(&slot->tid, 0);
 	wr_stat_set(&slot->stream, 0);
+	wr_store_release(books_even, &slot->steps, steps);
 }
 
 void

@@ -60,9 +60,10 @@ struct wr_reader {
 	uint32_t off;
 	uint32_t seg_bytes;
 	uint64_t ord;
-	uint64_t said; /* the ordinal announced last: it only grows */
-	bool astray;   /* overrun, and not yet in another segment: seg is not ours */
-	uint64_t seq;  /* of the next claim */
+	uint64_t place; /* of the segment, for lookers */
+	uint64_t said;  /* the ordinal announced last: it only grows */
+	bool astray;    /* overrun, and not yet in another segment: seg is not ours */
+	uint64_t seq;   /* of the next claim */
 	uint64_t lost_now; /* missed before the next message */
 	struct wr_store *store;
 	struct wr_slot *slot;

@@ -8,7 +8,7 @@
 #ifndef WR_BUS_WIRE_H
 #define WR_BUS_WIRE_H
 
-#include "bus/layout.h"
+#include "bus/audit.h"
 #include "bus/terms.h"
 
 #define WR_WIRE_MAGIC 0x52494557u /* "WEIR" */
@@ -38,8 +38,12 @@ enum wr_wire_kind {
 	WR_WIRE_STREAM,  /* to a looker: one of my streams */
 	WR_WIRE_SUB,     /* to a looker: one of my subscriptions */
 	WR_WIRE_DONE,    /* to a looker: that was all */
-	WR_WIRE_SHOW,    /* from a looker: the region of this stream, please */
-	WR_WIRE_SHOWN,   /* to a looker; fd: the region */
+	WR_WIRE_SHOW, /* from a looker: the region of this stream, please; of none: your
+			      words */
+	WR_WIRE_SHOWN, /* to a looker; fd: the region */
+	WR_WIRE_READERS, /* from a looker: who reads this stream? Answered with its regions,
+			      the readers, and DONE */
+	WR_WIRE_READER, /* to a looker: one of them */
 	WR_WIRE_KINDS
 };
 
@@ -56,17 +60,19 @@ struct wr_wire {
 	uint64_t window;
 	uint64_t type_hash;
 	uint64_t count[2];
+	struct wr_books books;
 	uint32_t seg_bytes;
 	uint32_t max_message;
 	uint32_t slot;
 	uint32_t pid;
 	uint32_t code;
 	uint32_t gates, over;
+	uint32_t detached;
 	char name[WR_NAME_BYTES];
 	char topic[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 };
-_Static_assert(sizeof(struct wr_wire) == 792, "the same on every machine");
+_Static_assert(sizeof(struct wr_wire) == 896, "the same on every machine");
 
 /* How many descriptors a kind carries. */
 int wr_wire_fds(uint16_t kind);

@@ -42,6 +42,12 @@ typedef struct weir_look_stream {
 	uint64_t region_bytes;
 	char topic[WEIR_NAME_MAX + 1];
 	char type[WEIR_NAME_MAX + 1];
+	uint64_t keep_messages; /* history that it was asked to keep, */
+	uint64_t keep_bytes;    /* 0 and 0: the last message */
+	uint64_t ttl_ns;        /* 0: none */
+	uint64_t stall_cap_ns;  /* of all its readers together, in any 100 ms */
+	uint32_t restricted;    /* 1: not whoever may attach may read it, but these: */
+	char readers[WEIR_NAME_MAX + 1]; /* "1000,@100", by number */
 } weir_look_stream;
 
 /* One subscription of one process. */
@@ -53,6 +59,53 @@ typedef struct weir_look_sub {
 	uint64_t lost;
 	char pattern[WEIR_NAME_MAX + 1];
 } weir_look_sub;
+
+/*
+ * One subscription on one stream: what its publisher grants it, and its books.
+ *
+ * What it counts of itself begins at claim `from`. What lies ahead of it is counted by
+ * walking over the stream, and so is the number of the claim at which it stands: the books
+ * balance if its own sum leads there (off is 0). The walk also passes every claim that was
+ * visible before it, and none that was not visible behind it:
+ *
+ *	visible_first <= from + delivered + held + lost + aborted
+ *	                 + waiting + aborted_ahead + gone_ahead <= visible_last
+ */
+typedef struct weir_look_reader {
+	uint64_t publisher; /* whose stream */
+	uint64_t node;      /* whose subscription */
+	uint64_t subscription;
+	uint32_t pid;
+	uint32_t policy; /* enum weir_policy */
+	uint32_t gates;  /* 1: the publisher waits for it */
+	uint32_t over;   /* 1: the stream has ended for it */
+	int code; /* why it is not waited for, WEIR_E_PEER_...; 0: it never was, or has
+			      not caught up with what it asked for */
+	uint32_t detached;    /* how often the publisher stopped waiting for it */
+	uint64_t quota_bytes; /* that it may lag before it is waited for */
+	uint64_t stall_ns; /* that it may cost in any 100 ms; UINT64_MAX: as long as it takes */
+	uint64_t stalled_ns; /* that it has cost */
+
+	uint32_t counted; /* 1: its books were read, and the rest of this means something */
+	int64_t off; /* 0: they balance; else how many claims too many it says it has passed */
+	uint64_t from; /* number of the claim with which it began */
+	uint64_t delivered;
+	uint64_t held;
+	uint64_t lost_behind; /* lost, by reason, as in weir_sub_stats */
+	uint64_t lost_conflated;
+	uint64_t lost_expired;
+	uint64_t lost_gone;
+	uint64_t aborted;       /* given back by the publisher */
+	uint64_t standing;      /* number of the claim at which it stands, by walking */
+	uint64_t waiting;       /* messages ahead of it, by walking */
+	uint64_t waiting_bytes; /* their payload */
+	uint64_t aborted_ahead; /* given back, and not come to */
+	uint64_t gone_ahead; /* written over, and not come to: it will count them as lost */
+	uint64_t segments;      /* ahead of the one in which it stands */
+	uint64_t visible_first; /* claims of the stream that were visible before all this, */
+	uint64_t visible_last;        /* and after it */
+	char name[WEIR_NAME_MAX + 1]; /* of its node */
+} weir_look_reader;
 
 /*
  * Opens a look at the bus `name`; dir as in weir_bus_opts, NULL for the default.
@@ -71,6 +124,15 @@ int weir_look_refresh(weir_look *look, int timeout_ms);
 const weir_look_node *weir_look_nodes(const weir_look *look, size_t *count);
 const weir_look_stream *weir_look_streams(const weir_look *look, size_t *count);
 const weir_look_sub *weir_look_subs(const weir_look *look, size_t *count);
+
+/*
+ * Asks the publishers of all streams that match, as the last refresh found them, who reads
+ * them, and counts the books of each. Waits at most timeout_ms for those that are silent.
+ * Returns how many readers there are, or < 0 (USAGE_NAME, ENV_MEMORY). The array stays
+ * valid until the next call.
+ */
+int weir_look_account(weir_look *look, const char *pattern, int timeout_ms);
+const weir_look_reader *weir_look_readers(const weir_look *look, size_t *count);
 
 /*
  * Follows every stream that matches the pattern from its newest message on (or from its

@@ -18,6 +18,32 @@
 enum { ALICE = 4001, BOB = 4002, PLANT = 5001, OFFICE = 5002 };
 
 static void
+lists_are_written_by_number(void)
+{
+	struct wr_access list;
+	char text[32];
+
+	REQUIRE_EQ(wr_access_parse(&list, NULL, NULL), 0);
+	wr_access_format(&list, text, sizeof(text));
+	CHECK_STR(text, "");
+	REQUIRE_EQ(wr_access_parse(&list, "root,@5001,4001", NULL), 0);
+	wr_access_format(&list, text, sizeof(text));
+	CHECK_STR(text, "0,@5001,4001");
+	wr_access_format(&list, text, 13);
+	CHECK_STR(text, "0,@5001,4001");
+	wr_access_format(&list, text, 12);
+	CHECK_STR(text, "0,@5001,...");
+	wr_access_format(&list, text, 11);
+	CHECK_STR(text, "0,...");
+	for (size_t size = 1; size < sizeof(text); size++) {
+		memset(text, 'x', sizeof(text));
+		wr_access_format(&list, text, size);
+		CHECK(memchr(text, 0, size) != NULL);
+		CHECK(size == sizeof(text) || text[size] == 'x');
+	}
+}
+
+static void
 names_and_numbers(void)
 {
 	struct wr_access list;
@@ -276,6 +302,7 @@ static const struct wr_test tests[] = {
 	TEST(who_is_let_in),
 	TEST(main_group_and_others),
 	TEST(ourselves_is_who_we_are_now),
+	TEST(lists_are_written_by_number),
 	TEST(our_own_socket),
 	TEST(groups_of_a_peer),
 	TEST(sockets_without_a_peer),

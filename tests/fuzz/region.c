@@ -8,6 +8,7 @@
  * region starts as a good one of three segments of a page; a second one of the same shape
  * is where the stream may move to.
  */
+#include "bus/audit.h"
 #include "bus/reader.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -243,6 +244,25 @@ inspect(const struct fuzz *f)
 	MUST(wr_stat_get(&f->slot.cur) != 0);
 }
 
+/* Somebody counts the reader's books from outside, or what it might say of itself. */
+static void
+count(const struct fuzz *f, uint32_t k)
+{
+	const struct wr_regions in = {f->stores, f->moved ? 2 : 1};
+	struct wr_books books;
+	struct wr_audit audit;
+	uint64_t visible;
+
+	MUST(wr_books_take(&f->slot, &books));
+	if (k % 4 == 1)
+		books.off = k * WR_FRAME;
+	if (k % 4 == 2)
+		books.at = wr_place(k >> 4, k >> 2 & 3);
+	(void)wr_audit_walk(&audit, &books, &in);
+	(void)wr_audit_stands(&f->slot, &books);
+	(void)wr_audit_visible(&in, &visible);
+}
+
 static void
 do_step(struct fuzz *f)
 {
@@ -291,6 +311,7 @@ do_step(struct fuzz *f)
 		k = (uint32_t)wr_supply_take(&f->in, 1);
 		(void)wr_reader_ready(&f->reader);
 		(void)wr_reader_heavy(&f->reader);
+		count(f, k);
 		if (k == 255)
 			wr_reader_bereave(&f->reader);
 		else if (k == 254)

@@ -356,6 +356,11 @@ carol_pries(struct wr_outcome *out, void *arg)
 	(void)stranger_say(&st, msg, NULL);
 	kind = stranger_hear(&st, &msg, NULL);
 	out->value[5] = kind == WR_WIRE_REFUSED ? (int64_t)msg.code : -kind;
+	/* Nor who reads it, where it lies, and not that there is more to know. */
+	msg = (struct wr_wire){.kind = WR_WIRE_READERS, .stream = secret->stream};
+	(void)stranger_say(&st, msg, NULL);
+	while ((kind = stranger_hear(&st, &msg, NULL)) != 0 && kind != WR_WIRE_DONE)
+		out->value[6]++;
 	stranger_leave(&st);
 }
 
@@ -376,6 +381,11 @@ alice_looks(struct wr_outcome *out, void *arg)
 	streams = weir_look_streams(look, &count);
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(streams[i].topic, "a.secret")) {
+			char list[20];
+
+			snprintf(list, sizeof(list), "%u", BOB);
+			out->value[2] = streams[i].restricted &&
+				!strcmp(streams[i].readers, list);
 			out->value[0] = (int64_t)streams[i].node;
 			out->value[1] = (int64_t)streams[i].publisher;
 		}
@@ -421,6 +431,7 @@ readers_of_a_topic(void)
 
 	out = wr_in_child(alice_looks, NULL);
 	CHECK_EQ(out.status, 0);
+	CHECK_EQ(out.value[2], 1); /* K35: who may read it */
 	secret = (struct secret){(uint64_t)out.value[0], (uint64_t)out.value[1]};
 	REQUIRE(secret.stream != 0);
 	out = wr_in_child(carol_pries, &secret);
@@ -431,6 +442,7 @@ readers_of_a_topic(void)
 	CHECK_EQ(out.value[3], out.value[2]);
 	CHECK_EQ(out.value[4], 1);
 	CHECK_EQ(out.value[5], WEIR_E_ENV_NOTFOUND);
+	CHECK_EQ(out.value[6], 0);
 	CHECK(strstr(puppet_ask(&alice, "stats 0"), " 3 denied") != NULL);
 
 	CHECK_STR(puppet_ask(&alice, "pub 4 0 x readers=nosuchuser"), "USAGE_INVAL");

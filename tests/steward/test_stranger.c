@@ -291,6 +291,8 @@ static const struct {
 	{WR_WIRE_DONE, 'x', 'x', 'x'},
 	{WR_WIRE_SHOW, 'x', 'x', '.'},
 	{WR_WIRE_SHOWN, 'x', 'x', 'x'},
+	{WR_WIRE_READERS, 'x', 'x', '.'},
+	{WR_WIRE_READER, 'x', 'x', 'x'},
 };
 
 /* Was it hung up on for that? A question that is answered shows that it was not. */
