@@ -55,6 +55,7 @@ ROOMS = ["conf", "bus", "scheduler", "transports", "protocols", "bindings/c"]
 DOORS = {
     "nng/": ("transports/nng", "bench", "tests"),
     "zmq": ("transports/zmq", "bench", "tests"),
+    "nats": ("bench", "tests"),
     "ck_": ("bus", "bench", "tests"),
     "jansson": ("bench", "tests"),
     "CUnit/": ("tests",),
