@@ -358,8 +358,11 @@ wr_room_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err)
 		look(w);
 		there = room_there(w);
 	}
+	/* Who never waits tries again instead: its waiting goes on. For others it is over. */
 	if (!deadline_ns)
 		w->room.asked_ns = NOT_ASLEEP_NS;
+	else if (!there)
+		w->room.last_ns = 0;
 	w->room.wait_ns += wr_now_ns() - began;
 	if (there)
 		return 0;

@@ -18,6 +18,7 @@ struct wr_walk {
 	uint32_t off;
 	uint64_t ord;
 	uint64_t seq; /* of the claim at off */
+	bool ours;    /* who walks has announced this segment: it cannot be taken */
 };
 
 /* Stands at the start of a segment; false, and where it was, if that has gone or is none. */

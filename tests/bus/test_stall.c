@@ -542,6 +542,51 @@ what_is_passed_at_other_times_does_not_count(void)
 	spare(&box);
 }
 
+/* Each comparison is about its own time, and so is the pace of who stands at the head. */
+static void
+comparisons_begin_anew(void)
+{
+	struct box box;
+
+	make(&box, 3);
+	for (unsigned k = 0; k < 3; k++)
+		row(&box, k)->account.budget_ns = WR_STALL_FOREVER;
+	/* The second one is behind all the time, at first beside one that never is. */
+	stand(&box, 2, 4, true);
+	stand(&box, 1, 1, false);
+	(void)look_later(&box, 0, 0);
+	for (int i = 0; i < 200; i++) {
+		bool later = i >= 100;
+
+		stand(&box, 0, later, false);
+		stand(&box, 1, !later || i < 122, false);
+		row(&box, 0)->progress += 400;
+		row(&box, 1)->progress += 400;
+		row(&box, 2)->progress += 400;
+		(void)look(&box, MS);
+	}
+	CHECK_EQ(box.stall.compared_ns, 0);
+	CHECK(!row(&box, 1)->account.slow);
+	spare(&box);
+
+	make(&box, 2);
+	row(&box, 1)->account.budget_ns = WR_STALL_FOREVER;
+	stand(&box, 1, 4, true);
+	for (int round = 0; round < 2; round++) {
+		/* 20,000 messages in a second, then 100. */
+		wr_stall_over(&box.stall, &box.gate);
+		box.published += round ? 100 : 20000;
+		(void)look_later(&box, S, 0);
+		for (int i = 0; i < 100; i++) {
+			row(&box, 1)->progress += i % 20 == 0;
+			(void)look(&box, MS);
+		}
+		CHECK_EQ(box.stall.compared_ns, 0);
+		CHECK_EQ(row(&box, 1)->account.slow, round == 0);
+	}
+	spare(&box);
+}
+
 static void
 who_was_behind_for_a_moment_says_nothing(void)
 {
@@ -837,6 +882,33 @@ readers_take_turns(unsigned turns, uint64_t each)
 	spare(&box);
 }
 
+/* Of four that gate each has an equal share of the cap, and half of that it may take. */
+static void
+half_a_share_is_everybodys(void)
+{
+	struct box box;
+
+	make(&box, 5);
+	wr_gate_detach(&box.gate, row(&box, 4));
+	wr_slide_add(&box.stall.spent, box.now, WR_STALL_CAP_NS + 1);
+	stand(&box, 1, 4, true);
+	(void)look_later(&box, 0, 0);
+	CHECK_EQ(look(&box, WR_STALL_CAP_NS / 8), 0);
+	CHECK_EQ(look(&box, 1), 1);
+	CHECK_EQ(row(&box, 1)->blame, WR_BLAME_CAP);
+	spare(&box);
+
+	/* Up to the cap there are no shares. */
+	make(&box, 5);
+	wr_slide_add(&box.stall.spent, box.now, WR_STALL_CAP_NS - 4 * MS);
+	stand(&box, 1, 4, true);
+	(void)look_later(&box, 0, 0);
+	CHECK_EQ(look(&box, 4 * MS), 0);
+	CHECK_EQ(look(&box, 1), 1);
+	CHECK_EQ(row(&box, 1)->blame, WR_BLAME_CAP);
+	spare(&box);
+}
+
 static void
 all_together_have_a_cap(void)
 {
@@ -871,10 +943,13 @@ an_account_outlives_a_detach(void)
 static void
 the_dwell_doubles_with_each_relapse(void)
 {
-	struct wr_account account = {.budget_ns = WR_STALL_BUDGET_NS};
+	struct wr_account account = {.budget_ns = WR_STALL_BUDGET_NS,
+		.still_ns = WR_STALL_STOPPED_NS,
+		.slow = true};
 	uint64_t now = 5 * S, dwell = 250 * MS;
 
 	wr_account_detached(&account, WR_BLAME_STOPPED, now);
+	CHECK(account.still_ns == 0 && !account.slow);
 	CHECK_EQ(account.dwell_ns, dwell);
 	CHECK_EQ(account.blame, WR_BLAME_STOPPED);
 	for (int i = 0; i < 20; i++) {
@@ -1189,15 +1264,15 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(slow_ones_shield_nobody_where_it_is_paced),
 	TEST(slow_ones_shield_nobody_flat_out), TEST(a_quarter_as_fast_still_counts),
 	TEST(what_is_passed_at_other_times_does_not_count),
-	TEST(who_was_behind_for_a_moment_says_nothing),
+	TEST(comparisons_begin_anew), TEST(who_was_behind_for_a_moment_says_nothing),
 	TEST(asked_only_about_who_would_be_detached),
 	TEST(time_without_a_core_is_given_back),
 	TEST(who_was_kept_from_running_has_not_stopped), TEST(nobody_is_blamed_unasked),
 	TEST(excused_in_one_place_is_excused_in_all),
 	TEST(the_stream_gets_back_no_more_than_the_account_had),
 	TEST(with_no_budget_the_first_look_is_the_last), TEST(without_end_it_never_is),
-	TEST(all_together_have_a_cap), TEST(an_account_outlives_a_detach),
-	TEST(the_dwell_doubles_with_each_relapse),
+	TEST(half_a_share_is_everybodys), TEST(all_together_have_a_cap),
+	TEST(an_account_outlives_a_detach), TEST(the_dwell_doubles_with_each_relapse),
 	TEST(back_when_it_has_caught_up_by_reading), TEST(a_newcomer_serves_no_dwell),
 	TEST(looks_are_close_only_while_somebody_pays),
 	TEST(the_healthy_are_never_blamed), TEST(who_gets_no_core_is_never_blamed),
