@@ -14,7 +14,8 @@
 #include "bus/topic.h"
 
 enum {
-	ROUNDS = 16, /* of questions, for readers that could not be counted */
+	PAUSE_MS_MAX = 20,
+	ROUNDS = 64, /* of questions, for readers that could not be counted */
 	TRIES = 64   /* at one that moves, in a round */
 };
 
@@ -148,6 +149,7 @@ ask_who(weir_look *look, const char *pattern, int round, uint64_t deadline_ns)
 		tap->telling = true;
 		tap->oldest_told = UINT64_MAX;
 		wr_look_ask(from, WR_WIRE_READERS, tap->stream);
+		tap->telling = from->fd >= 0; /* it has gone */
 	}
 	await(look, telling, deadline_ns);
 }
@@ -355,6 +357,8 @@ weir_look_account(weir_look *look, const char *pattern, int timeout_ms)
 		ask_words(look, wr_now_ns() + wait_ns / 4);
 		if (count_all(look) == 0 || wr_now_ns() >= deadline_ns)
 			break;
+		/* Who was stopped in the middle of a step has a moment to go on. */
+		wr_look_hear(look, round < PAUSE_MS_MAX ? round : PAUSE_MS_MAX);
 	}
 	return collect(look);
 }
