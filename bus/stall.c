@@ -104,9 +104,11 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 	account->progress = row->progress;
 	account->blocked = row->blocks;
 	if (moved)
-		account->still_ns = 0;
+		account->still_ns = account->idle_ns = 0;
 	else if (blocked)
 		account->still_ns += view->took_ns;
+	if (!moved && row->seen < view->head)
+		account->idle_ns += view->took_ns;
 	/* It blocked when the time began: what made it end, if anything, was its moving on. */
 	if (!blocked || !pays || !is_charged(row))
 		return 0;
@@ -144,6 +146,7 @@ static void
 forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 {
 	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
+	account->idle_ns -= ns < account->idle_ns ? ns : account->idle_ns;
 	account->behind_ns -= ns < account->behind_ns ? ns : account->behind_ns;
 	(void)wr_slide_forgive(&stall->spent, wr_slide_forgive(&account->spent, ns));
 }
@@ -182,15 +185,27 @@ speed(const struct wr_account *account)
 		(double)account->behind_ns;
 }
 
+/* How fast the publisher was since the last comparison, waits and all; as before, if it
+ * stood still since. */
+static void
+take_pace(struct wr_stall *stall, const struct wr_stall_view *view)
+{
+	uint64_t since_ns = view->now_ns - stall->pace_ns;
+
+	if (view->published > stall->pace_from && since_ns > 0)
+		stall->pace = (double)(view->published - stall->pace_from) * 1e9 /
+			(double)since_ns;
+	stall->pace_ns = view->now_ns;
+	stall->pace_from = view->published;
+}
+
 /*
  * The best of those that were behind. Who stood at the head all the time has kept up with
  * the publisher, and is at least as fast as that was on the whole.
  */
 static double
-best_speed(const struct wr_stall *stall, const struct wr_gate *gate,
-	const struct wr_stall_view *view)
+best_speed(const struct wr_stall *stall, const struct wr_gate *gate, uint64_t head)
 {
-	uint64_t since_ns = view->now_ns - stall->pace_ns;
 	double best = 0;
 
 	for (uint32_t i = 0; i < gate->count; i++) {
@@ -201,9 +216,8 @@ best_speed(const struct wr_stall *stall, const struct wr_gate *gate,
 			continue;
 		if (row->account.behind_ns > BEHIND_LITTLE)
 			there = speed(&row->account);
-		else if (row->seen == view->head && since_ns > 0)
-			there = (double)(view->published - stall->pace_from) * 1e9 /
-				(double)since_ns;
+		else if (row->seen == head)
+			there = stall->pace;
 		if (there > best)
 			best = there;
 	}
@@ -219,8 +233,10 @@ is_slower(const struct wr_account *account, double best)
 static void
 compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
 {
-	double best = best_speed(stall, gate, view);
+	double best;
 
+	take_pace(stall, view);
+	best = best_speed(stall, gate, view->head);
 	for (uint32_t i = 0; i < gate->count; i++) {
 		struct wr_row *row = &gate->rows[i];
 		struct wr_account *account = &row->account;
@@ -233,8 +249,33 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 		account->behind_from = account->progress;
 	}
 	stall->compared_ns = 0;
-	stall->pace_ns = view->now_ns;
-	stall->pace_from = view->published;
+}
+
+/* Who has not moved for a while, though there is something to read, is slower than anybody
+ * that stands at the head. */
+static void
+notice_idle(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
+{
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_row *row = &gate->rows[i];
+		struct wr_account *account = &row->account;
+
+		if (!row->gate || account->slow || account->idle_ns <= BEHIND_ENOUGH)
+			continue;
+		if (view->excuse)
+			forgive(stall, account, view->excuse(view->ctx, row));
+		account->slow = account->idle_ns > BEHIND_ENOUGH;
+	}
+}
+
+/* True if somebody stands at the head. */
+static bool
+any_at_head(const struct wr_gate *gate, uint64_t head)
+{
+	for (uint32_t i = 0; i < gate->count; i++)
+		if (gate->rows[i].gate && gate->rows[i].seen == head)
+			return true;
+	return false;
 }
 
 /* ---- a look --------------------------------------------------------------------------------------- */
@@ -270,6 +311,8 @@ wr_stall_look(
 		row->blame = judge(stall, gate, row, view);
 		blamed += row->blame != WR_BLAME_NONE;
 	}
+	if (any_at_head(gate, view->head))
+		notice_idle(stall, gate, view);
 	stall->compared_ns += view->took_ns;
 	if (stall->compared_ns >= WR_STALL_COMPARE_NS)
 		compare(stall, gate, view);
@@ -310,7 +353,7 @@ wr_account_detached(struct wr_account *account, enum wr_blame blame, uint64_t no
 	account->left_ns = now_ns;
 	account->blame = blame;
 	account->detaches++;
-	account->still_ns = 0;
+	account->still_ns = account->idle_ns = 0;
 	account->behind_ns = 0;
 	account->slow = false;
 }

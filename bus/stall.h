@@ -10,7 +10,9 @@
  *                those that block;
  *   group path   over each 100 ms of waiting, readers are compared by how fast they drain
  *                while they are behind; who is four times slower than the best no longer
- *                counts among the others, so several slow ones cannot shield each other;
+ *                counts among the others, so several slow ones cannot shield each other.
+ *                Nor does who is behind and has not moved for 20 ms while another stood at
+ *                the head: to compare takes no longer there;
  *   stop path    who has not moved at all for 500 ms of waiting has stopped, even if it is
  *                the only reader.
  *
@@ -75,6 +77,7 @@ struct wr_account {
 	bool blocked;
 	bool watched;      /* it may have to be excused: its thread is looked at */
 	uint64_t still_ns; /* waited for since it moved last */
+	uint64_t idle_ns;  /* behind since it moved last, waited for or not */
 
 	/* of the comparison that is running */
 	uint64_t behind_ns;
@@ -99,6 +102,7 @@ struct wr_stall {
 	uint64_t compared_ns; /* waited since the last comparison */
 	uint64_t pace_ns;     /* when that was, */
 	uint64_t pace_from;   /* and what had been published by then */
+	double pace;          /* messages a second, when any were published last */
 };
 
 /* What a look is told. */
