@@ -1091,6 +1091,36 @@ N20_several_publishers(const char *name)
 	CHECK_EQ(weir_close(b), 0);
 }
 
+/* Who comes late reads the segments that everybody reads, and no copy of them: within one
+ * bus even the address is the same. */
+static void
+N20_history_is_read_in_place(const char *name)
+{
+	struct rig rig = rig_open(name, .window = RIG_WINDOW, .keep_messages = 10);
+	weir_sub *early = weir_subscribe(rig.a, "t"), *late;
+	const void *data[30];
+	weir_msg msg;
+
+	CHECK_EQ(weir_wait_subscribers(rig.pub, 2, WEIR_FOREVER), 2);
+	for (uint64_t n = 0; n < 30; n++) {
+		rig_send(rig.pub, LEN, n);
+		rig_take(rig.sub, LEN, n);
+		REQUIRE_EQ(weir_peek(early, &msg), 1);
+		data[n] = msg.data;
+		CHECK_EQ(weir_next(early), 0);
+	}
+	late = weir_subscribe(rig.a, "t", .from = WEIR_FROM_LAST, .from_count = 10);
+	for (uint64_t n = 20; n < 30; n++) {
+		REQUIRE_EQ(weir_peek(late, &msg), 1);
+		CHECK_EQ(msg.seq, n);
+		CHECK(msg.data == data[n]);
+		CHECK_EQ(rig_wrong(msg.data, msg.len, n), LEN);
+		CHECK_EQ(weir_next(late), 0);
+	}
+	CHECK_EQ(weir_peek(late, &msg), 0);
+	rig_close(&rig);
+}
+
 /* A claim that is open when it joins is published from then on: it comes. */
 static void
 N20_the_last_n_and_a_claim_that_was_open(const char *name)
@@ -1402,6 +1432,7 @@ options_at_their_limits_are_taken(const char *name)
 	X(N20_from_a_number) \
 	X(N20_from_a_number_that_is_not_there) \
 	X(N20_several_publishers) \
+	X(N20_history_is_read_in_place) \
 	X(N20_the_last_n_and_a_claim_that_was_open) \
 	X(N20_who_catches_up_is_waited_for) \
 	X(N20_as_many_messages_as_asked_for) \
