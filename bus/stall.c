@@ -11,6 +11,8 @@ enum {
 	PAUSE_FREE = 10000000     /* and while nobody does */
 };
 
+#define BEST_KEPT      0.9    /* of the best speed, from one comparison to the next */
+#define FIRST_BURST    0.0625 /* of the publisher's first pace, which no reader can keep */
 #define DWELL_FIRST_NS 250000000ull
 #define DWELL_MOST_NS  60000000000ull
 #define RELAPSE_NS     600000000000ull
@@ -84,9 +86,27 @@ is_charged(const struct wr_row *row)
 	return row->gate && row->account.budget_ns != WR_STALL_FOREVER;
 }
 
+/* Messages a second, of a reader while it was behind. */
+static double
+speed(const struct wr_account *account)
+{
+	return (double)(account->progress - account->behind_from) * 1e9 /
+		(double)account->behind_ns;
+}
+
+/* It works its way through what there is, and not much slower than the publisher put it
+ * there. */
+static bool
+keeps_pace(const struct wr_account *account, const struct wr_stall *stall)
+{
+	return account->behind_ns > 0 && account->progress > account->behind_from &&
+		speed(account) * 2 >= stall->best;
+}
+
 /* One row: what it did since the last look. Returns what it is charged for that time. */
 static uint64_t
-look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
+look_at(struct wr_row *row, const struct wr_stall *stall,
+	const struct wr_stall_view *view, bool pays)
 {
 	struct wr_account *account = &row->account;
 	bool blocked = account->blocked;
@@ -110,7 +130,7 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 	if (!moved && row->seen < view->head)
 		account->idle_ns += view->took_ns;
 	/* It blocked when the time began: what made it end, if anything, was its moving on. */
-	if (!blocked || !pays || !is_charged(row))
+	if (!blocked || !pays || !is_charged(row) || keeps_pace(account, stall))
 		return 0;
 	account->spent_ns += view->took_ns;
 	wr_slide_add(&account->spent, view->now_ns, view->took_ns);
@@ -148,7 +168,9 @@ forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
 	account->idle_ns -= ns < account->idle_ns ? ns : account->idle_ns;
 	account->behind_ns -= ns < account->behind_ns ? ns : account->behind_ns;
-	(void)wr_slide_forgive(&stall->spent, wr_slide_forgive(&account->spent, ns));
+	ns = wr_slide_forgive(&account->spent, ns);
+	account->spent_ns -= ns;
+	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
 }
 
 static enum wr_blame
@@ -177,14 +199,6 @@ judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 
 /* ---- who shields nobody ------------------------------------------------------------------------ */
 
-/* Messages a second, of a reader while it was behind. */
-static double
-speed(const struct wr_account *account)
-{
-	return (double)(account->progress - account->behind_from) * 1e9 /
-		(double)account->behind_ns;
-}
-
 /* How fast the publisher was since the last comparison, waits and all; as before, if it
  * stood still since. */
 static void
@@ -195,8 +209,6 @@ take_pace(struct wr_stall *stall, const struct wr_stall_view *view)
 	if (view->published > stall->pace_from && since_ns > 0)
 		stall->pace = (double)(view->published - stall->pace_from) * 1e9 /
 			(double)since_ns;
-	stall->pace_ns = view->now_ns;
-	stall->pace_from = view->published;
 }
 
 /*
@@ -236,7 +248,12 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 	double best;
 
 	take_pace(stall, view);
+	stall->pace_ns = view->now_ns;
+	stall->pace_from = view->published;
 	best = best_speed(stall, gate, view->head);
+	stall->best = stall->compared ? stall->best * BEST_KEPT : 0;
+	stall->best = best > stall->best ? best : stall->best;
+	stall->compared = true;
 	for (uint32_t i = 0; i < gate->count; i++) {
 		struct wr_row *row = &gate->rows[i];
 		struct wr_account *account = &row->account;
@@ -296,10 +313,15 @@ wr_stall_look(
 
 	for (uint32_t i = 0; i < gate->count; i++) {
 		/* Only what was so at both ends of the time was so all the time. */
-		uint64_t paid = look_at(&gate->rows[i], view, paying && stall->paying);
+		uint64_t paid =
+			look_at(&gate->rows[i], stall, view, paying && stall->paying);
 
 		if (paid > most)
 			most = paid;
+	}
+	if (view->took_ns == 0 && !stall->compared) {
+		take_pace(stall, view);
+		stall->best = stall->pace * FIRST_BURST;
 	}
 	stall->paying = paying;
 	stall->spent_ns += most;

@@ -7,7 +7,8 @@
  * time it is, three rules say:
  *
  *   fast path    while every other gating reader stands at the head, the time belongs to
- *                those that block;
+ *                those that block, unless they drain at least half as fast as the best was
+ *                lately: who works as fast as that is not slow, but has more to do;
  *   group path   over each 100 ms of waiting, readers are compared by how fast they drain
  *                while they are behind; who is four times slower than the best no longer
  *                counts among the others, so several slow ones cannot shield each other.
@@ -103,6 +104,8 @@ struct wr_stall {
 	uint64_t pace_ns;     /* when that was, */
 	uint64_t pace_from;   /* and what had been published by then */
 	double pace;          /* messages a second, when any were published last */
+	double best;          /* speed of the best reader, by the last comparisons */
+	bool compared;        /* there was one */
 };
 
 /* What a look is told. */

@@ -435,8 +435,12 @@ slow_ones_shield_nobody_where_it_is_paced(void)
 	stand(&box, 2, 4, true);
 	stand(&box, 3, 2, false);
 	(void)look_later(&box, 0, 0);
-	for (int i = 0; i < 99; i++)
+	for (int i = 0; i < 99; i++) {
+		/* They move, if slowly: only the comparison tells them from the others. */
+		row(&box, 2)->progress += i % 10 == 0;
+		row(&box, 3)->progress += i % 10 == 0;
 		CHECK_EQ(look(&box, MS), 0);
+	}
 	CHECK_EQ(box.stall.spent_ns, 0);
 	CHECK_EQ(first_blamed(&box, 20 * MS), 2);
 	CHECK_EQ(row(&box, 2)->blame, WR_BLAME_BUDGET);
@@ -449,6 +453,61 @@ slow_ones_shield_nobody_where_it_is_paced(void)
 	CHECK_EQ(first_blamed(&box, 20 * MS), 3);
 	CHECK_EQ(row(&box, 3)->blame, WR_BLAME_BUDGET);
 	spare(&box);
+}
+
+/* Who blocks and works at half of what the best can is let be; at a quarter it pays. */
+static void
+who_keeps_pace_is_not_charged(void)
+{
+	for (int slower = 0; slower < 2; slower++) {
+		struct box box;
+
+		make(&box, 3);
+		stand(&box, 2, 4, true);
+		(void)look_later(&box, 0, 0);
+		/* A comparison first: two drain 1,000 in a millisecond. */
+		for (int i = 0; i < 100; i++) {
+			for (unsigned k = 0; k < 2; k++) {
+				stand(&box, k, 1, false);
+				row(&box, k)->progress += 1000;
+			}
+			row(&box, 2)->progress += slower ? 250 : 500;
+			CHECK_EQ(look(&box, MS), 0);
+		}
+		/* Then they wait for the third. */
+		for (unsigned k = 0; k < 2; k++)
+			stand(&box, k, 0, false);
+		(void)look(&box, MS);
+		for (int i = 0; i < 4; i++) {
+			row(&box, 2)->progress += slower ? 250 : 500;
+			CHECK_EQ(look(&box, MS), 0);
+		}
+		CHECK_EQ(spent(&box, 2) > 0, slower);
+		spare(&box);
+	}
+}
+
+/* Who does not move at all shields nobody for longer than 20 ms. */
+static void
+stopped_ones_shield_nobody_for_long(void)
+{
+	for (uint64_t used = 0; used < 100 * MS; used += 10 * MS) {
+		struct box box;
+
+		make(&box, 4);
+		box.now += S;
+		box.published += 20000;
+		box.stall.compared_ns = used;
+		stand(&box, 2, 4, true);
+		stand(&box, 3, 2, false);
+		(void)look_later(&box, 0, 0);
+		for (int i = 0; i < 20; i++)
+			CHECK_EQ(look(&box, MS), 0);
+		CHECK_EQ(first_blamed(&box, 9 * MS), 2);
+		CHECK_EQ(row(&box, 2)->blame, WR_BLAME_BUDGET);
+		CHECK(row(&box, 3)->account.slow);
+		spare(&box);
+	}
 }
 
 /* Flat out everybody is behind; the healthy drain 4 times faster, and more. */
@@ -731,8 +790,11 @@ excused_in_one_place_is_excused_in_all(void)
 	stand(&box, 2, 4, true);
 	stand(&box, 1, 1, false);
 	(void)look_later(&box, 0, 0);
-	for (int i = 0; i < 95; i++)
+	for (int i = 0; i < 95; i++) {
+		row(&box, 1)->progress += i % 10 == 0;
+		row(&box, 2)->progress += i % 10 == 0;
 		CHECK_EQ(look(&box, MS), 0);
+	}
 	stand(&box, 1, 0, false);
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(look(&box, MS), 0);
@@ -1262,6 +1324,7 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(who_does_not_move_has_stopped), TEST(message_by_message_is_moving),
 	TEST(stopped_over_many_waits), TEST(who_stands_still_and_does_not_block_may),
 	TEST(slow_ones_shield_nobody_where_it_is_paced),
+	TEST(who_keeps_pace_is_not_charged), TEST(stopped_ones_shield_nobody_for_long),
 	TEST(slow_ones_shield_nobody_flat_out), TEST(a_quarter_as_fast_still_counts),
 	TEST(what_is_passed_at_other_times_does_not_count),
 	TEST(comparisons_begin_anew), TEST(who_was_behind_for_a_moment_says_nothing),

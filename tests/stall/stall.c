@@ -52,11 +52,17 @@ static const struct scenario {
 	unsigned rate;    /* messages a second, 0: as fast as it goes */
 	unsigned busy_ns; /* work that everybody does for each message */
 	int hogs;         /* processes that only burn time beside it */
-	bool slow_go;     /* every slow reader is detached at least once */
+	size_t size;      /* of a message; 0: SIZE */
+	size_t window;
+	bool slow_go; /* every slow reader is detached at least once */
 	bool threads;
 	struct group groups[GROUPS_MAX];
 } scenarios[] = {
 	{"one_slower", 10, 60, .groups = {{1, LATE, 20}}},
+	{"three_equal_in_a_small_window", 4, 30, .busy_ns = 2000, .size = 16,
+		.window = 2 << 20, .groups = {{3, HEALTHY}}},
+	{"eight_equal_in_the_smallest_window", 4, 30, .busy_ns = 2000, .window = 1,
+		.groups = {{8, HEALTHY}}},
 	{"one_stopped", 4, 20, .slow_go = true,
 		.groups = {{7, HEALTHY}, {1, STOPS, 20000}}},
 	{"one_stopped_paced", 4, 20, .rate = 20000, .slow_go = true,
@@ -362,7 +368,7 @@ publish(weir_bus *bus, weir_pub *pub, unsigned seconds)
 
 		for (; sent < due; sent++) {
 			weir_claim_t claim;
-			int rc = weir_claim(pub, SIZE, &claim);
+			int rc = weir_claim(pub, scene->size ? scene->size : SIZE, &claim);
 
 			if (rc < 0) {
 				wrong("claim %llu: %s", (unsigned long long)sent,
@@ -494,7 +500,8 @@ run(unsigned seconds)
 	start_all();
 	bus = weir_open(bus_name, .dir = dir, .node = "publisher", .on_event = on_event,
 		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS, .attach_ms = 10000);
-	pub = weir_advertise(bus, "flow", .wait_ms = WEIR_FOREVER);
+	pub = weir_advertise(
+		bus, "flow", .wait_ms = WEIR_FOREVER, .window = scene->window);
 	if (weir_wait_subscribers(pub, reader_count, HANG_S * 1000) != reader_count)
 		wrong("not all readers came: %s", weir_pub_why(pub)->text);
 	sent = publish(bus, pub, seconds);
