@@ -477,8 +477,7 @@ who_keeps_pace_is_not_charged(void)
 		/* Then they wait for the third. */
 		for (unsigned k = 0; k < 2; k++)
 			stand(&box, k, 0, false);
-		(void)look(&box, MS);
-		for (int i = 0; i < 4; i++) {
+		for (int i = 0; i < 5; i++) {
 			row(&box, 2)->progress += slower ? 250 : 500;
 			CHECK_EQ(look(&box, MS), 0);
 		}
