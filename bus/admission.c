@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/legacy.h"
 #include "bus/mutant.h"
 
 bool
@@ -37,12 +38,27 @@ wr_admission_announce(struct wr_peer *peer, struct wr_stream *stream)
 }
 
 void
+wr_admission_announce_left(struct wr_peer *peer, const struct wr_legacy *left)
+{
+	struct wr_wire msg = {.kind = WR_WIRE_ANNOUNCE,
+		.stream = left->stream,
+		.type_hash = left->type_hash,
+		.over = 1};
+
+	memcpy(msg.topic, left->topic, sizeof(msg.topic));
+	memcpy(msg.type, left->type, sizeof(msg.type));
+	(void)wr_peer_send(peer, &msg, NULL);
+}
+
+void
 wr_admission_announce_all(struct wr_node *node, struct wr_peer *peer)
 {
 	struct wr_wire sync = {.kind = WR_WIRE_SYNC};
 
 	for (struct wr_stream *stream = node->streams; stream; stream = stream->next)
 		wr_admission_announce(peer, stream);
+	for (struct wr_legacy *left = node->legacies; left; left = left->next)
+		wr_admission_announce_left(peer, left);
 	(void)wr_peer_send(peer, &sync, NULL);
 }
 
@@ -56,12 +72,13 @@ struct admission {
 
 static int
 send_region(struct admission *a, enum wr_wire_kind kind, const struct wr_begin *begin,
-	const struct wr_store *store)
+	const struct wr_store *store, bool over)
 {
 	struct wr_wire msg = {.kind = (uint16_t)kind,
 		.stream = a->asked->stream,
 		.sub = a->asked->sub,
 		.begin = *begin,
+		.over = over,
 		.bytes = store->region.bytes};
 	int fd = wr_region_lend(&store->region, NULL);
 	int rc;
@@ -86,8 +103,8 @@ reply_attached(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 	int rc = 0;
 
 	while (rc >= 0 && (later = wr_load_acquire(move_adopt, &later->following)))
-		rc = send_region(a, WR_WIRE_MOVED, &nowhere, later);
-	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, begin, store);
+		rc = send_region(a, WR_WIRE_MOVED, &nowhere, later, false);
+	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, begin, store, false);
 }
 
 static int
@@ -110,6 +127,17 @@ refuse(struct wr_peer *peer, const struct wr_wire *asked, int code)
 	(void)wr_peer_send(peer, &msg, NULL);
 }
 
+/* There is no row: nobody writes there any more. */
+static void
+hand_on(struct admission *a, const struct wr_legacy *left)
+{
+	struct wr_begin begin;
+
+	if (!wr_legacy_begin(left, &a->asked->terms, &begin) ||
+		send_region(a, WR_WIRE_ATTACHED, &begin, left->store, true) < 0)
+		refuse(a->peer, a->asked, WEIR_E_ENV_NOTFOUND);
+}
+
 void
 wr_admission_attach(struct wr_node *node, struct wr_peer *peer, const struct wr_wire *msg)
 {
@@ -122,8 +150,14 @@ wr_admission_attach(struct wr_node *node, struct wr_peer *peer, const struct wr_
 		.bell = &peer->bell,
 		.pid = peer->pid,
 		.uid = peer->uid};
+	const struct wr_legacy *left;
 	int rc;
 
+	left = stream ? NULL : wr_legacy_find(node, msg->stream);
+	if (left) {
+		hand_on(&admission, left);
+		return;
+	}
 	/* Unknown and not permitted get the same answer. */
 	if (!stream || !wr_admission_permits(stream, peer)) {
 		if (stream)

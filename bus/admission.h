@@ -16,6 +16,8 @@ bool wr_admission_permits(const struct wr_stream *stream, const struct wr_peer *
 void wr_admission_announce(struct wr_peer *peer, struct wr_stream *stream);
 
 /* Streams first, then the mark that these were all. */
+/* A stream that is over, and that we keep for who asks for the past. */
+void wr_admission_announce_left(struct wr_peer *peer, const struct wr_legacy *left);
 void wr_admission_announce_all(struct wr_node *node, struct wr_peer *peer);
 
 /* What a peer asks: admit me (answered in any case); I have the region; I read no more

@@ -84,11 +84,11 @@ wr_conflate_look_ahead(struct wr_conflate *c, const struct wr_walk *here)
 	uint64_t word;
 
 	/* Not behind us: what it borrows may be gone. */
+	c->ahead.ours &= c->ahead.ord == here->ord;
 	if (c->ahead.seq <= here->seq || !wr_walk_is_there(&c->ahead))
 		c->ahead = *here;
 	for (int i = 0; i < AHEAD_MAX && wr_walk_to_message(&c->ahead, &word) == 1; i++) {
-		uint64_t key = key_of(
-			c, wr_walk_frame(&c->ahead) + 1, wr_word_len(word));
+		uint64_t key = key_of(c, wr_walk_frame(&c->ahead) + 1, wr_word_len(word));
 
 		if (!wr_walk_is_there(&c->ahead))
 			return; /* what was copied may be of another message */

@@ -4,8 +4,8 @@
  * of each of many things, and not all that led there.
  *
  * A key is up to eight bytes at a fixed place of each message. The reader looks ahead of
- * itself; whatever is not the newest of its key when its turn comes is passed over. Private memory, about 64 bytes for each key ever seen. One
- * thread.
+ * itself; whatever is not the newest of its key when its turn comes is passed over. Private
+ * memory, about 64 bytes for each key ever seen. One thread.
  */
 #ifndef WR_BUS_CONFLATE_H
 #define WR_BUS_CONFLATE_H

@@ -125,8 +125,7 @@ wr_gate_read_progress(struct wr_gate *gate)
 {
 	for (uint32_t i = 0; i < gate->count; i++)
 		if (gate->rows[i].gate)
-			gate->rows[i].progress =
-				wr_stat_get(&gate->rows[i].slot->passed);
+			gate->rows[i].progress = wr_stat_get(&gate->rows[i].slot->passed);
 }
 
 /* What a row keeps from reuse: the segment that it reads in, then those that it holds. */

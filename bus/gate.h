@@ -30,12 +30,12 @@ struct wr_row {
 	uint64_t seen;     /* its cursor when last read: it runs forward only */
 	uint64_t progress; /* what it had passed when last asked, while somebody waits */
 	uint32_t holds;    /* distinct ordinals it may hold */
-	uint32_t quota;    /* segments that it may lag before it is waited for; 0: all */
-	uint32_t policy;   /* enum weir_policy: what becomes of it past its budget */
-	bool gate;         /* it is waited for */
-	bool blocks;       /* it gates, and the next segment cannot be had because of it */
-	bool gone;         /* it was told that its stream has ended for it */
-	bool mapped;       /* it has said that it has the region */
+	uint32_t quota;  /* segments that it may lag before it is waited for; 0: all */
+	uint32_t policy; /* enum weir_policy: what becomes of it past its budget */
+	bool gate;       /* it is waited for */
+	bool blocks;   /* it gates, and the next segment cannot be had because of it */
+	bool gone;     /* it was told that its stream has ended for it */
+	bool mapped;   /* it has said that it has the region */
 	uint64_t told; /* first ordinal of the newest region that its node was told of */
 	bool evicted; /* it broke the protocol: no service, and its pins count no more */
 	enum wr_blame blame; /* by the last look while waiting: it is to be detached */
@@ -50,10 +50,10 @@ struct wr_gate {
 	struct wr_row *rows;
 	uint32_t count;
 	uint32_t capacity;
-	uint32_t detached; /* rows that are not waited for */
-	uint32_t blockers; /* rows that blocked when the cursors were last read */
+	uint32_t detached;      /* rows that are not waited for */
+	uint32_t blockers;      /* rows that blocked when the cursors were last read */
 	uint64_t blocked_up_to; /* the newest ordinal in which one of them stood */
-	uint64_t pins;     /* segments that all rows together may hold back */
+	uint64_t pins;          /* segments that all rows together may hold back */
 	uint64_t evicted;
 	uint64_t left; /* bumped when a row goes: a waiting publisher looks again */
 };

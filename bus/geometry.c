@@ -71,7 +71,7 @@ keep_of(struct wr_geometry *geo, const weir_pub_opts *opts, struct weir_error *e
 	if (opts->keep_messages / a_seg > segs)
 		segs = opts->keep_messages / a_seg;
 	if (opts->keep_messages || opts->keep_bytes)
-		segs += 2;
+		segs = segs < WINDOW_SEGS_MAX ? segs + 2 : WINDOW_SEGS_MAX;
 	if (segs + geo->window_segs > WINDOW_SEGS_MAX)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"to keep %llu messages of up to %u bytes, or %llu bytes, takes more "

@@ -17,4 +17,9 @@
 struct wr_begin wr_history_begin(
 	const struct wr_pool *pool, uint64_t stream, const struct wr_terms *terms);
 
+/* The same in memory that a publisher left, where nothing comes any more; false: there is
+ * nothing to begin with. Walks over what is there. */
+bool wr_history_left(const struct wr_store *store, uint64_t stream,
+	const struct wr_terms *terms, struct wr_begin *begin);
+
 #endif

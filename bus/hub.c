@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/error.h"
+#include "bus/legacy.h"
 
 struct wr_hub {
 	pthread_mutex_t lock; /* the tables of all its nodes */
@@ -71,6 +72,7 @@ hub_unadvertise(struct wr_node *node, struct wr_stream *stream, uint64_t deadlin
 				if (link->local != stream)
 					continue;
 				link->local = NULL;
+				wr_legacy_keep(other, link);
 				wr_node_event(other, WEIR_EV_PUB_LEFT, 0, node->name,
 					node->pid, node->uid, link->topic, stream->id);
 			}
@@ -91,6 +93,10 @@ hub_subscribe(struct wr_node *node, struct wr_subscription *sub, uint64_t deadli
 		for (struct wr_stream *stream = other->streams; stream && rc == 0;
 			stream = stream->next)
 			rc = wr_join_local(sub, stream, err);
+	for (struct wr_node *other = hub->nodes; other && rc == 0; other = other->next)
+		for (struct wr_legacy *left = other->legacies; left && rc == 0;
+			left = left->next)
+			rc = wr_legacy_join(sub, left, err);
 	pthread_mutex_unlock(&hub->lock);
 	return rc;
 }

@@ -158,6 +158,7 @@ struct wr_stream_hdr {
 	uint32_t align;
 	uint32_t max_message;
 	uint32_t pid;
+	uint32_t open_to_all; /* 1: whoever may attach to the bus may read it */
 	char topic[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 
@@ -212,7 +213,7 @@ struct wr_slot {
 	wr_a64 delivered;
 	wr_a64 held; /* passed, and not let go */
 	wr_a64 aborted;
-	wr_a64 bytes; /* passed */
+	wr_a64 bytes;      /* passed */
 	wr_a64 at, at_off; /* where it stands: a place, 0 = nowhere now */
 
 	/* rarely */

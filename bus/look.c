@@ -42,8 +42,8 @@ static bool
 stand_again(struct tap *tap)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
-		const wr_a64 *hint =
-			tries < TRIES / 2 ? &tap->store->hdr->oldest : &tap->store->hdr->head;
+		const wr_a64 *hint = tries < TRIES / 2 ? &tap->store->hdr->oldest
+						       : &tap->store->hdr->head;
 
 		if (stand_at(tap, wr_load_acquire(overrun_oldest, hint)))
 			return true;

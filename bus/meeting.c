@@ -7,6 +7,7 @@
 #include "bus/admission.h"
 #include "bus/error.h"
 #include "bus/fork.h"
+#include "bus/legacy.h"
 #include "bus/mutant.h"
 #include "bus/remote.h"
 #include "bus/wish.h"
@@ -98,6 +99,7 @@ meeting_unadvertise(struct wr_node *node, struct wr_stream *stream, uint64_t dea
 		for (struct wr_link *link = sub->links; link; link = link->next)
 			if (link->local == stream) {
 				link->local = NULL;
+				wr_legacy_keep(node, link);
 				wr_node_event(node, WEIR_EV_PUB_LEFT, 0, node->name,
 					node->pid, node->uid, link->topic, stream->id);
 			}
@@ -115,8 +117,7 @@ meeting_moving(struct wr_node *node, struct wr_writer *w, const struct wr_store 
 }
 
 static void
-meeting_verdict(
-	struct wr_node *node, uint64_t stream, const struct wr_row *row, int code)
+meeting_verdict(struct wr_node *node, uint64_t stream, const struct wr_row *row, int code)
 {
 	wr_admission_verdict(stream, row, code);
 	wr_steward_poke(steward_of(node)); /* to send what a socket would not take */
@@ -137,6 +138,8 @@ meeting_subscribe(struct wr_node *node, struct wr_subscription *sub,
 	for (struct wr_stream *stream = node->streams; stream && rc == 0;
 		stream = stream->next)
 		rc = wr_join_local(sub, stream, err);
+	for (struct wr_legacy *left = node->legacies; left && rc == 0; left = left->next)
+		rc = wr_legacy_join(sub, left, err);
 	for (int i = 0; s->peers.at[i] && rc == 0; i++) {
 		if (s->peers.at[i]->state != WR_PEER_UP)
 			continue;

@@ -10,6 +10,7 @@
 
 #include "bus/error.h"
 #include "bus/history.h"
+#include "bus/legacy.h"
 #include "bus/mutant.h"
 #include "bus/topic.h"
 #include "bus/window.h"
@@ -172,6 +173,7 @@ fail:
 void
 wr_node_fini(struct wr_node *node)
 {
+	wr_legacy_fini(node);
 	bell_give(node->bell);
 	node->bell = NULL;
 	if (node->in_process)
@@ -394,11 +396,40 @@ wr_link_new(struct wr_subscription *sub, uint64_t stream, const char *topic,
 	return link;
 }
 
+bool
+wr_sub_had(const struct wr_subscription *sub, uint64_t stream)
+{
+	for (uint32_t i = 0; i < sub->had_count; i++)
+		if (sub->had[i] == stream)
+			return true;
+	return false;
+}
+
+/* What it has read once it does not want again from who keeps it. */
+static void
+note_history(struct wr_subscription *sub, const struct wr_link *link)
+{
+	if (!wr_store_keeps(link->reader.store) || wr_sub_had(sub, link->stream))
+		return;
+	if (sub->had_count == sub->had_size) {
+		uint32_t size = sub->had_size ? sub->had_size * 2 : 8;
+		uint64_t *had = realloc(sub->had, size * sizeof(*had));
+
+		if (!had)
+			return;
+		sub->had = had;
+		sub->had_size = size;
+	}
+	sub->had[sub->had_count++] = link->stream;
+}
+
 void
 wr_link_attach(struct wr_link *link)
 {
 	struct wr_subscription *sub = link->sub;
 	struct wr_link **end;
+
+	note_history(sub, link);
 
 	link->next = sub->links;
 	sub->links = link;
@@ -661,8 +692,8 @@ wr_row_code(const struct wr_row *row)
 }
 
 void
-wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over, int code,
-	uint64_t stalled_ns)
+wr_link_verdict(struct wr_link *link, struct wr_node *node, bool gates, bool over,
+	int code, uint64_t stalled_ns)
 {
 	weir_event event = {.kind = gates ? WEIR_EV_RETURNED : WEIR_EV_DETACHED,
 		.code = code,
@@ -746,8 +777,8 @@ wr_join_local(
 	memcpy(link->name, stream->node->name, sizeof(link->name));
 	memcpy(row.name, node->name, sizeof(row.name));
 
-	rc = wr_stream_admit(stream, &row, &sub->terms, node->sleeps ? node->flag : NULL,
-		start_local, &start);
+	rc = wr_stream_admit(stream, &row, &sub->terms,
+		node->sleeps ? node->flag : NULL, start_local, &start);
 	if (rc < 0) {
 		wr_error_set(err, -rc, 0, "topic '%s' has %d subscriptions", w->topic,
 			WEIR_SUBSCRIBERS_MAX);
@@ -763,6 +794,7 @@ wr_join_local(
 	}
 	(void)wr_stream_mapped(stream, node->id, sub->id);
 	link->local = stream;
+	link->newest = link->reader.store;
 	wr_link_attach(link);
 	wr_node_event(node, WEIR_EV_PUB_JOINED, 0, stream->node->name, node->pid,
 		node->uid, w->topic, stream->id);

@@ -20,6 +20,7 @@ struct wr_node;
 struct wr_stream;
 struct wr_subscription;
 struct wr_link;
+struct wr_legacy;
 struct wr_peer;
 
 /* How a node meets the others. Every call but turn waits at most until deadline_ns, is
@@ -126,6 +127,8 @@ struct wr_subscription {
 	uint64_t refused_hash;
 	char refused_type[WR_NAME_BYTES];
 	struct wr_link *links; /* under the lock */
+	uint64_t *had;         /* streams with a history that it was attached to */
+	uint32_t had_count, had_size;
 	struct wr_subscription *next;
 
 	pthread_mutex_t inbox_lock;
@@ -160,6 +163,7 @@ struct wr_node {
 	pthread_mutex_t own_lock;
 	struct wr_stream *streams;
 	struct wr_subscription *subs;
+	struct wr_legacy *legacies; /* streams that are over, for who comes late */
 	uint32_t stream_count;
 	uint64_t next_id;
 	uint64_t denied;
@@ -223,6 +227,8 @@ struct wr_link *wr_link_new(struct wr_subscription *sub, uint64_t stream,
 	const char *topic, struct weir_error *err);
 /* Puts an attached link into the subscription's list and inbox, and wakes its reactor. */
 void wr_link_attach(struct wr_link *link);
+/* True if the subscription was attached to a stream with a history before. */
+bool wr_sub_had(const struct wr_subscription *sub, uint64_t stream);
 /* Takes it from the list. Its memory and slot stay. */
 void wr_link_unlist(struct wr_link *link);
 struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);

@@ -6,6 +6,7 @@
 #include "bus/admission.h"
 #include "bus/exhibit.h"
 #include "bus/hello.h"
+#include "bus/legacy.h"
 #include "bus/remote.h"
 
 /* ---- messages ----------------------------------------------------------------------------- */
@@ -128,6 +129,17 @@ wr_parley_gone(struct wr_node *node, struct wr_peer *peer, enum weir_event_kind 
 	if (known)
 		wr_peer_event(node, peer, how, 0, NULL, 0);
 	wr_peer_reset(peer);
+}
+
+void
+wr_parley_tell_left(struct wr_peers *peers)
+{
+	for (struct wr_legacy *left = peers->node->legacies; left; left = left->next) {
+		for (int i = 0; !left->told && peers->at[i]; i++)
+			if (peers->at[i]->state == WR_PEER_UP)
+				wr_admission_announce_left(peers->at[i], left);
+		left->told = true;
+	}
 }
 
 bool

@@ -29,6 +29,9 @@ struct wr_peer *wr_parley_hear(struct wr_peers *peers, struct wr_peer *peer,
  */
 void wr_parley_gone(struct wr_node *node, struct wr_peer *peer, enum weir_event_kind how);
 
+/* Tells the peers of streams that are over since, and that we keep for who comes late. */
+void wr_parley_tell_left(struct wr_peers *peers);
+
 /* It hung up and may live on: nobody waits for its cursors, its pins stand. */
 void wr_parley_lost(struct wr_node *node, struct wr_peer *peer);
 

@@ -26,6 +26,7 @@ enum wr_peer_state {
 struct wr_remote {
 	uint64_t stream;
 	uint64_t type_hash;
+	bool left;       /* its publisher is gone: the peer keeps its history */
 	bool unanswered; /* the announcement waits for our links to stand */
 	uint32_t attaching;
 	char topic[WR_NAME_BYTES];

@@ -106,8 +106,8 @@ hint_oldest(const struct wr_seg *oldest)
 }
 
 int
-wr_pool_init(struct wr_pool *pool, struct wr_store *store, const struct wr_geometry *geo,
-	struct weir_error *err)
+wr_pool_init(struct wr_pool *pool, struct wr_store *store,
+	const struct wr_geometry *geo, struct weir_error *err)
 {
 	struct wr_seg *first;
 	int rc;

@@ -22,10 +22,10 @@ struct wr_seg {
 	struct wr_zone *zone;
 	uint32_t index;
 	wr_a64 open; /* the publisher's own open claims in it; admission reads it too */
-	uint64_t ord;  /* while live or in limbo */
-	uint64_t base; /* sequence number of its first claim */
+	uint64_t ord;    /* while live or in limbo */
+	uint64_t base;   /* sequence number of its first claim */
 	wr_a64 messages; /* committed in it; admission reads it too */
-	uint32_t bytes;    /* of log, once it was left */
+	uint32_t bytes;  /* of log, once it was left */
 };
 
 /* The segments of one region. */
@@ -95,6 +95,7 @@ void wr_pool_advance(
 	struct wr_pool *pool, struct wr_seg *seg, uint64_t base, uint32_t frontier);
 
 /* Goes on in a fresh region from the next wr_pool_take. Takes the store. ENV_MEMORY. */
-int wr_pool_move(struct wr_pool *pool, struct wr_store *store, const struct wr_geometry *geo);
+int wr_pool_move(
+	struct wr_pool *pool, struct wr_store *store, const struct wr_geometry *geo);
 
 #endif

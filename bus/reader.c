@@ -141,8 +141,11 @@ settle(struct wr_reader *r)
 
 	if (base < r->seq)
 		return false;
+	/* That a newer one is there is known of a topic, not of each key. */
 	if (base > r->seq && !WR_MUTANT(BOOKS_FORGET))
-		miss(r, r->policy == WEIR_LATEST ? WR_LOST_CONFLATED : WR_LOST_BEHIND,
+		miss(r,
+			r->policy == WEIR_LATEST && !r->newest ? WR_LOST_CONFLATED
+								: WR_LOST_BEHIND,
 			base - r->seq);
 	r->seq = base;
 	return true;
@@ -376,16 +379,18 @@ walk_from(const struct wr_reader *r, uint32_t off, uint64_t seq)
 		.index = (uint32_t)((uint64_t)(r->seg - r->store->segs) / r->seg_bytes),
 		.ord = r->ord,
 		.off = off,
-		.seq = seq};
+		.seq = seq,
+		.ours = true};
 }
 
-/* True if a message is visible behind the one at our place. */
+/* True if a message is visible behind the one at our place, or was: what follows has been
+ * taken already. */
 static bool
 newer_behind(const struct wr_reader *r, uint64_t word)
 {
 	struct wr_walk walk = walk_from(r, r->off + wr_word_extent(word), r->seq + 1);
 
-	return wr_walk_to_message(&walk, &word) == 1;
+	return wr_walk_to_message(&walk, &word) != 0;
 }
 
 /* Straight to the newest segment, if it has a message and lies further than the next. */
@@ -425,19 +430,19 @@ unwanted(const struct wr_reader *r, uint32_t off, uint64_t seq, uint64_t word, u
 static int
 advance_to_wanted(struct wr_reader *r, uint64_t *word, uint64_t now)
 {
-	if (r->newest && !r->astray) {
-		struct wr_walk here = walk_from(r, r->off, r->seq);
-
-		wr_conflate_look_ahead(r->newest, &here);
-	} else if (r->policy == WEIR_LATEST) {
+	if (r->policy == WEIR_LATEST && !r->newest)
 		jump_ahead(r);
-	}
 	for (int steps = 0; steps < STEPS_MAX && !r->over; steps++) {
 		enum wr_lost why;
 		int rc = advance(r, word);
 
 		if (rc <= 0)
 			return rc;
+		if (r->newest && (steps == 0 || r->newest->ahead.seq <= r->seq)) {
+			struct wr_walk here = walk_from(r, r->off, r->seq);
+
+			wr_conflate_look_ahead(r->newest, &here);
+		}
 		why = unwanted(r, r->off, r->seq, *word, now);
 		if (why == WR_LOSTS)
 			return 1;
@@ -458,12 +463,16 @@ peek(struct wr_reader *r, struct wr_view *views, int count)
 	uint64_t word, seq;
 	uint32_t off;
 	int got;
-	int rc = picky ? advance_to_wanted(r, &word, now) : advance(r, &word);
+	/* What was shown is not passed over, whatever has come meanwhile. */
+	int rc = picky && r->shown != r->seq ? advance_to_wanted(r, &word, now)
+					     : advance(r, &word);
 
 	if (rc <= 0)
 		return rc;
 	off = r->off;
-	seq = r->seq;
+	seq = r->shown = r->seq;
+	if (r->policy == WEIR_LATEST && !r->newest)
+		count = 1; /* what comes behind it now is newer */
 	view_at(r, off, seq, word, &views[0]);
 	views[0].lost = r->lost_now;
 
@@ -663,6 +672,7 @@ wr_reader_init(struct wr_reader *r, struct wr_store *store, struct wr_slot *slot
 	r->holds = opts->holds;
 	r->room_bell = opts->room_bell;
 	r->policy = opts->policy;
+	r->shown = UINT64_MAX;
 	r->ttl_ns = shorter(opts->ttl_ns, store->hdr->ttl_ns);
 	r->seg_bytes = store->seg_bytes;
 	rc = reserve(r, opts);

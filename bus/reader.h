@@ -46,7 +46,7 @@ struct wr_kept {
 /* How a subscription wants to read its streams. */
 struct wr_reader_opts {
 	uint64_t begin; /* number of the first claim to read; UINT64_MAX: those to come */
-	uint64_t asked; /* the number that was asked for, at most `begin` */
+	uint64_t asked;  /* the number that was asked for, at most `begin` */
 	uint64_t ttl_ns; /* messages older than that are passed over, 0 = none */
 	uint32_t holds;
 	uint32_t policy;               /* enum weir_policy */
@@ -61,10 +61,11 @@ struct wr_reader {
 	uint32_t seg_bytes;
 	uint64_t ord;
 	uint64_t place; /* of the segment, for lookers */
-	uint64_t said; /* the ordinal announced last: it only grows */
-	bool astray;   /* overrun, and not yet in another segment: seg is not ours */
-	uint64_t seq;  /* of the next claim */
+	uint64_t said;  /* the ordinal announced last: it only grows */
+	bool astray;    /* overrun, and not yet in another segment: seg is not ours */
+	uint64_t seq;   /* of the next claim */
 	uint64_t lost_now; /* missed before the next message */
+	uint64_t shown;    /* the message that was peeked last: it stays until it is passed */
 	struct wr_store *store;
 	struct wr_slot *slot;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/legacy.h"
 #include "bus/mutant.h"
 #include "bus/topic.h"
 
@@ -51,6 +52,7 @@ wr_remote_announced(struct wr_node *node, struct wr_peer *peer, const struct wr_
 			return -WEIR_E_ENV_MEMORY;
 		remote->stream = msg->stream;
 		remote->type_hash = msg->type_hash;
+		remote->left = msg->over != 0;
 		memcpy(remote->topic, msg->topic, sizeof(remote->topic));
 		memcpy(remote->type, msg->type, sizeof(remote->type));
 		remote->next = peer->remotes;
@@ -75,6 +77,8 @@ wr_remote_attach(
 	struct weir_error err = {0};
 	struct wr_link *link;
 
+	if (remote->left && !wr_legacy_wanted(sub, remote->stream))
+		return;
 	if (wr_peer_find_link(peer, remote->stream, sub->id) ||
 		!wr_sub_wants(sub, remote->topic, remote->type, remote->type_hash,
 			&peer->creds, peer->name))
@@ -146,7 +150,8 @@ wr_remote_attached(
 		close(fd);
 		return;
 	}
-	if (!link->sub) {
+	/* Nobody wants it any more; or another peer that keeps it was faster. */
+	if (!link->sub || wr_sub_find_link(link->sub, link->stream)) {
 		close(fd);
 		detach(peer, link);
 		attach_over(peer, msg->stream);
@@ -170,6 +175,10 @@ wr_remote_attached(
 	} else {
 		(void)wr_peer_send(peer, &mapped, NULL);
 		link->state = WR_LINK_ATTACHED;
+		if (msg->over != 0) {
+			wr_reader_bereave(&link->reader);
+			wr_legacy_keep(node, link);
+		}
 		wr_link_attach(link);
 		wr_peer_event(
 			node, peer, WEIR_EV_PUB_JOINED, 0, link->topic, link->stream);
@@ -247,8 +256,8 @@ wr_remote_verdict(struct wr_node *node, struct wr_peer *peer, const struct wr_wi
 	/* One that has read to the end meanwhile is told all the same. */
 	if (link && link->state != WR_LINK_ATTACHING)
 		wr_link_verdict(link, node, msg->gates != 0,
-			msg->over != 0 && link->state == WR_LINK_ATTACHED, (int)msg->code,
-			msg->count[0]);
+			msg->over != 0 && link->state == WR_LINK_ATTACHED,
+			(int)msg->code, msg->count[0]);
 }
 
 void
@@ -257,6 +266,7 @@ wr_remote_ended(struct wr_node *node, struct wr_peer *peer, const struct wr_wire
 	for (struct wr_link *link = peer->links; link; link = link->peer_next) {
 		if (link->stream != msg->stream || link->state != WR_LINK_ATTACHED)
 			continue;
+		wr_legacy_keep(node, link);
 		wr_peer_event(node, peer, WEIR_EV_PUB_LEFT, 0, link->topic, link->stream);
 		wr_node_nudge(node);
 	}
@@ -285,6 +295,7 @@ wr_remote_bereave(struct wr_node *node, struct wr_peer *peer, enum weir_event_ki
 			continue;
 		}
 		wr_reader_bereave(&link->reader);
+		wr_legacy_keep(node, link);
 		if (how == WEIR_EV_NODE_DIED)
 			wr_peer_event(node, peer, WEIR_EV_PUB_DIED, 0, link->topic,
 				link->stream);

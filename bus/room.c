@@ -11,10 +11,11 @@
 #include "bus/writer.h"
 
 enum {
-	PAUSES = 200,           /* looks for room with a pause between, about 10 us */
-	YIELDS = 4,             /* then with the core given away */
-	PARK_MS = 100,          /* no wait sleeps longer without a look */
-	NOT_ASLEEP_NS = 2000000 /* between two claims of who never waits: the most that counts */
+	PAUSES = 200,  /* looks for room with a pause between, about 10 us */
+	YIELDS = 4,    /* then with the core given away */
+	PARK_MS = 100, /* no wait sleeps longer without a look */
+	NOT_ASLEEP_NS =
+		2000000 /* between two claims of who never waits: the most that counts */
 };
 
 void
@@ -158,8 +159,8 @@ takes_back(struct wr_writer *w, struct wr_row *row, uint64_t now)
 	uint64_t lost = wr_stat_get(&row->slot->lost[WR_LOST_BEHIND]);
 
 	return row->policy != WEIR_LATEST && !row->gone &&
-		wr_account_may_return(&row->account, &w->room.stall, wr_room_is_near(w, row),
-			lost, now) &&
+		wr_account_may_return(&row->account, &w->room.stall,
+			wr_room_is_near(w, row), lost, now) &&
 		wr_gate_attach(&w->gate, row, w->pool.oldest, w->pool.head_ord);
 }
 
@@ -357,8 +358,11 @@ wr_room_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err)
 		look(w);
 		there = room_there(w);
 	}
+	/* Who never waits tries again instead: its waiting goes on. For others it is over. */
 	if (!deadline_ns)
 		w->room.asked_ns = NOT_ASLEEP_NS;
+	else if (!there)
+		w->room.last_ns = 0;
 	w->room.wait_ns += wr_now_ns() - began;
 	if (there)
 		return 0;

@@ -4,11 +4,11 @@
 #include "bus/gate.h"
 
 enum {
-	SLOWER = 4,                /* times, than the best: it does not count among the others */
-	BEHIND_ENOUGH = 20000000,  /* ns behind, or its speed says nothing */
-	BEHIND_LITTLE = 1000000,   /* ns behind, or it says nothing about the best */
-	PAUSE_CHARGED = 1000000,   /* ns between two looks while somebody pays */
-	PAUSE_FREE = 10000000      /* and while nobody does */
+	SLOWER = 4, /* times, than the best: it does not count among the others */
+	BEHIND_ENOUGH = 20000000, /* ns behind, or its speed says nothing */
+	BEHIND_LITTLE = 1000000,  /* ns behind, or it says nothing about the best */
+	PAUSE_CHARGED = 1000000,  /* ns between two looks while somebody pays */
+	PAUSE_FREE = 10000000     /* and while nobody does */
 };
 
 #define DWELL_FIRST_NS 250000000ull
@@ -29,16 +29,20 @@ wr_slide_add(struct wr_slide *slide, uint64_t now_ns, uint64_t ns)
 	slide->ns[slide->newest % (WR_STALL_TENTHS + 1)] += (uint32_t)ns;
 }
 
-void
+uint64_t
 wr_slide_forgive(struct wr_slide *slide, uint64_t ns)
 {
+	uint64_t left = ns;
+
 	for (uint64_t age = 0; age <= WR_STALL_TENTHS && age <= slide->newest; age++) {
-		uint32_t *there = &slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
-		uint32_t back = ns < *there ? (uint32_t)ns : *there;
+		uint32_t *there =
+			&slide->ns[(slide->newest - age) % (WR_STALL_TENTHS + 1)];
+		uint32_t back = left < *there ? (uint32_t)left : *there;
 
 		*there -= back;
-		ns -= back;
+		left -= back;
 	}
+	return ns - left;
 }
 
 uint64_t
@@ -88,18 +92,23 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 	bool blocked = account->blocked;
 	bool moved = row->seen != account->place || row->progress != account->progress;
 
-	/* What it did before the comparison began says nothing about now. */
+	/* What it did before the comparison began says nothing about now; nor does what it
+	 * passed between two waits, or on its way to the head. */
 	if (account->behind_ns == 0)
 		account->behind_from = account->progress;
-	if (row->seen < view->head)
+	if (view->took_ns > 0 && row->seen < view->head)
 		account->behind_ns += view->took_ns;
+	else
+		account->behind_from += row->progress - account->progress;
 	account->place = row->seen;
 	account->progress = row->progress;
 	account->blocked = row->blocks;
 	if (moved)
-		account->still_ns = 0;
+		account->still_ns = account->idle_ns = 0;
 	else if (blocked)
 		account->still_ns += view->took_ns;
+	if (!moved && row->seen < view->head)
+		account->idle_ns += view->took_ns;
 	/* It blocked when the time began: what made it end, if anything, was its moving on. */
 	if (!blocked || !pays || !is_charged(row))
 		return 0;
@@ -110,13 +119,13 @@ look_at(struct wr_row *row, const struct wr_stall_view *view, bool pays)
 
 /* ---- verdicts ------------------------------------------------------------------------------------ */
 
-/* With a budget and a patience that are `part` of what they are. */
+/* With a budget and a patience that are `part` of what they are, if so much is added. */
 static enum wr_blame
-blame_of(const struct wr_stall *stall, const struct wr_gate *gate, const struct wr_row *row,
-	uint64_t now_ns, unsigned part)
+blame_of(const struct wr_stall *stall, const struct wr_gate *gate,
+	const struct wr_row *row, uint64_t now_ns, unsigned part, uint64_t more_ns)
 {
 	const struct wr_account *account = &row->account;
-	uint64_t spent = wr_slide_sum(&account->spent, now_ns) * part;
+	uint64_t spent = (wr_slide_sum(&account->spent, now_ns) + more_ns) * part;
 	uint64_t share = stall->cap_ns / 2 / (gate->count - gate->detached);
 
 	if (account->still_ns * part > WR_STALL_STOPPED_NS)
@@ -128,13 +137,18 @@ blame_of(const struct wr_stall *stall, const struct wr_gate *gate, const struct 
 	return WR_BLAME_NONE;
 }
 
-/* What the reader could not help is taken back from all its accounts. */
+/*
+ * What the reader could not help is taken back from all its accounts, and from the stream's
+ * what it was charged of that. Each question is about the time since the last one, so what
+ * is answered must count wherever it matters.
+ */
 static void
 forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 {
 	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
-	wr_slide_forgive(&account->spent, ns);
-	wr_slide_forgive(&stall->spent, ns);
+	account->idle_ns -= ns < account->idle_ns ? ns : account->idle_ns;
+	account->behind_ns -= ns < account->behind_ns ? ns : account->behind_ns;
+	(void)wr_slide_forgive(&stall->spent, wr_slide_forgive(&account->spent, ns));
 }
 
 static enum wr_blame
@@ -142,21 +156,23 @@ judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 	const struct wr_stall_view *view)
 {
 	struct wr_account *account = &row->account;
-	bool half_way;
+	bool watched = account->watched;
 
 	if (!row->blocks || !is_charged(row))
 		return WR_BLAME_NONE;
 	if (account->budget_ns == 0)
 		return WR_BLAME_BUDGET;
-	/* Half way there its thread begins to be looked at, so that there is something to
-	 * compare with when it matters. */
-	half_way = blame_of(stall, gate, row, view->now_ns, 2) != WR_BLAME_NONE;
-	if (half_way && !account->watched && view->excuse)
+	/* From the look before it is half way there its thread is looked at, so that there
+	 * is something to compare with when it matters. */
+	account->watched = blame_of(stall, gate, row, view->now_ns, 2, PAUSE_CHARGED) !=
+		WR_BLAME_NONE;
+	if (account->watched && !watched && view->excuse) {
 		(void)view->excuse(view->ctx, row);
-	account->watched = half_way;
-	if (blame_of(stall, gate, row, view->now_ns, 1) != WR_BLAME_NONE && view->excuse)
+		return WR_BLAME_NONE;
+	}
+	if (blame_of(stall, gate, row, view->now_ns, 1, 0) != WR_BLAME_NONE && view->excuse)
 		forgive(stall, account, view->excuse(view->ctx, row));
-	return blame_of(stall, gate, row, view->now_ns, 1);
+	return blame_of(stall, gate, row, view->now_ns, 1, 0);
 }
 
 /* ---- who shields nobody ------------------------------------------------------------------------ */
@@ -169,15 +185,27 @@ speed(const struct wr_account *account)
 		(double)account->behind_ns;
 }
 
+/* How fast the publisher was since the last comparison, waits and all; as before, if it
+ * stood still since. */
+static void
+take_pace(struct wr_stall *stall, const struct wr_stall_view *view)
+{
+	uint64_t since_ns = view->now_ns - stall->pace_ns;
+
+	if (view->published > stall->pace_from && since_ns > 0)
+		stall->pace = (double)(view->published - stall->pace_from) * 1e9 /
+			(double)since_ns;
+	stall->pace_ns = view->now_ns;
+	stall->pace_from = view->published;
+}
+
 /*
  * The best of those that were behind. Who stood at the head all the time has kept up with
  * the publisher, and is at least as fast as that was on the whole.
  */
 static double
-best_speed(const struct wr_stall *stall, const struct wr_gate *gate,
-	const struct wr_stall_view *view)
+best_speed(const struct wr_stall *stall, const struct wr_gate *gate, uint64_t head)
 {
-	uint64_t since_ns = view->now_ns - stall->pace_ns;
 	double best = 0;
 
 	for (uint32_t i = 0; i < gate->count; i++) {
@@ -188,9 +216,8 @@ best_speed(const struct wr_stall *stall, const struct wr_gate *gate,
 			continue;
 		if (row->account.behind_ns > BEHIND_LITTLE)
 			there = speed(&row->account);
-		else if (row->seen == view->head && since_ns > 0)
-			there = (double)(view->published - stall->pace_from) * 1e9 /
-				(double)since_ns;
+		else if (row->seen == head)
+			there = stall->pace;
 		if (there > best)
 			best = there;
 	}
@@ -206,27 +233,49 @@ is_slower(const struct wr_account *account, double best)
 static void
 compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
 {
-	double best = best_speed(stall, gate, view);
+	double best;
 
+	take_pace(stall, view);
+	best = best_speed(stall, gate, view->head);
 	for (uint32_t i = 0; i < gate->count; i++) {
 		struct wr_row *row = &gate->rows[i];
 		struct wr_account *account = &row->account;
 
 		/* Who could not run is not slow. */
-		if (is_slower(account, best) && view->excuse) {
-			uint64_t excused = view->excuse(view->ctx, row);
-
-			account->behind_ns -= excused < account->behind_ns
-				? excused
-				: account->behind_ns;
-		}
+		if (is_slower(account, best) && view->excuse)
+			forgive(stall, account, view->excuse(view->ctx, row));
 		account->slow = row->gate && is_slower(account, best);
 		account->behind_ns = 0;
 		account->behind_from = account->progress;
 	}
 	stall->compared_ns = 0;
-	stall->pace_ns = view->now_ns;
-	stall->pace_from = view->published;
+}
+
+/* Who has not moved for a while, though there is something to read, is slower than anybody
+ * that stands at the head. */
+static void
+notice_idle(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
+{
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_row *row = &gate->rows[i];
+		struct wr_account *account = &row->account;
+
+		if (!row->gate || account->slow || account->idle_ns <= BEHIND_ENOUGH)
+			continue;
+		if (view->excuse)
+			forgive(stall, account, view->excuse(view->ctx, row));
+		account->slow = account->idle_ns > BEHIND_ENOUGH;
+	}
+}
+
+/* True if somebody stands at the head. */
+static bool
+any_at_head(const struct wr_gate *gate, uint64_t head)
+{
+	for (uint32_t i = 0; i < gate->count; i++)
+		if (gate->rows[i].gate && gate->rows[i].seen == head)
+			return true;
+	return false;
 }
 
 /* ---- a look --------------------------------------------------------------------------------------- */
@@ -262,6 +311,8 @@ wr_stall_look(
 		row->blame = judge(stall, gate, row, view);
 		blamed += row->blame != WR_BLAME_NONE;
 	}
+	if (any_at_head(gate, view->head))
+		notice_idle(stall, gate, view);
 	stall->compared_ns += view->took_ns;
 	if (stall->compared_ns >= WR_STALL_COMPARE_NS)
 		compare(stall, gate, view);
@@ -302,7 +353,7 @@ wr_account_detached(struct wr_account *account, enum wr_blame blame, uint64_t no
 	account->left_ns = now_ns;
 	account->blame = blame;
 	account->detaches++;
-	account->still_ns = 0;
+	account->still_ns = account->idle_ns = 0;
 	account->behind_ns = 0;
 	account->slow = false;
 }

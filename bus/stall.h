@@ -10,7 +10,9 @@
  *                those that block;
  *   group path   over each 100 ms of waiting, readers are compared by how fast they drain
  *                while they are behind; who is four times slower than the best no longer
- *                counts among the others, so several slow ones cannot shield each other;
+ *                counts among the others, so several slow ones cannot shield each other.
+ *                Nor does who is behind and has not moved for 20 ms while another stood at
+ *                the head: to compare takes no longer there;
  *   stop path    who has not moved at all for 500 ms of waiting has stopped, even if it is
  *                the only reader.
  *
@@ -44,7 +46,8 @@ enum {
 	WR_STALL_STOPPED_NS = 500000000
 };
 
-#define WR_STALL_FOREVER UINT64_MAX /* a budget: the publisher waits as long as it takes */
+#define WR_STALL_FOREVER \
+	UINT64_MAX /* a budget: the publisher waits as long as it takes */
 
 /* Nanoseconds of the last 100 ms. Counted in tenths and one more, so it is never less than
  * what any 100 ms had. */
@@ -56,8 +59,8 @@ struct wr_slide {
 /* Why a reader was detached. */
 enum wr_blame {
 	WR_BLAME_NONE = 0,
-	WR_BLAME_BUDGET,  /* it held the others up for longer than its budget */
-	WR_BLAME_CAP,     /* all stalls of the stream together were longer than the cap */
+	WR_BLAME_BUDGET, /* it held the others up for longer than its budget */
+	WR_BLAME_CAP, /* all stalls of the stream together were longer than the cap */
 	WR_BLAME_STOPPED, /* it did not move at all */
 	WR_BLAMES
 };
@@ -74,10 +77,12 @@ struct wr_account {
 	bool blocked;
 	bool watched;      /* it may have to be excused: its thread is looked at */
 	uint64_t still_ns; /* waited for since it moved last */
+	uint64_t idle_ns;  /* behind since it moved last, waited for or not */
 
 	/* of the comparison that is running */
 	uint64_t behind_ns;
-	uint64_t behind_from; /* progress when it began */
+	uint64_t behind_from; /* progress when it began, and what it passed when it was not
+				 behind, or not waited for */
 	bool slow;            /* by the last one */
 
 	/* the way back */
@@ -97,6 +102,7 @@ struct wr_stall {
 	uint64_t compared_ns; /* waited since the last comparison */
 	uint64_t pace_ns;     /* when that was, */
 	uint64_t pace_from;   /* and what had been published by then */
+	double pace;          /* messages a second, when any were published last */
 };
 
 /* What a look is told. */
@@ -116,8 +122,8 @@ struct wr_stall_view {
 void wr_stall_init(struct wr_stall *stall, uint64_t cap_ns, uint64_t now_ns);
 
 void wr_slide_add(struct wr_slide *slide, uint64_t now_ns, uint64_t ns);
-/* Takes back what was added last, as far as there is so much. */
-void wr_slide_forgive(struct wr_slide *slide, uint64_t ns);
+/* Takes back what was added last, as far as there is so much; returns how much. */
+uint64_t wr_slide_forgive(struct wr_slide *slide, uint64_t ns);
 uint64_t wr_slide_sum(const struct wr_slide *slide, uint64_t now_ns);
 
 /*

@@ -169,6 +169,8 @@ keep_house(struct wr_steward *s)
 	uint64_t now = wr_now_ns();
 	int next_ms = wr_door_tend(&s->door, IDLE_MS);
 
+	wr_parley_tell_left(&s->peers);
+
 	for (int i = 0; s->peers.at[i]; i++) {
 		struct wr_peer *peer = s->peers.at[i];
 

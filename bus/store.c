@@ -27,6 +27,7 @@ header_write(struct wr_stream_hdr *hdr, const struct wr_store_plan *plan, uint64
 	hdr->window_bytes = geo->window_bytes;
 	hdr->type_hash = plan->type_hash;
 	hdr->ttl_ns = plan->ttl_ns;
+	hdr->open_to_all = plan->open_to_all;
 	hdr->keep_messages = plan->geo.keep_messages;
 	hdr->keep_bytes = plan->geo.keep_bytes;
 	hdr->first_ord = plan->first_ord;

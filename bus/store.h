@@ -36,6 +36,7 @@ struct wr_store_plan {
 	uint64_t ttl_ns;
 	const char *topic;
 	const char *type;    /* "" = opaque */
+	bool open_to_all;    /* no list says who may read it */
 	bool private_memory; /* inproc: no descriptor, nobody else maps it */
 };
 
@@ -66,6 +67,13 @@ static inline bool
 wr_store_is_foreign(const struct wr_store *store)
 {
 	return !store->region.writable;
+}
+
+/* Its topic asked for history. */
+static inline bool
+wr_store_keeps(const struct wr_store *store)
+{
+	return store->hdr->keep_messages != 0 || store->hdr->keep_bytes != 0;
 }
 
 static inline uint8_t *

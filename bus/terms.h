@@ -9,7 +9,7 @@
 #include <weir/weir.h>
 
 struct wr_terms {
-	uint64_t quota;      /* bytes that it may lag before it is waited for; 0: the window */
+	uint64_t quota; /* bytes that it may lag before it is waited for; 0: the window */
 	uint64_t from_count; /* of WEIR_FROM_LAST: messages; of WEIR_FROM_SEQ: the number */
 	uint64_t from_stream; /* of WEIR_FROM_SEQ: in which stream */
 	uint32_t from;        /* enum weir_from */

@@ -11,7 +11,8 @@ bool
 wr_walk_is_there(const struct wr_walk *walk)
 {
 	wr_fence_acquire(look_fence); /* roll_dirty -> look_check */
-	return wr_load_relaxed(look_check, &segment_of(walk)->ord) == walk->ord;
+	return walk->ours ||
+		wr_load_relaxed(look_check, &segment_of(walk)->ord) == walk->ord;
 }
 
 bool

@@ -18,6 +18,7 @@ struct wr_walk {
 	uint32_t off;
 	uint64_t ord;
 	uint64_t seq; /* of the claim at off */
+	bool ours;    /* who walks has announced this segment: it cannot be taken */
 };
 
 /* Stands at the start of a segment; false, and where it was, if that has gone or is none. */
@@ -29,8 +30,8 @@ bool wr_walk_is_there(const struct wr_walk *walk);
 static inline const struct wr_frame *
 wr_walk_frame(const struct wr_walk *walk)
 {
-	return (const struct wr_frame *)(const void *)(wr_store_seg(
-							       walk->store, walk->index) +
+	return (const struct wr_frame *)(const void *)(wr_store_seg(walk->store,
+							       walk->index) +
 		walk->off);
 }
 

@@ -26,7 +26,7 @@ enum {
 	LINE_MS = 1000,
 	START_MS = 30000, /* a child that has not reported by then will not */
 	DRAIN_MS = 30000, /* and one that has not drained by then never will */
-	TABLE_LINES = 12  /* a terminal that is lower gets a line a second */
+	TABLE_LINES = 20  /* a terminal that is lower gets a line a second */
 };
 
 static struct {
@@ -64,7 +64,10 @@ make_place(struct demo *demo)
 static int
 streams_of(const struct demo *demo)
 {
-	return strcmp(demo->kind, "proc") ? 1 : 2;
+	if (strcmp(demo->kind, "proc"))
+		return 1;
+	/* A kernel may be built without the third. */
+	return access("/proc/vmstat", R_OK) ? 2 : 3;
 }
 
 /* In the child: becomes the hidden verb. Only what is allowed after fork. */
@@ -85,7 +88,7 @@ become(char *const argv[])
 static int
 spawn(struct demo *demo, int index)
 {
-	char number[5][24];
+	char number[6][24];
 	int ends[2];
 	struct demo_child *child = &demo->child[index];
 	const char *file = opt.from_stdin ? "-" : opt.file ? opt.file : "";
@@ -98,11 +101,13 @@ spawn(struct demo *demo, int index)
 	snprintf(number[1], sizeof(number[1]), "%d", ends[1]);
 	snprintf(number[2], sizeof(number[2]), "%d", demo->ruler);
 	snprintf(number[3], sizeof(number[3]), "%d", streams_of(demo));
-	snprintf(number[4], sizeof(number[4]), "%f", demo->rate);
+	snprintf(number[4], sizeof(number[4]), "%d", demo->seconds_ms);
+	snprintf(number[5], sizeof(number[5]), "%f", demo->rate);
 	char *argv[] = {(char *)"weir",
 		(char *)(index == DEMO_SOURCE ? "_demo-source" : "_demo-consumer"),
 		(char *)"--", demo->dir, number[0], number[1], number[2], number[3],
-		number[4], (char *)file, (char *)(opt.repeat ? "1" : "0"), NULL};
+		number[4], number[5], (char *)file, (char *)(opt.repeat ? "1" : "0"),
+		NULL};
 	fflush(NULL);
 	child->pid = fork();
 	if (child->pid == 0)
@@ -153,6 +158,7 @@ hear(struct demo *demo, struct demo_child *child)
 		demo->start_ns = child->last.time_ns;
 	if (child->last.phase == DEMO_FINAL && child == &demo->child[DEMO_SOURCE])
 		demo->end_ns = child->last.time_ns;
+	demo_happened(demo, child);
 }
 
 /* Hears what there is until the time has come. -1: a signal. */
@@ -358,9 +364,12 @@ conduct(struct demo *demo)
 		return rc == TOOL_NO && fallen ? fallen : rc;
 	}
 	if (tool.out == TOOL_TABLE && !tool.quiet)
-		printf("%s to three processes, for %g s.\nLook at it from another terminal:\n"
+		printf("%s\nto three processes, for %g s; the third is slow from %g s to %g s.\n"
+		       "Look at it from another terminal:\n"
 		       "  weir --dir %s -b " DEMO_BUS " topic hz '>'\n",
-			demo->what, demo->seconds_ms / 1e3, demo->dir);
+			demo->what, demo->seconds_ms / 1e3,
+			(double)demo_slow_from(0, demo->seconds_ms) / 1e9,
+			(double)demo_slow_until(0, demo->seconds_ms) / 1e9, demo->dir);
 	count_from_start(demo);
 	watch(demo);
 	drain(demo);
@@ -395,7 +404,7 @@ static int
 run(int argc, char **argv)
 {
 	static struct demo demo = {
-		.child = {{.name = "each"}, {.name = "batch"}, {.name = "nap"},
+		.child = {{.name = "each"}, {.name = "batch"}, {.name = "slow"},
 			{.name = "source"}},
 		.ruler = -1,
 		.kind = "proc",
@@ -417,9 +426,10 @@ run(int argc, char **argv)
 		demo.kind = opt.file ? "file" : "stdin";
 	if (!opt.file && !opt.from_stdin)
 		snprintf(what, sizeof(what),
-			"/proc/stat and /proc/net/dev, %g times a second,", opt.rate);
+			"/proc/stat, /proc/net/dev%s, %g times a second,",
+			streams_of(&demo) > 2 ? ", /proc/vmstat" : "", opt.rate);
 	else
-		snprintf(what, sizeof(what), "The lines of %.60s",
+		snprintf(what, sizeof(what), "The lines of %.60s,",
 			opt.file ? opt.file : "stdin");
 	demo.what = what;
 	demo.rate = opt.rate;
@@ -442,10 +452,14 @@ static const struct tool_opt opts[] = {
 };
 
 const struct tool_verb verb_demo = {"demo", "[--seconds T] [--headless]",
-	"a real stream to three processes, with their books", opts,
-	"  Publishes the machine's own live data, /proc/stat and /proc/net/dev, 1,000 times a\n"
-	"  second to three consumer processes, on a bus of its own, and shows rate, lag and\n"
-	"  latency. Each consumer checks every message: its number and the sum of its content.\n"
+	"a real stream to three processes, one of them slow, with their books", opts,
+	"  Publishes the machine's own live data, /proc/stat, /proc/net/dev and /proc/vmstat,\n"
+	"  1,000 times a second to three consumer processes, on a bus of its own, and shows\n"
+	"  rate, lag and latency. Each checks every message: its number and the sum of its\n"
+	"  content. From a quarter of the time to three fifths of it the third takes 5 ms for\n"
+	"  each message: it lags by more than its 1 MiB, is not waited for any more, is told\n"
+	"  what it misses, and catches up when it is fast again.\n"
 	"  Ends by itself, or early with Ctrl-C; then the books: published, delivered, lost,\n"
-	"  aborted, waiting. Exit 1 if a consumer missed anything. Leaves nothing behind.\n",
+	"  aborted, waiting; and the latency before, during and after. Exit 1 if a healthy\n"
+	"  consumer lost anything, or the books of one do not balance. Leaves nothing behind.\n",
 	run, 0, 0};

@@ -31,10 +31,22 @@ demo_ruler_map(int fd, int writable)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+uint64_t
+demo_slow_from(uint64_t start_ns, int seconds_ms)
+{
+	return start_ns + (uint64_t)seconds_ms * 1000000 / 4;
+}
+
+uint64_t
+demo_slow_until(uint64_t start_ns, int seconds_ms)
+{
+	return start_ns + (uint64_t)seconds_ms * 1000000 / 5 * 3;
+}
+
 int
 demo_args_parse(struct demo_args *args, int argc, char **argv)
 {
-	if (argc != 8)
+	if (argc != 9)
 		return tool_usage("this verb is for weir demo");
 	*args = (struct demo_args){
 		.dir = argv[0],
@@ -42,9 +54,10 @@ demo_args_parse(struct demo_args *args, int argc, char **argv)
 		.pipe = atoi(argv[2]),
 		.ruler = atoi(argv[3]),
 		.streams = atoi(argv[4]),
-		.rate = atof(argv[5]),
-		.file = argv[6][0] ? argv[6] : NULL,
-		.repeat = atoi(argv[7]),
+		.seconds_ms = atoi(argv[5]),
+		.rate = atof(argv[6]),
+		.file = argv[7][0] ? argv[7] : NULL,
+		.repeat = atoi(argv[8]),
 	};
 	fcntl(args->pipe, F_SETFD, FD_CLOEXEC);
 	fcntl(args->pipe, F_SETFL, O_NONBLOCK);

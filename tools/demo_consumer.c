@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A consuming process of the demo. The three differ in how they read. */
-#include <ctype.h>
+/*
+ * A consuming process of the demo. The three differ in how they read: message by message,
+ * in batches, and one that becomes slow for a while.
+ */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,10 @@
 #include "tools/text.h"
 #include "tools/tool.h"
 
-enum manner { EACH = 0, BATCH, NAP };
+enum manner { EACH = 0, BATCH, SLOW };
+
+/* It hears what happens to it between two batches: within 80 ms. */
+enum { SLOW_BATCH = 16 };
 
 /* One stream, as this consumer has it. */
 struct track {
@@ -19,6 +24,7 @@ struct track {
 	uint64_t number; /* that the next message must have */
 	uint64_t passed; /* claims behind us */
 	uint64_t fact_ns;
+	struct demo_stream *told;
 };
 
 struct job {
@@ -30,15 +36,19 @@ struct job {
 	int tracks;
 	struct demo_report report;
 	struct hist all;
+	struct hist part[DEMO_PARTS];
 	struct hist recent;
 	uint64_t report_ns;
 	uint64_t recent_ns;   /* when the present second is whole */
 	int recent_begun;     /* there has been one */
 	uint64_t busy, total; /* of the processors, at the last fact */
 	uint64_t octets;
+	uint64_t faults;
 	char cpu_text[24];
-	char net_text[DEMO_FACT - 24];
+	char net_text[DEMO_FACT - 64];
+	char vm_text[40];
 	int orphan;
+	int over; /* a stream has ended: the rest is read without delay */
 };
 
 /* ---- what the content says ------------------------------------------------------------ */
@@ -82,12 +92,24 @@ read_net(struct job *job, const char *text, double seconds)
 	job->octets = octets;
 }
 
+/* A line of /proc/vmstat is "pgfault 123". */
+static void
+read_vm(struct job *job, const char *text, double seconds)
+{
+	const char *line = strstr(text, "\npgfault ");
+	uint64_t faults = line ? strtoull(line + 9, NULL, 10) : 0;
+	if (job->faults && faults >= job->faults)
+		snprintf(job->vm_text, sizeof(job->vm_text), ", %.20s page faults",
+			text_rate((double)(faults - job->faults) / seconds).s);
+	job->faults = faults;
+}
+
 /* Once a second something is taken from the content of each stream, so that a person sees
  * that it is what it should be. */
 static void
 read_fact(struct job *job, struct track *track, const weir_msg *msg, uint64_t now)
 {
-	char copy[4096];
+	char copy[8192];
 	size_t len = msg->len - sizeof(struct demo_head);
 	double seconds = (double)(now - track->fact_ns) / 1e9;
 	if (seconds < 1)
@@ -100,13 +122,16 @@ read_fact(struct job *job, struct track *track, const weir_msg *msg, uint64_t no
 		read_stat(job, copy);
 	else if (!strcmp(msg->topic, "demo.net"))
 		read_net(job, copy, seconds);
-	snprintf(job->report.taken.fact, DEMO_FACT, "%s%s", job->cpu_text, job->net_text);
+	else if (!strcmp(msg->topic, "demo.vm"))
+		read_vm(job, copy, seconds);
+	snprintf(job->report.taken.fact, DEMO_FACT, "%s%s%s", job->cpu_text,
+		job->net_text, job->vm_text);
 }
 
 /* ---- one message -------------------------------------------------------------------- */
 
 static struct track *
-track_of(struct job *job, uint64_t publisher)
+track_of(struct job *job, uint64_t publisher, const char *topic)
 {
 	for (int i = 0; i < job->tracks; i++) {
 		if (job->track[i].publisher == publisher)
@@ -114,8 +139,10 @@ track_of(struct job *job, uint64_t publisher)
 	}
 	if (job->tracks == DEMO_STREAMS_MAX)
 		return NULL;
-	struct track *track = &job->track[job->tracks++];
+	struct track *track = &job->track[job->tracks];
 	track->publisher = publisher;
+	track->told = &job->report.taken.stream[job->tracks++];
+	snprintf(track->told->topic, DEMO_TOPIC, "%.*s", DEMO_TOPIC - 1, topic);
 	return track;
 }
 
@@ -123,7 +150,7 @@ static void
 check(struct job *job, const weir_msg *msg, uint64_t now)
 {
 	struct demo_taken *taken = &job->report.taken;
-	struct track *track = track_of(job, msg->publisher);
+	struct track *track = track_of(job, msg->publisher, msg->topic);
 	struct demo_head head;
 	if (!track || msg->len < sizeof(head)) {
 		taken->damaged++;
@@ -140,8 +167,22 @@ check(struct job *job, const weir_msg *msg, uint64_t now)
 		taken->damaged++; /* twice, or out of order */
 	track->number = head.number + 1;
 	track->passed = msg->seq + 1;
+	track->told->lost += msg->lost;
+	track->told->gaps += msg->lost != 0;
 	if (job->args.index == EACH)
 		read_fact(job, track, msg, now);
+}
+
+/* By the time of its commit: what was published while one was slow belongs there, whenever
+ * it is read. */
+static enum demo_part
+part_of(const struct job *job, uint64_t time_ns)
+{
+	uint64_t start = job->ruler->start_ns;
+	if (!start || time_ns < demo_slow_from(start, job->args.seconds_ms))
+		return DEMO_BEFORE;
+	return time_ns < demo_slow_until(start, job->args.seconds_ms) ? DEMO_DURING
+								      : DEMO_AFTER;
 }
 
 static void
@@ -150,6 +191,7 @@ take(struct job *job, const weir_msg *msg, uint64_t now)
 	struct demo_taken *taken = &job->report.taken;
 	uint64_t age = now > msg->time_ns ? now - msg->time_ns : 0;
 	hist_add(&job->all, age);
+	hist_add(&job->part[part_of(job, msg->time_ns)], age);
 	hist_add(&job->recent, age);
 	taken->delivered++;
 	taken->bytes += msg->len;
@@ -160,7 +202,12 @@ take(struct job *job, const weir_msg *msg, uint64_t now)
 static int
 on_msg(void *ctx, const weir_msg *msg)
 {
-	take(ctx, msg, weir_now_ns());
+	struct job *job = ctx;
+	uint64_t now = weir_now_ns();
+	take(job, msg, now);
+	if (job->args.index == SLOW && part_of(job, now) == DEMO_DURING && !job->over &&
+		!job->ruler->end_ns)
+		poll(NULL, 0, DEMO_SLOW_MS);
 	return 0;
 }
 
@@ -171,6 +218,31 @@ on_batch(void *ctx, const weir_msg *msgs, size_t count)
 	for (size_t i = 0; i < count; i++)
 		take(ctx, &msgs[i], now);
 	return 0;
+}
+
+/* What it is told about itself, and about its streams. */
+static void
+on_event(void *ctx, const weir_event *event)
+{
+	struct job *job = ctx;
+	uint64_t now = weir_now_ns();
+	job->over |= event->kind == WEIR_EV_PUB_LEFT || event->kind == WEIR_EV_PUB_DIED;
+	if (event->kind != WEIR_EV_DETACHED && event->kind != WEIR_EV_RETURNED)
+		return;
+	struct track *track = track_of(job, event->publisher, event->topic);
+	if (!track)
+		return;
+	struct demo_stream *told = track->told;
+	told->left = event->kind == WEIR_EV_DETACHED;
+	if (!told->left) {
+		told->returned++;
+		told->returned_ns = now;
+		return;
+	}
+	told->detached++;
+	told->detached_ns = now;
+	told->stalled_ns = event->stalled_ns;
+	told->code = (uint32_t)event->code;
 }
 
 /* ---- reports ------------------------------------------------------------------------ */
@@ -205,6 +277,11 @@ count(struct job *job, uint64_t now)
 		taken->aborted = stats.aborted;
 		taken->held = stats.held;
 		taken->ended = stats.ended;
+		taken->stated = stats.lost;
+		taken->behind = stats.lost_behind;
+		taken->conflated = stats.lost_conflated;
+		taken->expired = stats.lost_expired;
+		taken->gone = stats.lost_gone;
 	}
 	taken->passed = 0;
 	for (int i = 0; i < job->tracks; i++)
@@ -213,6 +290,10 @@ count(struct job *job, uint64_t now)
 	taken->p50 = hist_at(&job->all, 0.5);
 	taken->p99 = hist_at(&job->all, 0.99);
 	taken->max = job->all.max;
+	for (int i = 0; i < DEMO_PARTS; i++)
+		taken->part[i] = (struct demo_delay){.count = job->part[i].count,
+			.p50 = hist_at(&job->part[i], 0.5),
+			.p99 = hist_at(&job->part[i], 0.99)};
 	count_recent(job, now);
 }
 
@@ -230,56 +311,37 @@ report(struct job *job, enum demo_phase phase)
 		job->orphan = 1;
 }
 
-/* ---- the three manners ---------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------- */
 
-/* All that is there, now. */
-static int
-drain(struct job *job)
+static weir_sub *
+subscribe(struct job *job)
 {
-	for (;;) {
-		weir_msg msg;
-		int rc = weir_peek(job->sub, &msg);
-		if (rc == 0)
-			return 0;
-		if (rc == -WEIR_E_GONE_END || rc == -WEIR_E_DATA_GAP)
-			continue;
-		if (rc < 0)
-			return tool_fail_code(rc, "reading");
-		take(job, &msg, weir_now_ns());
-		weir_next(job->sub);
+	weir_sub_opts opts = {.size = sizeof(opts), .topic = DEMO_PATTERN, .ctx = job};
+	if (job->args.index == BATCH)
+		opts.on_batch = on_batch;
+	else
+		opts.on_msg = on_msg;
+	/* A sample that comes late is worth nothing, and the next one is on its way. Lines
+	 * can wait, and each of them counts. */
+	if (job->args.file && job->args.index != SLOW)
+		opts.policy = WEIR_BLOCK;
+	if (job->args.index == SLOW) {
+		opts.quota = DEMO_QUOTA;
+		opts.batch = SLOW_BATCH;
 	}
-}
-
-static int
-turn(struct job *job)
-{
-	if (job->args.index != NAP) {
-		int rc = weir_turn(job->bus, DEMO_REPORT_MS);
-		return rc < 0 ? tool_fail(weir_why(job->bus)) : 0;
-	}
-	/* Its nap is its own: it looks at what has come when it wakes. */
-	poll(NULL, 0, DEMO_NAP_MS);
-	report(job, DEMO_RUNNING);
-	int rc = weir_turn(job->bus, 0);
-	return rc < 0 ? tool_fail(weir_why(job->bus)) : drain(job);
+	return weir_subscribe_(job->bus, &opts);
 }
 
 static int
 work(struct job *job)
 {
-	weir_sub_opts opts = {.size = sizeof(opts), .topic = DEMO_PATTERN, .ctx = job};
-	if (job->args.index == EACH)
-		opts.on_msg = on_msg;
-	if (job->args.index == BATCH)
-		opts.on_batch = on_batch;
-	job->sub = weir_subscribe_(job->bus, &opts);
+	job->sub = subscribe(job);
 	if (weir_sub_why(job->sub)->code)
 		return tool_fail(weir_sub_why(job->sub));
 	report(job, DEMO_READY);
 	while (job->report.taken.ended < (uint64_t)job->args.streams && !job->orphan) {
-		int rc = turn(job);
-		if (rc)
-			return rc;
+		if (weir_turn(job->bus, DEMO_REPORT_MS) < 0)
+			return tool_fail(weir_why(job->bus));
 		weir_sub_stats stats = {.size = sizeof(stats)};
 		weir_sub_get_stats(job->sub, &stats);
 		job->report.taken.ended = stats.ended;
@@ -292,7 +354,7 @@ work(struct job *job)
 static int
 run(int argc, char **argv)
 {
-	static const char *const names[] = {"demo-each", "demo-batch", "demo-nap"};
+	static const char *const names[] = {"demo-each", "demo-batch", "demo-slow"};
 	static struct job job;
 	int rc = demo_args_parse(&job.args, argc, argv);
 	if (rc)
@@ -305,7 +367,8 @@ run(int argc, char **argv)
 	if (!job.ruler)
 		return TOOL_MEMORY;
 	job.bus = weir_open(DEMO_BUS, .dir = job.args.dir, .node = names[job.args.index],
-		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
+		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS, .on_event = on_event,
+		.ctx = &job);
 	rc = weir_why(job.bus)->code ? tool_fail(weir_why(job.bus)) : work(&job);
 	int closing = weir_close(job.bus);
 	if (job.orphan)

@@ -47,7 +47,8 @@ static void
 count_stated(struct job *job)
 {
 	struct demo_made *made = &job->report.made;
-	made->stated = made->aborted = made->waits = 0;
+	made->stated = made->aborted = made->waits = made->wait_ns = 0;
+	made->stalled_ns = made->detached = made->returned = 0;
 	for (int i = 0; i < job->args.streams; i++) {
 		weir_pub_stats stats = {.size = sizeof(stats)};
 		if (weir_pub_get_stats(job->feed[i].pub, &stats) < 0)
@@ -55,6 +56,10 @@ count_stated(struct job *job)
 		made->stated += stats.published;
 		made->aborted += stats.aborted;
 		made->waits += stats.waits;
+		made->wait_ns += stats.wait_ns;
+		made->stalled_ns += stats.stalled_ns;
+		made->detached += stats.detached;
+		made->returned += stats.returned;
 	}
 }
 
@@ -226,7 +231,7 @@ open_feed(struct job *job, struct feed *feed)
 		return errno == EACCES ? TOOL_DENIED : TOOL_NOTFOUND;
 	}
 	feed->guess = 16 * SPARE;
-	feed->pub = weir_advertise(job->bus, feed->topic);
+	feed->pub = weir_advertise(job->bus, feed->topic, .window = DEMO_WINDOW);
 	if (weir_pub_why(feed->pub)->code)
 		return tool_fail(weir_pub_why(feed->pub));
 	int have = weir_wait_subscribers(feed->pub, DEMO_CONSUMERS, ADMISSION_MS);
@@ -243,6 +248,7 @@ open_feeds(struct job *job)
 		job->feed[0] = (struct feed){.topic = "demo.stat", .path = "/proc/stat"};
 		job->feed[1] =
 			(struct feed){.topic = "demo.net", .path = "/proc/net/dev"};
+		job->feed[2] = (struct feed){.topic = "demo.vm", .path = "/proc/vmstat"};
 	} else if (!strcmp(file, "-")) {
 		job->feed[0] = (struct feed){.topic = "demo.stdin"};
 	} else {
@@ -265,8 +271,9 @@ work(struct job *job)
 	if (rc)
 		return rc;
 	report(job, DEMO_READY);
-	job->start_ns = weir_now_ns();
+	job->ruler->start_ns = job->start_ns = weir_now_ns();
 	rc = job->args.file ? line_loop(job) : sample_loop(job);
+	job->ruler->end_ns = weir_now_ns();
 	report(job, DEMO_FINAL);
 	return rc;
 }

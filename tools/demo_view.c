@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The demo as a person sees it: a table that is redrawn, a line a second, the books. */
+/* The demo while it runs: a table that is redrawn, or a line a second. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tools/demo.h"
-#include "tools/json.h"
 #include "tools/text.h"
 #include "tools/tool.h"
 
@@ -18,11 +17,21 @@ seconds_between(uint64_t from, uint64_t to)
 	return to > from ? (double)(to - from) / 1e9 : 0;
 }
 
-static double
-elapsed(const struct demo *demo)
+double
+demo_elapsed(const struct demo *demo)
 {
 	return seconds_between(
 		demo->start_ns, demo->end_ns ? demo->end_ns : weir_now_ns());
+}
+
+struct text
+demo_since(const struct demo *demo, uint64_t time_ns)
+{
+	struct text t = {"-"};
+	if (time_ns)
+		snprintf(t.s, sizeof(t.s), "%.1f s",
+			seconds_between(demo->start_ns, time_ns));
+	return t;
 }
 
 /* By the ruler, since the reports of five processes are not of the same moment. */
@@ -49,47 +58,6 @@ rate_of(const struct demo_child *child, uint64_t last, uint64_t before)
 						    : 0;
 }
 
-static uint64_t
-waiting_of(const struct demo *demo, const struct demo_child *child)
-{
-	uint64_t claimed = demo->child[DEMO_SOURCE].last.made.claimed;
-	uint64_t passed = child->last.taken.passed;
-	return claimed > passed ? claimed - passed : 0;
-}
-
-/*
- * Three counts that were made apart: the source's, by the messages that it committed; the
- * consumer's, by the messages that it saw; and the position, by the numbers in them.
- */
-int
-demo_balances(const struct demo *demo, const struct demo_child *child)
-{
-	const struct demo_made *made = &demo->child[DEMO_SOURCE].last.made;
-	const struct demo_taken *taken = &child->last.taken;
-	uint64_t accounted = taken->delivered + taken->lost + waiting_of(demo, child);
-	return made->published == made->stated && accounted == made->published &&
-		taken->passed == taken->delivered + taken->lost + taken->aborted;
-}
-
-static int
-source_finished(const struct demo *demo)
-{
-	return demo->child[DEMO_SOURCE].last.phase == DEMO_FINAL;
-}
-
-static uint64_t
-missed_by(const struct demo *demo, const struct demo_child *child)
-{
-	const struct demo_taken *taken = &child->last.taken;
-	uint64_t missed = taken->lost > taken->holes ? taken->lost : taken->holes;
-	missed += taken->damaged;
-	/* A source that died did not say how much it had published at the end. */
-	if (!source_finished(demo))
-		return missed;
-	missed += waiting_of(demo, child);
-	return missed ? missed : !demo_balances(demo, child);
-}
-
 /* ---- the table ---------------------------------------------------------------------- */
 
 /* One line, with what stood there before cleared away. */
@@ -107,18 +75,49 @@ line(struct demo *demo, const char *fmt, ...)
 	demo->lines_drawn++;
 }
 
+static int
+is_left(const struct demo_taken *taken)
+{
+	int left = 0;
+	for (int i = 0; i < DEMO_STREAMS_MAX; i++)
+		left |= taken->stream[i].left != 0;
+	return left;
+}
+
 static void
 draw_consumer(struct demo *demo, struct demo_child *child)
 {
 	const struct demo_taken *taken = &child->last.taken;
 	double rate = rate_of(child, taken->delivered, child->before.taken.delivered);
-	uint64_t bad = taken->damaged + taken->holes;
-	line(demo, "%-8s %12s %9s %7s %5s %5s %9s %9s", child->name,
+	uint64_t untold = taken->holes > taken->lost ? taken->holes - taken->lost : 0;
+	uint64_t bad = taken->damaged + untold;
+	line(demo, "%-8s %11s %8s %6s %7s %3s %8s %8s  %s", child->name,
 		text_count(taken->delivered).s, text_rate(rate).s,
 		text_count(taken->lag).s, text_count(taken->lost).s, text_count(bad).s,
 		text_ns((double)taken->recent_p50).s,
-		text_ns((double)taken->recent_p99).s);
+		text_ns((double)taken->recent_p99).s,
+		is_left(taken) ? "left behind" : "waited for");
 	move_on(child);
+}
+
+#define STREAM_ROW "%-11s %7s %5s  %-12s %8s %9s %5s %8s"
+
+static void
+draw_streams(struct demo *demo)
+{
+	const struct demo_taken *taken = &demo->child[DEMO_SLOW].last.taken;
+	for (int i = 0; i < DEMO_STREAMS_MAX; i++) {
+		const struct demo_stream *told = &taken->stream[i];
+		if (!told->detached) {
+			line(demo, "%s", "");
+			continue;
+		}
+		line(demo, STREAM_ROW, told->topic, demo_since(demo, told->detached_ns).s,
+			text_count(told->detached).s, weir_err_name((int)told->code),
+			text_ns((double)told->stalled_ns).s, text_count(told->lost).s,
+			text_count(told->gaps).s,
+			told->left ? "-" : demo_since(demo, told->returned_ns).s);
+	}
 }
 
 void
@@ -139,19 +138,26 @@ demo_draw(struct demo *demo)
 	line(demo, "%-8s %12s %9s %9s %7.1f s", demo->kind, text_count(published(demo)).s,
 		text_rate(rate_of(source, made->published, source->before.made.published))
 			.s,
-		text_bytes((double)made->bytes).s, elapsed(demo));
+		text_bytes((double)made->bytes).s, demo_elapsed(demo));
 	move_on(source);
 	line(demo, "%s", "");
-	line(demo, "%s%-8s %12s %9s %7s %5s %5s %9s %9s%s", bold, "CONSUMER",
-		"DELIVERED", "RATE", "LAG", "LOST", "BAD", "P50", "P99", plain);
+	line(demo, "%s%-8s %11s %8s %6s %7s %3s %8s %8s  %s%s", bold, "CONSUMER",
+		"DELIVERED", "RATE", "LAG", "LOST", "BAD", "P50", "P99", "STATE", plain);
 	for (int i = 0; i < DEMO_CONSUMERS; i++)
 		draw_consumer(demo, &demo->child[i]);
+	line(demo, "%s", "");
+	line(demo, "%s" STREAM_ROW "%s", bold, "SLOW ON", "LEFT AT", "TIMES", "WHY",
+		"STALLED", "LOST", "GAPS", "BACK AT", plain);
+	draw_streams(demo);
 	line(demo, "%s", "");
 	if (demo->child[0].last.taken.fact[0])
 		line(demo, "The content says: %s", demo->child[0].last.taken.fact);
 	else
 		line(demo, "%s", "");
-	line(demo, "'nap' looks every 20 ms on purpose: its lag and delay are its own.");
+	line(demo,
+		"'slow' takes %d ms for each message from %.1f s to %.1f s, on purpose.",
+		DEMO_SLOW_MS, (double)demo_slow_from(0, demo->seconds_ms) / 1e9,
+		(double)demo_slow_until(0, demo->seconds_ms) / 1e9);
 	printf("\033[?7h");
 	fflush(stdout);
 }
@@ -171,8 +177,8 @@ demo_line(struct demo *demo)
 	const struct demo_made *made = &source->last.made;
 	if (!demo->lines_drawn++)
 		printf("%6s %12s %9s  %14s  %14s  %14s\n", "TIME", "PUBLISHED", "RATE",
-			"each LAG/P99", "batch LAG/P99", "nap LAG/P99");
-	printf("%4.0f s %12s %9s", elapsed(demo), text_count(published(demo)).s,
+			"each LAG/P99", "batch LAG/P99", "slow LAG/P99");
+	printf("%4.0f s %12s %9s", demo_elapsed(demo), text_count(published(demo)).s,
 		text_rate(rate_of(source, made->published, source->before.made.published))
 			.s);
 	move_on(source);
@@ -187,109 +193,28 @@ demo_line(struct demo *demo)
 	fflush(stdout);
 }
 
-/* ---- the books ---------------------------------------------------------------------- */
-
 static void
-verdict(const struct demo *demo, uint64_t missed)
+say_stream(const struct demo *demo, const struct demo_child *child, int i)
 {
-	for (int i = 0; i < DEMO_CONSUMERS; i++) {
-		const struct demo_child *child = &demo->child[i];
-		uint64_t by = missed_by(demo, child);
-		if (by && !demo_balances(demo, child))
-			printf("%s: the books do not balance.\n", child->name);
-		else if (by)
-			printf("%s missed %s messages.\n", child->name, text_count(by).s);
-	}
-	if (!source_finished(demo))
-		printf("The source did not come to its end, so the books cannot be closed.\n");
-	else if (!missed)
-		printf("The books balance: every consumer had every message, in order, intact.\n");
+	const struct demo_stream *told = &child->last.taken.stream[i];
+	const struct demo_stream *said = &child->said.taken.stream[i];
+	if (told->detached > said->detached)
+		printf("%6s  %s: %s does not wait for it any more: %s, stalled %s\n",
+			demo_since(demo, told->detached_ns).s, child->name, told->topic,
+			weir_err_name((int)told->code),
+			text_ns((double)told->stalled_ns).s);
+	if (told->returned > said->returned && !told->left)
+		printf("%6s  %s: %s waits for it again; lost %s, as %s messages told it\n",
+			demo_since(demo, told->returned_ns).s, child->name, told->topic,
+			text_count(told->lost).s, text_count(told->gaps).s);
 }
 
-uint64_t
-demo_summary(const struct demo *demo)
+void
+demo_happened(struct demo *demo, struct demo_child *child)
 {
-	const struct demo_made *made = &demo->child[DEMO_SOURCE].last.made;
-	struct table t;
-	static const char *const heads[] = {"CONSUMER", "PUBLISHED =", "DELIVERED +",
-		"LOST +", "WAITING", "ABORTED", "P50", "P99"};
-	uint64_t missed = 0;
-	printf("\n%s messages, %s in %.1f s; the source waited %s times for room.\n\n",
-		text_count(made->published).s, text_bytes((double)made->bytes).s,
-		elapsed(demo), text_count(made->waits).s);
-	table_init(&t, "lrrrrrrr");
-	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-		table_add(&t, "%s", heads[i]);
-	for (int i = 0; i < DEMO_CONSUMERS; i++) {
-		const struct demo_child *child = &demo->child[i];
-		const struct demo_taken *taken = &child->last.taken;
-		missed += missed_by(demo, child);
-		table_add(&t, "%s", child->name);
-		table_add(&t, "%s", text_count(made->published).s);
-		table_add(&t, "%s", text_count(taken->delivered).s);
-		table_add(&t, "%s", text_count(taken->lost).s);
-		table_add(&t, "%s", text_count(waiting_of(demo, child)).s);
-		table_add(&t, "%s", text_count(taken->aborted).s);
-		table_add(&t, "%s", text_ns((double)taken->p50).s);
-		table_add(&t, "%s", text_ns((double)taken->p99).s);
-	}
-	table_print(&t, stdout, tool_color());
-	putchar('\n');
-	verdict(demo, missed);
-	return missed;
-}
-
-static void
-consumer_json(struct json *j, const struct demo *demo, const struct demo_child *child)
-{
-	const struct demo_taken *taken = &child->last.taken;
-	json_object(j, NULL);
-	json_str(j, "name", child->name);
-	json_i64(j, "pid", child->pid);
-	json_u64(j, "published", demo->child[DEMO_SOURCE].last.made.published);
-	json_u64(j, "delivered", taken->delivered);
-	json_u64(j, "lost", taken->lost);
-	json_u64(j, "waiting", waiting_of(demo, child));
-	json_u64(j, "held", taken->held);
-	json_u64(j, "aborted", taken->aborted);
-	json_u64(j, "holes", taken->holes);
-	json_u64(j, "damaged", taken->damaged);
-	json_u64(j, "missed", missed_by(demo, child));
-	json_bool(j, "balanced", demo_balances(demo, child));
-	json_bool(j, "finished", child->last.phase == DEMO_FINAL);
-	json_u64(j, "p50_ns", taken->p50);
-	json_u64(j, "p99_ns", taken->p99);
-	json_u64(j, "max_ns", taken->max);
-	json_end_object(j);
-}
-
-uint64_t
-demo_summary_json(const struct demo *demo)
-{
-	const struct demo_child *source = &demo->child[DEMO_SOURCE];
-	const struct demo_made *made = &source->last.made;
-	uint64_t missed = 0;
-	struct json j;
-	json_init(&j, stdout);
-	json_object(&j, NULL);
-	json_object(&j, "source");
-	json_str(&j, "kind", demo->kind);
-	json_i64(&j, "pid", source->pid);
-	json_real(&j, "seconds", elapsed(demo));
-	json_u64(&j, "published", made->published);
-	json_u64(&j, "bytes", made->bytes);
-	json_u64(&j, "aborted", made->aborted);
-	json_u64(&j, "waits", made->waits);
-	json_end_object(&j);
-	json_array(&j, "consumers");
-	for (int i = 0; i < DEMO_CONSUMERS; i++) {
-		missed += missed_by(demo, &demo->child[i]);
-		consumer_json(&j, demo, &demo->child[i]);
-	}
-	json_end_array(&j);
-	json_u64(&j, "missed", missed);
-	json_str(&j, "fact", demo->child[0].last.taken.fact);
-	json_bool(&j, "interrupted", demo->interrupted);
-	json_end_object(&j);
-	return missed;
+	if (tool.out != TOOL_TABLE || demo->live || child == &demo->child[DEMO_SOURCE])
+		return;
+	for (int i = 0; i < DEMO_STREAMS_MAX; i++)
+		say_stream(demo, child, i);
+	child->said = child->last;
 }

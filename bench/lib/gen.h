@@ -30,6 +30,14 @@ struct gen_side; /* one process's end: handles of the bus under test */
 /* One message in the reader. Non-zero ends the draining. */
 typedef int (*gen_read_fn)(void *ctx, const void *data, size_t len);
 
+/* What a bus tells its publisher about a slow reader. */
+struct gen_verdict {
+	int pid;         /* of the reader */
+	int back;        /* it is waited for again; 0: not any more */
+	const char *why; /* never NULL */
+	double cost_ns;  /* that it has cost the publisher so far, in all */
+};
+
 struct gen_bus {
 	const char *name;
 	const char *settings; /* as chosen from its documentation, for the reader */
@@ -49,6 +57,8 @@ struct gen_bus {
 	int (*commit)(struct gen_side *side);
 	/* Sends what commit may have gathered. May be NULL. */
 	int (*flush)(struct gen_side *side);
+	/* Takes the next verdict: 1; 0 = there is none. NULL: it never tells. */
+	int (*heed)(struct gen_side *side, struct gen_verdict *verdict);
 	/* Hands what is there to fn; waits as the plan says if there is nothing.
 	 * Returns how many messages there were, or < 0. */
 	int (*drain)(struct gen_side *side, gen_read_fn fn, void *ctx);

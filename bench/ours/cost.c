@@ -58,9 +58,8 @@ static int
 subscribe(struct crew *crew, int index, struct cost_run *run, weir_bus *bus)
 {
 	struct reader reader = {0};
-	weir_sub *sub =
-		weir_subscribe(bus, "bench.cost", .on_batch = on_batch, .ctx = &reader,
-			.policy = WEIR_BLOCK);
+	weir_sub *sub = weir_subscribe(bus, "bench.cost", .on_batch = on_batch,
+		.ctx = &reader, .policy = WEIR_BLOCK);
 	if (weir_sub_why(sub)->code)
 		return crew_fail(crew, "subscribe: %s", weir_sub_why(sub)->text);
 	if (crew_meet(crew, run->subscribers + 1, 2) < 0)

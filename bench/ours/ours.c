@@ -41,8 +41,8 @@ ours_close(struct gen_side *side)
 }
 
 static struct gen_side *
-open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why,
-	size_t size)
+open_side(const struct gen_plan *plan, int out, int in, size_t batch,
+	enum weir_policy policy, char *why, size_t size)
 {
 	static const uint32_t idles[] = {[GEN_SPIN] = WEIR_IDLE_SPIN,
 		[GEN_YIELD] = WEIR_IDLE_YIELD,
@@ -64,7 +64,7 @@ open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why,
 		error = weir_pub_why(side->pub);
 	}
 	if (!error->code && in >= 0) {
-		side->sub = weir_subscribe(side->bus, topics[in], .policy = WEIR_BLOCK,
+		side->sub = weir_subscribe(side->bus, topics[in], .policy = policy,
 			.on_batch = side->pull ? NULL : on_batch, .ctx = side);
 		error = weir_sub_why(side->sub);
 	}
@@ -78,13 +78,19 @@ open_side(const struct gen_plan *plan, int out, int in, size_t batch, char *why,
 static struct gen_side *
 ours_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 {
-	return open_side(plan, out, in, 1, why, size);
+	return open_side(plan, out, in, 1, WEIR_BLOCK, why, size);
 }
 
 static struct gen_side *
 batch_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 {
-	return open_side(plan, out, in, BATCH, why, size);
+	return open_side(plan, out, in, BATCH, WEIR_BLOCK, why, size);
+}
+
+static struct gen_side *
+flow_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	return open_side(plan, out, in, 1, WEIR_DROP_OLDEST, why, size);
 }
 
 static int
@@ -136,6 +142,25 @@ batch_flush(struct gen_side *side)
 }
 
 static int
+flow_heed(struct gen_side *side, struct gen_verdict *verdict)
+{
+	weir_event event;
+	if (weir_turn(side->bus, 0) < 0)
+		return 0;
+	while (weir_next_event(side->bus, &event) == 1) {
+		if (event.kind != WEIR_EV_SUB_DETACHED &&
+			event.kind != WEIR_EV_SUB_RETURNED)
+			continue;
+		verdict->pid = (int)event.pid;
+		verdict->back = event.kind == WEIR_EV_SUB_RETURNED;
+		verdict->why = event.code ? weir_err_name(event.code) : "";
+		verdict->cost_ns = (double)event.stalled_ns;
+		return 1;
+	}
+	return 0;
+}
+
+static int
 ours_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 {
 	if (!side->pull) {
@@ -177,5 +202,18 @@ const struct gen_bus ours_batch = {.name = "ours-batch",
 	.claim = batch_claim,
 	.commit = batch_commit,
 	.flush = batch_flush,
+	.drain = ours_drain,
+	.close = ours_close};
+
+const struct gen_bus ours_flow = {.name = "ours",
+	.settings = "defaults (adaptive idling, a window of 16 MiB, WEIR_DROP_OLDEST with a "
+		    "budget of 5 ms in 100 ms), .wait_ms = WEIR_FOREVER, every message "
+		    "stamped",
+	.idle = GEN_ADAPTIVE,
+	.open = flow_open,
+	.await = ours_await,
+	.claim = ours_claim,
+	.commit = ours_commit,
+	.heed = flow_heed,
 	.drain = ours_drain,
 	.close = ours_close};

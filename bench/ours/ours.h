@@ -7,6 +7,7 @@
 
 extern const struct gen_bus ours;       /* defaults: a claim, a commit, a stamp each */
 extern const struct gen_bus ours_batch; /* 16 claims, one commit, one stamp */
+extern const struct gen_bus ours_flow;  /* readers under the default policy */
 
 /*
  * CPU nanoseconds of the publisher's thread per message, alone on core 0, with so many
@@ -25,5 +26,9 @@ int ours_idle_memory(const char *dir, double *kib);
 /* Fresh processes attach to a bus of `nodes` processes, `count` times: from before
  * weir_open to the return of weir_subscribe with its publisher admitted. */
 int ours_attach(const char *dir, int nodes, int count, struct gen_result *result);
+
+/* A publisher that waits for a reader under WEIR_BLOCK, `count` times: from the SIGKILL
+ * that ends the reader to the return of the claim. */
+int ours_kill(const char *dir, int count, struct gen_result *result);
 
 #endif

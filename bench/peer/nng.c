@@ -2,12 +2,14 @@
 #include <nng/nng.h>
 #include <nng/protocol/pipeline0/pull.h>
 #include <nng/protocol/pipeline0/push.h>
+#include <nng/protocol/pubsub0/pub.h>
+#include <nng/protocol/pubsub0/sub.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bench/peer/peer.h"
 
-enum { DRAIN_MAX = 64, BUFFERS = 128 };
+enum { BUFFERS = 128, PUB_BUFFERS = 8192 };
 
 struct gen_side {
 	nng_socket out, in;
@@ -26,8 +28,18 @@ push_close(struct gen_side *side)
 	free(side);
 }
 
+/* One of the two patterns. */
+struct pattern {
+	int (*open_out)(nng_socket *);
+	int (*open_in)(nng_socket *);
+	int send_buffer;
+	int receive_buffer; /* 0: nng's */
+	int subscribes;
+};
+
 static struct gen_side *
-push_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+open_pattern(const struct pattern *pattern, const struct gen_plan *plan, int out,
+	int in, char *why, size_t size)
 {
 	char name[200];
 	struct gen_side *side = calloc(1, sizeof *side);
@@ -36,18 +48,24 @@ push_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 	side->size = plan->size;
 	int rc = 0;
 	if (out >= 0) {
-		rc = nng_push0_open(&side->out);
+		rc = pattern->open_out(&side->out);
 		side->has_out = rc == 0;
 		snprintf(name, sizeof name, "ipc://%s/nng-%d", plan->dir, out);
 		if (rc == 0)
-			rc = nng_socket_set_int(side->out, NNG_OPT_SENDBUF, BUFFERS);
+			rc = nng_socket_set_int(
+				side->out, NNG_OPT_SENDBUF, pattern->send_buffer);
 		if (rc == 0)
 			rc = nng_listen(side->out, name, NULL, 0);
 	}
 	if (rc == 0 && in >= 0) {
-		rc = nng_pull0_open(&side->in);
+		rc = pattern->open_in(&side->in);
 		side->has_in = rc == 0;
 		snprintf(name, sizeof name, "ipc://%s/nng-%d", plan->dir, in);
+		if (rc == 0 && pattern->receive_buffer)
+			rc = nng_socket_set_int(
+				side->in, NNG_OPT_RECVBUF, pattern->receive_buffer);
+		if (rc == 0 && pattern->subscribes)
+			rc = nng_socket_set(side->in, NNG_OPT_SUB_SUBSCRIBE, "", 0);
 		if (rc == 0)
 			rc = nng_dial(side->in, name, NULL, 0);
 	}
@@ -56,6 +74,29 @@ push_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 	snprintf(why, size, "%s", nng_strerror(rc));
 	push_close(side);
 	return NULL;
+}
+
+static struct gen_side *
+push_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	static const struct pattern push = {nng_push0_open, nng_pull0_open, BUFFERS, 0, 0};
+	return open_pattern(&push, plan, out, in, why, size);
+}
+
+static struct gen_side *
+pub_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	static const struct pattern pub = {
+		nng_pub0_open, nng_sub0_open, PUB_BUFFERS, PUB_BUFFERS, 1};
+	return open_pattern(&pub, plan, out, in, why, size);
+}
+
+/* nng 1.5.2 may wait forever in nng_close while its peers go too. The process ends now, and
+ * with it the socket. */
+static void
+pub_close(struct gen_side *side)
+{
+	free(side);
 }
 
 static void *
@@ -91,3 +132,13 @@ const struct gen_bus nng_push = {.name = "nng-push",
 	.commit = push_commit,
 	.drain = push_drain,
 	.close = push_close};
+
+const struct gen_bus nng_pub = {.name = "nng-pub",
+	.settings = "libnng, ipc, pub0/sub0, send-buffer and receive-buffer 8192 (the most), "
+		    "nng_sendmsg and nng_recvmsg without a copy, blocking",
+	.idle = GEN_PARK,
+	.open = pub_open,
+	.claim = push_claim,
+	.commit = push_commit,
+	.drain = push_drain,
+	.close = pub_close};

@@ -8,10 +8,17 @@
 
 #ifdef BENCH_ZMQ
 extern const struct gen_bus zmq_push;   /* ipc, PUSH/PULL */
+extern const struct gen_bus zmq_pub;    /* ipc, PUB and SUB */
 extern const struct gen_bus zmq_nodrop; /* ipc, XPUB with ZMQ_XPUB_NODROP, and SUB */
 #endif
 #ifdef BENCH_NNG
 extern const struct gen_bus nng_push; /* ipc, push0/pull0 */
+extern const struct gen_bus nng_pub;  /* ipc, pub0/sub0 */
+#endif
+#ifdef BENCH_NATS
+extern const struct gen_bus nats_core; /* a server on the loopback device */
+/* Where its server is, NULL if it is not installed. */
+const char *nats_server(void);
 #endif
 
 #endif

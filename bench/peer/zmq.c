@@ -97,6 +97,12 @@ nodrop_open(const struct gen_plan *plan, int out, int in, char *why, size_t size
 	return open_pair(plan, out, in, ZMQ_XPUB, ZMQ_SUB, NODROP_HWM, why, size);
 }
 
+static struct gen_side *
+pub_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	return open_pair(plan, out, in, ZMQ_PUB, ZMQ_SUB, NODROP_HWM, why, size);
+}
+
 /* A verbose XPUB is told of every subscription by a message. */
 static int
 nodrop_await(struct gen_side *side, int count)
@@ -152,6 +158,16 @@ const struct gen_bus zmq_push = {.name = "zmq-push",
 		    "zmq_msg_send of a message built in place",
 	.idle = GEN_PARK,
 	.open = push_open,
+	.claim = zmq_claim,
+	.commit = zmq_commit,
+	.drain = zmq_drain,
+	.close = zmq_side_close};
+
+const struct gen_bus zmq_pub = {.name = "zmq-pub",
+	.settings = "libzmq, ipc, PUB and SUB, 1 I/O thread, high-water marks 1000, "
+		    "zmq_msg_send of a message built in place",
+	.idle = GEN_PARK,
+	.open = pub_open,
 	.claim = zmq_claim,
 	.commit = zmq_commit,
 	.drain = zmq_drain,

@@ -41,10 +41,10 @@ is_ready(uint32_t pid, uint32_t tid)
 }
 
 uint64_t
-wr_sched_waited(
-	struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns)
+wr_sched_waited(struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns)
 {
 	const struct wr_sched_probe before = *probe;
+	const uint64_t since = now_ns - before.at_ns;
 	unsigned long long ran_ns, waited_ns;
 	char text[96];
 	uint64_t waited;
@@ -52,15 +52,16 @@ wr_sched_waited(
 	if (tid == 0 || !read_file(pid, tid, "schedstat", text, sizeof(text)) ||
 		sscanf(text, "%llu %llu", &ran_ns, &waited_ns) != 2)
 		return 0;
-	*probe = (struct wr_sched_probe){now_ns, ran_ns, waited_ns};
-	if (before.at_ns == 0)
+	*probe = (struct wr_sched_probe){pid, tid, now_ns, ran_ns, waited_ns};
+	if (before.at_ns == 0 || before.pid != pid || before.tid != tid ||
+		waited_ns < before.waited_ns)
 		return 0;
-	/* The kernel adds a wait when it is over. One that is not: it is ready, and has not
-	 * run since. */
+	/* The kernel adds a wait when it is over, also what of it we have counted before.
+	 * One that is not: it is ready, and has not run since. */
 	waited = waited_ns - before.waited_ns;
 	if (ran_ns == before.ran_ns && is_ready(pid, tid))
-		waited += now_ns - before.at_ns;
-	return waited;
+		waited = since;
+	return waited < since ? waited : since;
 }
 
 uint32_t

@@ -13,6 +13,7 @@
 
 /* What was seen of a thread last. All zero: nothing yet. */
 struct wr_sched_probe {
+	uint32_t pid, tid;
 	uint64_t at_ns;
 	uint64_t ran_ns;    /* that it has run, ever */
 	uint64_t waited_ns; /* that it was ready to and did not, ever */
@@ -20,8 +21,8 @@ struct wr_sched_probe {
 
 /*
  * How long the thread was ready to run and had no core since the last call with this
- * probe. 0 at the first, or where nothing is known. Reads one or two small files of /proc:
- * about 10 us. Any thread.
+ * probe; never more than that time. 0 at the first call for this thread, or where nothing
+ * is known. Reads one or two small files of /proc: about 10 us. Any thread.
  */
 uint64_t wr_sched_waited(
 	struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns);

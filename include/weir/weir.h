@@ -62,7 +62,7 @@ typedef struct weir_sub weir_sub;
 #define WEIR_ATTACH_MS       100   /* how long a call waits for a silent peer */
 #define WEIR_CLOSE_MS        1000  /* how long close waits for late attachers */
 #define WEIR_ROOM_MS         1000  /* how long a publisher waits for room */
-#define WEIR_STALL_US        5000  /* of any 100 ms that a subscription may cost others */
+#define WEIR_STALL_US        5000 /* of any 100 ms that a subscription may cost others */
 #define WEIR_STALL_CAP_US    20000 /* and all subscriptions of a stream together */
 
 #define WEIR_FOREVER (-1) /* a timeout that never ends */
@@ -119,9 +119,9 @@ enum weir_event_kind {
 	WEIR_EV_SUB_DETACHED, /* one of our streams does not wait for that subscription any
 				 more: it was too slow; code and stalled_ns say how */
 	WEIR_EV_SUB_RETURNED, /* it has caught up: it is waited for again */
-	WEIR_EV_DETACHED,     /* the same, seen from the subscription: what it does not read
+	WEIR_EV_DETACHED, /* the same, seen from the subscription: what it does not read
 				 in time is written over, and counted */
-	WEIR_EV_RETURNED      /* from here on nothing is lost any more */
+	WEIR_EV_RETURNED  /* from here on nothing is lost any more */
 };
 
 typedef struct weir_event {
@@ -132,7 +132,7 @@ typedef struct weir_event {
 	uint64_t publisher; /* stream id, 0 = none */
 	uint64_t stalled_ns; /* of WEIR_EV_SUB_DETACHED and WEIR_EV_DETACHED: how long the
 				publisher has waited for this subscription, in all */
-	uint64_t dropped;   /* events that were lost because nobody pulled them */
+	uint64_t dropped;    /* events that were lost because nobody pulled them */
 	char node[WEIR_NAME_MAX + 1];  /* name of the peer */
 	char topic[WEIR_NAME_MAX + 1]; /* "" = none */
 } weir_event;
@@ -214,9 +214,9 @@ typedef struct weir_pub_opts {
 	int32_t wait_ms;     /* for room; 0: WEIR_ROOM_MS; WEIR_FOREVER; WEIR_NEVER */
 	uint32_t stamp;      /* enum weir_stamp */
 	uint64_t keep_messages; /* history for who comes late: at least so many messages, */
-	uint64_t keep_bytes;    /* and bytes of log, 16 a message more than its payload;
+	uint64_t keep_bytes; /* and bytes of log, 16 a message more than its payload;
 				   0 and 0: the last message */
-	uint32_t ttl_ms;   /* readers pass over what is older; 0: nothing; needs a stamp */
+	uint32_t ttl_ms; /* readers pass over what is older; 0: nothing; needs a stamp */
 	uint32_t stall_us; /* the most that all slow subscriptions together may hold it up in
 			      any 100 ms; 0: WEIR_STALL_CAP_US */
 } weir_pub_opts;
@@ -236,10 +236,10 @@ typedef struct weir_sub_opts {
 	int32_t stall_us; /* how long its publisher may wait for it while others wait too, in
 			     any 100 ms; 0: WEIR_STALL_US; WEIR_NEVER: not at all; at most what
 			     the publisher allows */
-	uint64_t quota;   /* bytes of log that it may lag before it is waited for; 0, or more
+	uint64_t quota; /* bytes of log that it may lag before it is waited for; 0, or more
 			     than the window: the window; in whole segments, at least two */
-	uint32_t from;    /* enum weir_from */
-	uint32_t ttl_ms;  /* messages older than that are passed over; 0: none */
+	uint32_t from;   /* enum weir_from */
+	uint32_t ttl_ms; /* messages older than that are passed over; 0: none */
 	uint64_t from_count;
 	uint64_t from_publisher;
 	uint32_t key_offset; /* of WEIR_LATEST: where in a message its key is, */
@@ -382,21 +382,21 @@ int weir_subscribers(weir_pub *pub);
 int weir_wait_subscribers(weir_pub *pub, int count, int timeout_ms);
 
 typedef struct weir_pub_stats {
-	size_t size;        /* set to sizeof before the call */
-	uint64_t publisher; /* id of the stream */
-	uint64_t published; /* committed messages */
-	uint64_t bytes;     /* their payload */
-	uint64_t aborted;   /* claims given back after a later one was made */
-	uint64_t waits;     /* times that a claim waited for room */
-	uint64_t wait_ns;   /* spent there */
-	uint64_t rolls;     /* segments begun */
-	uint64_t moves;     /* fresh regions begun */
-	uint64_t rings;     /* sleepers woken by this thread */
-	uint64_t evicted;   /* subscriptions put out for breaking the protocol */
+	size_t size;         /* set to sizeof before the call */
+	uint64_t publisher;  /* id of the stream */
+	uint64_t published;  /* committed messages */
+	uint64_t bytes;      /* their payload */
+	uint64_t aborted;    /* claims given back after a later one was made */
+	uint64_t waits;      /* times that a claim waited for room */
+	uint64_t wait_ns;    /* spent there */
+	uint64_t rolls;      /* segments begun */
+	uint64_t moves;      /* fresh regions begun */
+	uint64_t rings;      /* sleepers woken by this thread */
+	uint64_t evicted;    /* subscriptions put out for breaking the protocol */
 	uint64_t stalled_ns; /* of wait_ns, what slow subscriptions were charged for */
 	uint64_t detached;   /* times that one was not waited for any more */
 	uint64_t returned;   /* times that one was waited for again */
-	uint64_t denied;    /* attach requests without permission */
+	uint64_t denied;     /* attach requests without permission */
 	uint32_t subscribers;
 	uint32_t segment_bytes;
 	uint64_t window_bytes;
@@ -463,18 +463,18 @@ typedef struct weir_sub_stats {
 	size_t size;        /* set to sizeof before the call */
 	uint64_t delivered; /* messages passed, and not held any more */
 	uint64_t bytes;     /* payload of what was passed */
-	uint64_t lost;      /* claims missed, of all streams: the sum of the next four */
+	uint64_t lost; /* claims missed, of all streams: the sum of the next four */
 	uint64_t lost_behind;    /* written over before it came to them */
 	uint64_t lost_conflated; /* a newer one was there (WEIR_LATEST) */
 	uint64_t lost_expired;   /* older than their time to live */
 	uint64_t lost_gone;      /* asked for at the join, and not there any more */
-	uint64_t aborted;   /* claims that their publishers gave back */
-	uint64_t waiting;   /* messages that are there and were not passed, by walking over
+	uint64_t aborted;        /* claims that their publishers gave back */
+	uint64_t waiting; /* messages that are there and were not passed, by walking over
 			       them */
-	uint64_t held;      /* messages passed and held now */
-	uint64_t streams;   /* followed now */
-	uint64_t ended;     /* streams drained to their end */
-	uint64_t refused;   /* streams of another type, or without permission */
+	uint64_t held;    /* messages passed and held now */
+	uint64_t streams; /* followed now */
+	uint64_t ended;   /* streams drained to their end */
+	uint64_t refused; /* streams of another type, or without permission */
 } weir_sub_stats;
 int weir_sub_get_stats(weir_sub *sub, weir_sub_stats *stats);
 

@@ -144,6 +144,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	wopts.plan.type = opts->type;
 	wopts.plan.type_hash = opts->type_hash;
 	wopts.plan.ttl_ns = (uint64_t)opts->ttl_ms * 1000000;
+	wopts.plan.open_to_all = stream->open_to_all;
 	wopts.plan.private_memory = node->in_process;
 	rc = wr_writer_init(&stream->writer, &wopts, err);
 	if (rc < 0)

@@ -468,8 +468,8 @@ check_terms(const weir_sub_opts *opts, struct weir_error *err)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"policy %u is not a choice", opts->policy);
 	if (opts->from > WEIR_FROM_SEQ)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "from %u is not a choice",
-			opts->from);
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"from %u is not a choice", opts->from);
 	if (opts->stall_us < 0 && opts->stall_us != WEIR_NEVER)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"stall_us %d is neither a time nor WEIR_NEVER; to be waited for "
@@ -557,6 +557,7 @@ subscription_leave(struct weir_sub *sub)
 	while (sub->count > 0)
 		drop_link(sub, sub->links[0]);
 	pthread_mutex_destroy(&sub->sub->inbox_lock);
+	free(sub->sub->had);
 	free(sub->sub);
 	sub->sub = NULL;
 }

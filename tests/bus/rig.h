@@ -143,9 +143,9 @@ rig_find_rows(struct rig *rig)
 		rig->row[i] = wr_gate_find(&rig->w->gate, rig->sub.id, i + 1);
 }
 
-/* Admits one more reader, and lets it begin at once or (begin false) later. */
+/* Admits one more reader on these terms; it begins when rig_begin says so. */
 static inline unsigned
-rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
+rig_admit_as(struct rig *rig, const struct wr_terms *terms, struct rig_start *start)
 {
 	unsigned i = rig->readers++;
 	struct wr_row row = {.node = rig->sub.id,
@@ -155,16 +155,22 @@ rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
 		.name = "reader",
 		.pid = 4711};
 
-	/* Waited for without end: who pays for waiting is what other tests are about. */
-	struct wr_terms terms = {.holds = holds, .policy = WEIR_BLOCK};
-
 	*start = (struct rig_start){.rig = rig};
-	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, &terms, rig->sub.flag, rig_admitted,
+	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, terms, rig->sub.flag, rig_admitted,
 			   start),
 		0);
 	rig->newest[i] = start->newest;
 	rig_find_rows(rig);
 	return i;
+}
+
+/* One that is waited for without end: who pays for waiting is what other tests are about. */
+static inline unsigned
+rig_admit(struct rig *rig, uint32_t holds, struct rig_start *start)
+{
+	struct wr_terms terms = {.holds = holds, .policy = WEIR_BLOCK};
+
+	return rig_admit_as(rig, &terms, start);
 }
 
 /* Is not waited for until the test says so: as if its dwell never ended. */
@@ -197,6 +203,24 @@ rig_join(struct rig *rig, uint32_t holds)
 	unsigned i = rig_admit(rig, holds, &start);
 
 	REQUIRE_EQ(rig_begin(rig, i, holds, &start), 0);
+	return i;
+}
+
+static inline unsigned
+rig_join_as(struct rig *rig, const struct wr_terms *terms)
+{
+	struct rig_start start;
+	unsigned i = rig_admit_as(rig, terms, &start);
+	struct wr_reader_opts opts = {.begin = start.begin.seq,
+		.asked = start.begin.asked,
+		.holds = terms->holds,
+		.policy = terms->policy,
+		.room_bell = rig->pub.bell};
+
+	REQUIRE_EQ(wr_reader_init(&rig->r[i], start.store, &rig->sub.slots[i],
+			   start.begin.place, &opts),
+		0);
+	wr_store_unref(start.store);
 	return i;
 }
 

@@ -164,6 +164,84 @@ region_is_window_pins_and_spare(void)
 	CHECK_EQ(wr_geometry_segs(&geo, 160), 64 + 160 + WR_SPARE_SEGS);
 }
 
+/* ---- history ------------------------------------------------------------------------------- */
+
+static struct wr_geometry
+keeping(size_t max_message, uint64_t messages, uint64_t bytes)
+{
+	weir_pub_opts opts = {.size = sizeof(opts),
+		.max_message = max_message,
+		.keep_messages = messages,
+		.keep_bytes = bytes};
+	struct wr_geometry geo = {0};
+
+	CHECK_EQ(wr_geometry_of(&geo, &opts, NULL), 0);
+	CHECK_EQ(geo.keep_messages, messages);
+	CHECK_EQ(geo.keep_bytes, bytes);
+	return geo;
+}
+
+static void
+history_lies_beside_the_window(void)
+{
+	struct wr_geometry plain = geometry(64, 0, 0), geo;
+
+	geo = keeping(64, 0, 0);
+	CHECK_EQ(geo.keep_segs, 0);
+	CHECK_EQ(wr_geometry_live(&geo), plain.window_segs);
+	for (size_t size = 16; size <= 8 * MIB; size *= 3)
+		for (uint64_t messages = 1; messages < 3000; messages = messages * 3 + 1) {
+			geo = keeping(size, messages, 0);
+			/* However the messages lie: the first of them behind others in its
+			 * segment, and the head as good as empty. */
+			CHECK((uint64_t)(geo.keep_segs - 1) * fit(&geo) >= messages);
+			CHECK((uint64_t)geo.keep_segs * fit(&geo) <=
+				messages + 2 * (uint64_t)fit(&geo));
+			CHECK_EQ(wr_geometry_segs(&geo, 5),
+				wr_geometry_live(&geo) + 5 + WR_SPARE_SEGS);
+		}
+	for (uint64_t bytes = 1; bytes < 100 * MIB; bytes = bytes * 7 + 1) {
+		geo = keeping(1000, 0, bytes);
+		CHECK((geo.keep_segs - 1) *
+				(uint64_t)(geo.seg_bytes - geo.first - WR_FRAME) >=
+			bytes);
+	}
+	/* Of both the larger one. */
+	geo = keeping(64, 1, 50 * MIB);
+	CHECK_EQ(geo.keep_segs, keeping(64, 0, 50 * MIB).keep_segs);
+	geo = keeping(64, 1000000, 1);
+	CHECK_EQ(geo.keep_segs, keeping(64, 1000000, 0).keep_segs);
+}
+
+static int
+keep_refused(size_t max_message, uint64_t messages, uint64_t bytes)
+{
+	weir_pub_opts opts = {.size = sizeof(opts),
+		.max_message = max_message,
+		.keep_messages = messages,
+		.keep_bytes = bytes};
+	struct wr_geometry geo;
+	struct weir_error err = {0};
+	int rc = wr_geometry_of(&geo, &opts, &err);
+
+	CHECK_EQ(err.code, -rc);
+	return rc;
+}
+
+static void
+more_history_than_places_is_refused(void)
+{
+	for (size_t size = 64; size <= 8 * MIB; size *= 8) {
+		CHECK_EQ(keep_refused(size, UINT64_MAX, 0), -WEIR_E_USAGE_INVAL);
+		CHECK_EQ(keep_refused(size, UINT64_MAX - 1, 0), -WEIR_E_USAGE_INVAL);
+		CHECK_EQ(keep_refused(size, UINT64_MAX / 2, 0), -WEIR_E_USAGE_INVAL);
+		CHECK_EQ(keep_refused(size, 0, UINT64_MAX), -WEIR_E_USAGE_INVAL);
+		CHECK_EQ(keep_refused(size, 0, 1ull << 50), -WEIR_E_USAGE_INVAL);
+	}
+	CHECK_EQ(keep_refused(2 * MIB, 500000, 0), 0);
+	CHECK_EQ(keep_refused(2 * MIB, 1 << 19, 0), -WEIR_E_USAGE_INVAL);
+}
+
 /* The extremes of the layout's packed words. */
 static void
 words_and_places_keep_their_parts(void)
@@ -184,5 +262,6 @@ static const struct wr_test tests[] = {TEST(defaults),
 	TEST(one_message_a_segment_above), TEST(window_is_at_least_four_segments),
 	TEST(payloads_are_aligned), TEST(refuses_what_is_out_of_bounds),
 	TEST(sized_refuses_what_does_not_fit), TEST(region_is_window_pins_and_spare),
+	TEST(history_lies_beside_the_window), TEST(more_history_than_places_is_refused),
 	TEST(words_and_places_keep_their_parts), TEST_END};
 const struct wr_suite wr_suite_geometry = {.name = "geometry", .tests = tests};

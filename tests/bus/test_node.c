@@ -265,9 +265,8 @@ as_many_subscriptions_as_stated(void)
 	int rc;
 
 	rig_make(&rig, 4, 0, false);
-	row = (struct wr_row){.node = rig.sub.id,
-		.slot = &rig.sub.slots[0],
-		.bell = rig.sub.bell};
+	row = (struct wr_row){
+		.node = rig.sub.id, .slot = &rig.sub.slots[0], .bell = rig.sub.bell};
 	for (row.sub = 1; row.sub <= WEIR_SUBSCRIBERS_MAX; row.sub++) {
 		start = (struct rig_start){.rig = &rig};
 		REQUIRE_EQ(wr_stream_admit(&rig.stream, &row, &terms, rig.sub.flag,
@@ -275,7 +274,8 @@ as_many_subscriptions_as_stated(void)
 			0);
 		wr_store_unref(start.store);
 	}
-	rc = wr_stream_admit(&rig.stream, &row, &terms, rig.sub.flag, rig_admitted, &start);
+	rc = wr_stream_admit(
+		&rig.stream, &row, &terms, rig.sub.flag, rig_admitted, &start);
 	CHECK_EQ(rc, -WEIR_E_AGAIN_QUOTA);
 	CHECK_EQ(rig.w->gate.count, WEIR_SUBSCRIBERS_MAX);
 	rig_free(&rig);

@@ -41,8 +41,9 @@ store_of(uint64_t first_ord, uint32_t window)
 	return store;
 }
 
+/* With a history of so many segments besides, for messages or bytes. */
 static void
-make(struct box *box)
+make_keeping(struct box *box, uint32_t segs, uint64_t messages, uint64_t bytes)
 {
 	struct wr_row row = {.node = 1,
 		.sub = 1,
@@ -56,9 +57,18 @@ make(struct box *box)
 
 	memset(box, 0, sizeof(*box));
 	geo = geometry_of(WINDOW);
-	REQUIRE_EQ(wr_pool_init(&box->pool, store_of(1, WINDOW), &geo, NULL), 0);
+	geo.keep_segs = segs;
+	geo.keep_messages = messages;
+	geo.keep_bytes = bytes;
+	REQUIRE_EQ(wr_pool_init(&box->pool, store_of(1, WINDOW + segs), &geo, NULL), 0);
 	REQUIRE_EQ(wr_gate_add(&box->gate, &row), 1);
 	box->row = wr_gate_find(&box->gate, 1, 1);
+}
+
+static void
+make(struct box *box)
+{
+	make_keeping(box, 0, 0, 0);
 }
 
 static void
@@ -74,23 +84,31 @@ stand(struct box *box, uint64_t ord)
 	wr_store_release(test_cur, &box->slot.cur, ord);
 }
 
-/* One rollover, eager or not: 0, or why not. */
+/* One rollover from a head with so many messages and bytes of log, eager or not: 0, or why
+ * not. */
 static int
-roll(struct box *box, bool eager)
+roll_from(struct box *box, bool eager, uint64_t messages, uint32_t bytes)
 {
 	uint64_t needed = wr_gate_read(&box->gate, box->pool.head_ord, WINDOW);
 	struct wr_seg *seg;
 	int why = 0;
 
-	/* As if each segment had messages: one that has none is no history. */
-	wr_stat_set(&box->pool.head->messages, 10);
+	wr_stat_set(&box->pool.head->messages, messages);
 	wr_pool_reclaim(&box->pool, &box->gate, needed, eager);
 	seg = wr_pool_take(&box->pool, &why, NULL);
 	if (!seg)
 		return why;
-	box->seq += 10;
-	wr_pool_advance(&box->pool, seg, box->seq, box->pool.zone->store->first);
+	box->seq += messages;
+	wr_pool_advance(
+		&box->pool, seg, box->seq, box->pool.head->zone->store->first + bytes);
 	return 0;
+}
+
+/* As if each segment had messages: one that has none is no history. */
+static int
+roll(struct box *box, bool eager)
+{
+	return roll_from(box, eager, 10, 0);
 }
 
 static uint64_t
@@ -324,8 +342,8 @@ pins_may_eat_the_region(void)
 
 	/* In a fresh region it goes on; the old one stays until the last pin is gone. */
 	geo = geometry_of(WINDOW);
-	REQUIRE_EQ(
-		wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), &geo), 0);
+	REQUIRE_EQ(wr_pool_move(&box.pool, store_of(box.pool.head_ord + 1, WINDOW), &geo),
+		0);
 	CHECK_EQ(roll(&box, true), 0);
 	CHECK_EQ(box.pool.head->index, 0);
 	CHECK_EQ(box.pool.moves, 1);
@@ -363,10 +381,152 @@ a_larger_region_has_larger_books(void)
 	spare(&box);
 }
 
+/* ---- history ------------------------------------------------------------------------------- */
+
+static uint64_t
+kept_messages(const struct box *box)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t ord = box->pool.oldest; ord <= box->pool.head_ord; ord++)
+		sum += wr_stat_get(&box->pool.live[ord % box->pool.live_size]->messages);
+	return sum;
+}
+
+/* Whether everybody keeps up, nobody reads, or somebody is far behind and detached. */
+static void
+as_many_messages_as_asked_for(void)
+{
+	for (int eager = 0; eager < 2; eager++)
+		for (uint64_t keep = 1; keep <= 30; keep++) {
+			struct box box;
+			uint64_t sent = 0;
+
+			make_keeping(&box, (uint32_t)(keep / 10) + 2, keep, 0);
+			wr_gate_detach(&box.gate, box.row);
+			stand(&box, 1);
+			for (int i = 0; i < 60; i++, sent += 10) {
+				uint64_t there = kept_messages(&box);
+
+				CHECK(there >= (sent < keep ? sent : keep));
+				CHECK_EQ(roll(&box, eager), 0);
+				CHECK(box.pool.oldest <= wr_pool_kept(&box.pool));
+				/* And what is more than that goes, where nobody wants it. */
+				if (eager)
+					CHECK(kept_messages(&box) <= keep + 2 * 10);
+			}
+			spare(&box);
+		}
+}
+
+static void
+as_many_bytes_as_asked_for(void)
+{
+	for (uint64_t keep = 1000; keep <= 12000; keep += 500) {
+		struct box box;
+
+		make_keeping(&box, (uint32_t)(keep / 3000) + 2, 0, keep);
+		for (int i = 0; i < 60; i++) {
+			uint64_t bytes = 0;
+
+			stand(&box, box.pool.head_ord);
+			CHECK_EQ(roll_from(&box, true, 10, 3000), 0);
+			for (uint64_t ord = box.pool.oldest; ord < box.pool.head_ord;
+				ord++)
+				bytes += box.pool.live[ord % box.pool.live_size]->bytes;
+			CHECK(bytes >= keep || box.pool.oldest == 1);
+			CHECK(bytes < keep + 2 * 3000 || bytes <= 2 * 3000);
+		}
+		spare(&box);
+	}
+}
+
+/* What was asked for is the last message: it stays where the head has none, however many
+ * segments of claims that were given back lie between. */
+static void
+the_last_message_is_kept(void)
+{
+	struct box box;
+
+	make(&box);
+	stand(&box, 1);
+	CHECK_EQ(wr_pool_kept(&box.pool), 1);
+	CHECK_EQ(roll_from(&box, true, 1, 0), 0);
+	CHECK_EQ(wr_pool_kept(&box.pool), 1);
+	stand(&box, 2);
+	CHECK_EQ(roll_from(&box, true, 0, 0), 0);
+	stand(&box, 3);
+	CHECK_EQ(roll_from(&box, true, 0, 0), 0);
+	CHECK_EQ(wr_pool_kept(&box.pool), 1);
+	CHECK_EQ(box.pool.oldest, 1);
+	wr_stat_set(&box.pool.head->messages, 1);
+	CHECK_EQ(wr_pool_kept(&box.pool), 4);
+	stand(&box, 4);
+	CHECK_EQ(roll_from(&box, true, 1, 0), 0);
+	CHECK_EQ(box.pool.oldest, 4);
+	spare(&box);
+}
+
+/* Where there is no other room the publisher goes on. */
+static void
+history_yields_to_what_is_published(void)
+{
+	struct box box;
+
+	make(&box);
+	for (int i = 0; i < 50; i++) {
+		stand(&box, box.pool.head_ord);
+		CHECK_EQ(roll_from(&box, true, i == 0, 0), 0);
+		CHECK(box.pool.head_ord - box.pool.oldest + 1 <= WINDOW);
+	}
+	spare(&box);
+}
+
+/* History never takes of the window: a reader may lag as far as without it. */
+static void
+history_is_besides_the_window(void)
+{
+	struct box box;
+
+	make_keeping(&box, 5, 30, 0);
+	for (int i = 0; i < 20; i++) {
+		stand(&box, box.pool.head_ord);
+		CHECK_EQ(roll(&box, true), 0);
+	}
+	stand(&box, box.pool.head_ord);
+	for (int i = 0; i < WINDOW - 1; i++)
+		CHECK_EQ(roll(&box, true), 0);
+	CHECK(kept_messages(&box) >= 30);
+	CHECK_EQ(box.gate.blockers, 0);
+	(void)wr_gate_read(&box.gate, box.pool.head_ord, WINDOW);
+	CHECK_EQ(box.gate.blockers, 1);
+	spare(&box);
+}
+
+/* For who reads it late, as much as there is room for stays. */
+static void
+a_detached_row_finds_the_whole_window(void)
+{
+	struct box box;
+
+	make(&box);
+	wr_gate_detach(&box.gate, box.row);
+	stand(&box, 1);
+	for (int i = 0; i < 40; i++) {
+		CHECK_EQ(roll(&box, false), 0);
+		CHECK_EQ(box.pool.head_ord - box.pool.oldest + 1,
+			i + 2 < WINDOW ? i + 2 : WINDOW);
+	}
+	spare(&box);
+}
+
 static const struct wr_test tests[] = {TEST(begins_with_one_live_segment),
 	TEST(links_head_to_head), TEST(a_gating_cursor_keeps_what_it_needs),
 	TEST(without_haste_only_as_much_as_makes_room), TEST(the_hottest_is_used_first),
 	TEST(an_ordinal_never_comes_back), TEST(pinned_stays_out_of_the_pool),
 	TEST(open_claims_keep_their_segment), TEST(pins_may_eat_the_region),
-	TEST(a_larger_region_has_larger_books), TEST_END};
+	TEST(a_larger_region_has_larger_books), TEST(as_many_messages_as_asked_for),
+	TEST(as_many_bytes_as_asked_for), TEST(the_last_message_is_kept),
+	TEST(history_yields_to_what_is_published), TEST(history_is_besides_the_window),
+	TEST(a_detached_row_finds_the_whole_window), TEST_END};
 const struct wr_suite wr_suite_pool = {.name = "pool", .tests = tests};

@@ -462,8 +462,7 @@ it_stays_until_all_are_told(void)
 
 /* Keeps something of each segment, as long as there are segments. */
 static void
-hold_until_full(
-	struct rig *rig, uint64_t ords[RIG_READERS], struct wr_view *last)
+hold_until_full(struct rig *rig, uint64_t ords[RIG_READERS], struct wr_view *last)
 {
 	while (rig_send(rig, RIG_MAX) == 0)
 		for (unsigned k = 0; k < rig->readers; k++) {

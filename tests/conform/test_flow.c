@@ -205,8 +205,8 @@ is_called(const struct part *part)
 {
 	weir_bus *bus = rig_bus(part->bus);
 	struct seen seen = {0};
-	weir_sub *sub = weir_subscribe(bus, part->topic, .on_msg = on_note, .ctx = &seen,
-		.policy = WEIR_BLOCK);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .on_msg = on_note,
+		.ctx = &seen, .policy = WEIR_BLOCK);
 	int wrong;
 
 	while (rig_sub_stats(sub).ended < (uint64_t)part->others)
@@ -233,9 +233,8 @@ is_called_in_batches(const struct part *part)
 {
 	weir_bus *bus = rig_bus(part->bus);
 	struct seen seen = {0};
-	weir_sub *sub =
-		weir_subscribe(bus, part->topic, .on_batch = on_notes, .ctx = &seen,
-			.policy = WEIR_BLOCK);
+	weir_sub *sub = weir_subscribe(bus, part->topic, .on_batch = on_notes,
+		.ctx = &seen, .policy = WEIR_BLOCK);
 	int wrong;
 
 	while (rig_sub_stats(sub).ended < (uint64_t)part->others)

@@ -772,7 +772,8 @@ little_room_for_others(int argc, char **argv)
 	(void)argv;
 	bus = open_bus();
 	sub = weir_subscribe(bus, "imu");
-	limit.rlim_cur = limit.rlim_max = space_in_use() + 4 * MIB;
+	/* For the words of a node, not for a stream. */
+	limit.rlim_cur = limit.rlim_max = space_in_use() + 8 * MIB;
 	setrlimit(RLIMIT_AS, &limit);
 	wr_helper_say("ready");
 	while (event.kind != WEIR_EV_REFUSED)

@@ -294,7 +294,8 @@ say(struct wr_supply *in)
 	msg.node = our_node;
 	msg.stream = pick((uint8_t)wr_supply_take(in, 1), known_stream);
 	msg.sub = pick((uint8_t)wr_supply_take(in, 1), known_sub);
-	msg.begin.place = wr_place(wr_supply_take(in, 1), (uint32_t)wr_supply_take(in, 1));
+	msg.begin.place =
+		wr_place(wr_supply_take(in, 1), (uint32_t)wr_supply_take(in, 1));
 	msg.slot = (uint32_t)wr_supply_take(in, 1);
 	msg.terms.holds = (uint32_t)wr_supply_take(in, 1) % 10;
 	msg.bytes = STREAM_BYTES;

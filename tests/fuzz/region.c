@@ -301,11 +301,11 @@ do_step(struct fuzz *f)
 	case 8:
 		k = (uint32_t)wr_supply_take(&f->in, 1);
 		if (k % 2)
-			(void)wr_reader_hold(&f->reader, f->next,
-				&f->held[k / 2 % WEIR_HOLDS_MAX]);
+			(void)wr_reader_hold(
+				&f->reader, f->next, &f->held[k / 2 % WEIR_HOLDS_MAX]);
 		else
-			(void)wr_reader_release(&f->reader, f->next,
-				f->held[k / 2 % WEIR_HOLDS_MAX]);
+			(void)wr_reader_release(
+				&f->reader, f->next, f->held[k / 2 % WEIR_HOLDS_MAX]);
 		break;
 	default:
 		k = (uint32_t)wr_supply_take(&f->in, 1);

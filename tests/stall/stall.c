@@ -28,13 +28,7 @@
 #include <unistd.h>
 #include <weir/weir.h>
 
-enum {
-	READERS_MAX = 128,
-	GROUPS_MAX = 4,
-	HANG_S = 60,
-	SIZE = 1024,
-	EVENTS_KEPT = 256
-};
+enum { READERS_MAX = 128, GROUPS_MAX = 4, HANG_S = 60, SIZE = 1024, EVENTS_KEPT = 256 };
 
 /* What a reader does with its messages. */
 enum way {
@@ -55,20 +49,22 @@ struct group {
 static const struct scenario {
 	const char *name;
 	unsigned seconds, seconds_long;
-	unsigned rate;     /* messages a second, 0: as fast as it goes */
-	unsigned busy_ns;  /* work that everybody does for each message */
-	int hogs;          /* processes that only burn time beside it */
-	bool slow_go;      /* every slow reader is detached at least once */
+	unsigned rate;    /* messages a second, 0: as fast as it goes */
+	unsigned busy_ns; /* work that everybody does for each message */
+	int hogs;         /* processes that only burn time beside it */
+	bool slow_go;     /* every slow reader is detached at least once */
 	bool threads;
 	struct group groups[GROUPS_MAX];
 } scenarios[] = {
 	{"one_slower", 10, 60, .groups = {{1, LATE, 20}}},
-	{"one_stopped", 4, 20, .slow_go = true, .groups = {{7, HEALTHY}, {1, STOPS, 20000}}},
+	{"one_stopped", 4, 20, .slow_go = true,
+		.groups = {{7, HEALTHY}, {1, STOPS, 20000}}},
 	{"one_stopped_paced", 4, 20, .rate = 20000, .slow_go = true,
 		.groups = {{7, HEALTHY}, {1, STOPS, 2000}}},
 	{"all_stopped", 6, 20, .slow_go = true, .groups = {{8, STOPS, 20000}}},
 	{"all_equally_slow", 5, 30, .groups = {{8, LATE, 1000}}},
-	{"one_lags_by_a_fifth", 5, 30, .busy_ns = 2000, .groups = {{7, LAGS, 0}, {1, LAGS, 20}}},
+	{"one_lags_by_a_fifth", 5, 30, .busy_ns = 2000,
+		.groups = {{7, LAGS, 0}, {1, LAGS, 20}}},
 	{"three_stop_at_one_place", 4, 20, .slow_go = true,
 		.groups = {{7, HEALTHY}, {3, STOPS, 20000}}},
 	{"three_stop_at_three_places", 4, 20, .slow_go = true,
@@ -78,7 +74,8 @@ static const struct scenario {
 		.groups = {{7, HEALTHY}, {1, STOPS, 2000}, {1, STOPS, 4000},
 			{1, STOPS, 6000}}},
 	{"three_late", 5, 20, .slow_go = true, .groups = {{7, HEALTHY}, {3, LATE, 1000}}},
-	{"one_very_late", 5, 20, .slow_go = true, .groups = {{7, HEALTHY}, {1, LATE, 10000}}},
+	{"one_very_late", 5, 20, .slow_go = true,
+		.groups = {{7, HEALTHY}, {1, LATE, 10000}}},
 	{"forty_healthy", 5, 60, .groups = {{40, HEALTHY}}},
 	{"sixty_four_and_one_stopped_beside_hogs", 20, 600, .hogs = 2, .slow_go = true,
 		.groups = {{64, HEALTHY}, {1, STOPS, 20000}}},
@@ -106,7 +103,7 @@ struct reader {
 	uint64_t seen, next; /* messages, and the number expected next */
 	uint64_t ready, ended, evicted;
 	weir_sub_stats stats;
-	uint64_t detached, returned;           /* as it was told */
+	uint64_t detached, returned;         /* as it was told */
 	uint64_t was_detached, was_returned; /* as the publisher saw it */
 };
 
@@ -262,8 +259,7 @@ check_books(const struct reader *r)
 	const weir_sub_stats *s = &r->stats;
 
 	if (s->delivered + s->held + s->lost + s->aborted + s->waiting != r->next ||
-		s->delivered + s->held != r->seen ||
-		s->lost != s->lost_behind)
+		s->delivered + s->held != r->seen || s->lost != s->lost_behind)
 		wrong("books of a reader of way %d: %llu + %llu held + %llu lost + %llu "
 		      "waiting of %llu, %llu seen",
 			r->group.way, (unsigned long long)s->delivered,
@@ -543,7 +539,7 @@ main(int argc, char **argv)
 	snprintf(dir, sizeof(dir), "/tmp/weir-stall-XXXXXX");
 	if (shared == MAP_FAILED || !mkdtemp(dir))
 		return 2;
-	rc = run(argc > 2                         ? (unsigned)atoi(argv[2])
+	rc = run(argc > 2                          ? (unsigned)atoi(argv[2])
 			: getenv("WEIR_TEST_LONG") ? scene->seconds_long
 						   : scene->seconds);
 	(void)snprintf(dir + strlen(dir), 6, "/flow");

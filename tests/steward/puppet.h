@@ -14,8 +14,10 @@
  *
  *	open B NAME [nothread] [node=] [group=] [users=] [dir=] [attach=] [close=]
  *	close B                              its exit code
- *	pub P B TOPIC [max=] [window=] [wait=] [type=] [hash=] [readers=]
- *	sub S B PATTERN [type=] [hash=] [writers=] [holds=] [whole] [gaps]
+ *	pub P B TOPIC [max=] [window=] [wait=] [type=] [hash=] [readers=] [keep=]
+ *	sub S B PATTERN [type=] [hash=] [writers=] [holds=] [from=] [count=] [of=] [whole]
+ *	    [gaps]
+ *	                                     from: enum weir_from, as a number
  *	                                     whole: every stream has to begin with 0
  *	                                     gaps: what is left out is counted, not wrong
  *	unpub P, unsub S

@@ -384,8 +384,8 @@ alice_looks(struct wr_outcome *out, void *arg)
 			char list[20];
 
 			snprintf(list, sizeof(list), "%u", BOB);
-			out->value[2] =
-				streams[i].restricted && !strcmp(streams[i].readers, list);
+			out->value[2] = streams[i].restricted &&
+				!strcmp(streams[i].readers, list);
 			out->value[0] = (int64_t)streams[i].node;
 			out->value[1] = (int64_t)streams[i].publisher;
 		}

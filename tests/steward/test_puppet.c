@@ -309,7 +309,8 @@ do_pub(void)
 		.wait_ms = (int32_t)number_of("wait"),
 		.type = option("type"),
 		.type_hash = (uint64_t)number_of("hash"),
-		.readers = option("readers")};
+		.readers = option("readers"),
+		.keep_messages = (uint64_t)number_of("keep")};
 
 	numbers[p] = 0;
 	pubs[p] = weir_advertise_(buses[handle(2)], &opts);
@@ -325,6 +326,9 @@ subscribe(int s, int b, const char *pattern)
 		.type_hash = (uint64_t)number_of("hash"),
 		.writers = option("writers"),
 		.holds = (uint32_t)number_of("holds"),
+		.from = (uint32_t)number_of("from"),
+		.from_count = (uint64_t)number_of("count"),
+		.from_publisher = (uint64_t)number_of("of"),
 		.policy = WEIR_BLOCK};
 
 	source_count[s] = 0;

@@ -55,6 +55,7 @@ ROOMS = ["conf", "bus", "scheduler", "transports", "protocols", "bindings/c"]
 DOORS = {
     "nng/": ("transports/nng", "bench", "tests"),
     "zmq": ("transports/zmq", "bench", "tests"),
+    "nats": ("bench", "tests"),
     "ck_": ("bus", "bench", "tests"),
     "jansson": ("bench", "tests"),
     "CUnit/": ("tests",),
@@ -299,7 +300,7 @@ def rule_limits():
         if not os.path.exists(os.path.join(ROOT, path)):
             return
     for n, line in lines_of(header):
-        m = re.match(r"#define (WEIR_\w+_(?:MAX|DEFAULT|MS))\s+\(?(\d+)u?(?: << (\d+))?\)?", line)
+        m = re.match(r"#define (WEIR_\w+_(?:MAX|DEFAULT|MS|US))\s+\(?(\d+)u?(?: << (\d+))?\)?", line)
         if m:
             there[m[1]] = int(m[2]) << int(m[3] or 0)
     stated = {}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""demo.py WEIR CASE: the demo, to its end, to an early end, and past deaths."""
+"""demo.py WEIR CASE: the demo, to its end, to an early end, and past deaths; a consumer that
+is slow for a while, and one that should not have been."""
 import fcntl
 import json
 import os
@@ -14,7 +15,8 @@ import termios
 from harness import (SIGINT, SIGKILL, WEIR, Watchdog, await_true, check, children_of, equal,
                      main, text)
 
-BOOKS = ("published", "delivered", "lost", "waiting", "held", "aborted", "holes", "damaged")
+BOOKS = ("published", "delivered", "lost", "lost_behind", "lost_conflated", "lost_expired",
+         "lost_gone", "waiting", "held", "aborted", "holes", "damaged")
 
 
 def clean_up_seen(b):
@@ -24,34 +26,132 @@ def clean_up_seen(b):
 def balanced(demo):
     source = demo["source"]
     check(source["published"] > 0, "nothing was published:", demo)
-    equal([c["name"] for c in demo["consumers"]], ["each", "batch", "nap"], "consumers")
+    equal([(c["name"], c["slow"]) for c in demo["consumers"]],
+          [("each", False), ("batch", False), ("slow", True)], "consumers")
     for c in demo["consumers"]:
+        # Healthy: all of it. Slow: what it lost it was told of, and the content says the same.
+        lost = c["lost"] if c["slow"] else 0
         equal({k: c[k] for k in BOOKS},
               dict.fromkeys(BOOKS, 0) | {"published": source["published"],
-                                         "delivered": source["published"]}, c["name"])
-        check(c["balanced"] and c["finished"], c)
+                                         "delivered": source["published"] - lost,
+                                         "lost": lost, "lost_behind": lost, "holes": lost},
+              c["name"])
+        equal(sum(s["lost"] for s in c["streams"]), lost, "lost by stream")
+        check(c["balanced"] and c["finished"] and c["missed"] == 0, c)
         check(0 < c["p50_ns"] <= c["p99_ns"] <= c["max_ns"], c)
-    equal(demo["missed"], 0, "missed")
+    equal((demo["missed"], demo["healthy_missed"]), (0, 0), "missed")
 
 
 def live(b):
-    """The machine's own data to three processes: all of it, in order, intact; no trace."""
-    code, out, err = b.run("demo", "--seconds", "3", "--json")
+    """The machine's own data to three processes: the slow one is left behind, is told of its
+    exact gap and comes back; the others have all of it, in order, intact. No trace."""
+    code, out, err = b.run("demo", "--seconds", "6", "--json")
     equal((code, err), (0, ""), "exit and stderr")
     demo = json.loads(out)
     balanced(demo)
     equal(demo["source"]["kind"], "proc", "kind")
     check(not demo["interrupted"], demo)
     check(re.match(r"cpu \d+ % busy", demo["fact"]), "the content was read:", demo["fact"])
+    went_and_came(demo)
+    clean_up_seen(b)
+
+
+def went_and_came(demo):
+    """The slow one was detached while it was slow, lost something, and is waited for again."""
+    source, slow = demo["source"], demo["consumers"][2]
+    equal((demo["quota_bytes"], demo["slow_from"], demo["slow_until"]), (1 << 20, 1.5, 3.6),
+          "what was announced")
+    went = [s for s in slow["streams"] if s["detached"]]
+    check(went and all(s["returned"] and s["waited_for"] for s in went), slow["streams"])
+    for s in went:
+        check(re.match("PEER_(SLOW|STOPPED|CAP)$", s["why"]) and s["stalled_ns"] > 0, s)
+        check(source["start_ns"] + 1.5e9 < s["detached_ns"] < s["returned_ns"], s)
+    check(slow["lost"] > 0 and sum(s["gaps"] for s in slow["streams"]) > 0, slow)
+    check(0 < source["stalled_ns"] <= source["wait_ns"] and source["waits"] > 0, source)
+    told = [sum(s[k] for c in demo["consumers"] for s in c["streams"])
+            for k in ("detached", "returned")]
+    check(0 < told[0] <= source["detached"] and 0 < told[1] <= source["returned"],
+          told, source)
+    for c in demo["consumers"]:
+        parts = [c["before"], c["during"], c["after"]]
+        equal(sum(p["messages"] for p in parts), c["delivered"], c["name"])
+        check(all(0 < p["p50_ns"] <= p["p99_ns"] for p in parts), parts)
+    check(slow["during"]["p50_ns"] > 10 * slow["before"]["p50_ns"], slow)
+
+
+def slow(b):
+    """The same for a person: a line when it was left behind and why, a line when it is waited
+    for again and what it lost meanwhile, and the sums at the end."""
+    code, out, err = b.run("demo", "--seconds", "5")
+    equal((code, err), (0, ""), "exit and stderr")
+    lines = out.splitlines()
+    left = [i for i, line in enumerate(lines) if re.fullmatch(
+        r" *\d\.\d s  slow: demo\.\w+ does not wait for it any more: PEER_\w+, "
+        r"stalled [\d.]+ ms", line)]
+    back = {}
+    for i, line in enumerate(lines):
+        m = re.fullmatch(r" *\d\.\d s  slow: demo\.(\w+) waits for it again; "
+                         r"lost ([\d,]+), as (\d+) messages told it", line)
+        if m:
+            back[m[1]] = (i, m[2])
+    check(left and back and left[0] < min(i for i, _ in back.values()), out)
+    summary = out[out.index("CONSUMER  PUBLISHED"):]
+    m = re.search(r"^slow +[\d,]+ +[\d,]+ +([\d,]+) +0 +0 +([\d,]+) behind$", summary, re.M)
+    check(m and m[1] == m[2] != "0", summary)
+    for name in ("each", "batch"):
+        check(re.search(rf"^{name} +([\d,]+) +\1 +0 +0 +0 +-$", summary, re.M), summary)
+        check(re.search(rf"^{name}( +[\d.]+ [num]?s){{6}}$", summary, re.M), summary)
+    for name, (_, lost) in back.items():
+        check(re.search(rf"^demo\.{name} +\d\.\d s .* {lost} +\d+ +\d\.\d s$", summary, re.M),
+              summary)
+    equal(lines[-1], "The books balance: the healthy ones lost nothing; "
+          "slow was told of all it lost.", "the last line")
+    for line in lines:
+        check(len(line) <= 80 and "\x1b" not in line, repr(line))
+    clean_up_seen(b)
+
+
+def published(line):
+    m = re.match(r" *\d+ s +([\d,]+) ", line)
+    return int(m[1].replace(",", "")) if m else None
+
+
+def await_published(b, p, count):
+    """Until a line says that so many were published; returns how many that were."""
+    watchdog = Watchdog()
+    while True:
+        have = published(b.await_line(p.stdout, " s "))
+        if have is not None and have >= count:
+            return have
+        watchdog.look("the demo publishes")
+
+
+def healthy_loses(b):
+    """One that was said to be healthy and is stopped loses messages: that is exit 1."""
+    p = b.start("demo", "--seconds", "1000")
+    each = running(p)["each"]
+    have = await_published(b, p, 1)
+    os.kill(each, signal.SIGSTOP)
+    # Three streams by turns, of which the first to fill its window of 2 MiB does so with
+    # some hundred messages.
+    await_published(b, p, have + 9000)
+    os.kill(each, signal.SIGCONT)
+    b.await_line(p.stdout, "each: demo.vm waits for it again")
+    p.send_signal(SIGINT)
+    code, out, err = b.finish(p)
+    equal((code, err), (1, ""), "exit and stderr")
+    check(re.search(r"^each missed [\d,]+ messages\.$", out, re.M), out)
+    equal(out.splitlines()[-1], "The healthy ones lost something: that must not be.", "verdict")
     clean_up_seen(b)
 
 
 def headless(b):
-    """Without a terminal: a line a second, then the books, and an end by itself."""
+    """Without a terminal: a line a second, then the books, and an end by itself. One that did
+    not lag by more than it may was not left behind."""
     code, out, err = b.run("demo", "--seconds", "2500ms", "--rate", "200")
     equal((code, err), (0, ""), "exit and stderr")
     check(re.search(r"^ +1 s +[\d,]+ +\S+/s +\d+/\d.* [mu]s .*\d+/.*\d [mu]s$", out, re.M), out)
-    check("The books balance" in out, out)
+    check("The books balance: every consumer had every message" in out, out)
     for line in out.splitlines():
         check(len(line) <= 80 and "\x1b" not in line, repr(line))
     clean_up_seen(b)
@@ -61,7 +161,7 @@ def terminal(b):
     """On a terminal of 80 columns: a table redrawn in place, the cursor given back."""
     main_end, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    p = b.start("demo", "--seconds", "2", stdin=other, stdout=other, stderr=other,
+    p = b.start("demo", "--seconds", "4", stdin=other, stdout=other, stderr=other,
                 env={"TERM": "xterm"})
     os.close(other)
     seen = b""
@@ -81,6 +181,9 @@ def terminal(b):
     equal(b.finish(p)[0], 0, "exit")
     out = text(seen)
     check(out.count("CONSUMER") > 5, "the table is redrawn", out.count("CONSUMER"))
+    check(re.search(r"slow .*  left behind", out) and re.search(r"each .*  waited for", out),
+          "the state is shown")
+    check(re.search(r"demo\.vm +\d\.\d s +1  PEER_\w+", out), "why it was left is shown")
     check(out.rfind("\x1b[?25h") > out.rfind("\x1b[?25l"), "the cursor is given back")
     check(out.rfind("\x1b[?7h") > out.rfind("\x1b[?7l"), "wrapping is given back")
     for line in re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", out).splitlines():
@@ -107,14 +210,14 @@ def interrupted_twice(b):
     p = b.start("demo", "--seconds", "1000", "--json")
     roles = running(p)
     publishing(b, roles["source"])
-    os.kill(roles["nap"], signal.SIGSTOP)
+    os.kill(roles["slow"], signal.SIGSTOP)
     p.send_signal(SIGINT)
     await_true(lambda: not os.path.exists(f"/proc/{roles['each']}"), "the others end")
     p.send_signal(SIGINT)
     code, out, err = b.finish(p)
-    check(code == 1 and f"nap[{roles['nap']}] did not come to its end" in err, code, err)
+    check(code == 1 and f"slow[{roles['slow']}] did not come to its end" in err, code, err)
     finished = {c["name"]: c["finished"] for c in json.loads(out)["consumers"]}
-    equal(finished, {"each": True, "batch": True, "nap": False}, "who finished")
+    equal(finished, {"each": True, "batch": True, "slow": False}, "who finished")
     clean_up_seen(b)
 
 
@@ -136,7 +239,7 @@ def running(p):
             if "_demo-source" in args:
                 found["source"] = pid
             elif "_demo-consumer" in args:
-                found[("each", "batch", "nap")[int(args[4])]] = pid
+                found[("each", "batch", "slow")[int(args[4])]] = pid
         return found if len(found) == 4 else None
     return await_true(roles, "the processes of the demo")
 
@@ -162,7 +265,7 @@ def consumer_dies(b):
     check(f"batch[{roles['batch']}] was killed by signal 9" in err, err)
     by_name = {c["name"]: c for c in json.loads(out)["consumers"]}
     check(not by_name["batch"]["finished"], by_name["batch"])
-    for name in ("each", "nap"):
+    for name in ("each", "slow"):
         c = by_name[name]
         check(c["finished"] and c["balanced"] and c["missed"] == 0, c)
     clean_up_seen(b)
@@ -179,8 +282,10 @@ def source_dies(b):
     check(f"source[{roles['source']}] was killed" in err, err)
     demo = json.loads(out)
     for c in demo["consumers"]:
-        equal((c["finished"], c["holes"], c["damaged"], c["lost"]), (True, 0, 0, 0), c["name"])
-    equal(len({c["delivered"] for c in demo["consumers"]}), 1, "all have the same")
+        lost = c["lost"] if c["slow"] else 0
+        equal((c["finished"], c["holes"], c["damaged"], c["lost"]), (True, lost, 0, lost),
+              c["name"])
+    equal(len({c["delivered"] + c["lost"] for c in demo["consumers"]}), 1, "all have the same")
     clean_up_seen(b)
 
 
@@ -235,9 +340,9 @@ def looked_at(b):
     where = b.await_line(p.stdout, "weir --dir ").split()
     args = where[1:where.index("topic")]
     hz = [json.loads(line) for line in
-          b.run(*args, "topic", "hz", ">", "-n", "2", "--json", "--every", "500ms")[1]
+          b.run(*args, "topic", "hz", ">", "-n", "3", "--json", "--every", "500ms")[1]
           .splitlines()]
-    equal({r["topic"] for r in hz}, {"demo.stat", "demo.net"}, "topics")
+    equal({r["topic"] for r in hz}, {"demo.stat", "demo.net", "demo.vm"}, "topics")
     p.send_signal(SIGINT)
     code, out, err = b.finish(p)
     check(code == 130 and "The books balance" in out, code, out, err)
@@ -246,5 +351,5 @@ def looked_at(b):
 if __name__ == "__main__":
     assert WEIR and subprocess
     main({f.__name__: f for f in (
-        live, headless, terminal, interrupted, interrupted_twice, unread, consumer_dies,
+        live, slow, healthy_loses, headless, terminal, interrupted, interrupted_twice, unread, consumer_dies,
         source_dies, watcher_dies, files, stdin, looked_at)})

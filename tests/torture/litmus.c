@@ -109,8 +109,8 @@ rig_make(uint64_t seed, uint32_t len, uint32_t window)
 	struct wr_terms terms = {.holds = 1, .policy = WEIR_BLOCK};
 	struct wr_reader_opts begin;
 
-	if (wr_stream_admit(&rig->stream, &row, &terms, rig->sub.flag, on_admitted,
-		    &start) < 0)
+	if (wr_stream_admit(
+		    &rig->stream, &row, &terms, rig->sub.flag, on_admitted, &start) < 0)
 		torn("the reader is not admitted");
 	begin = (struct wr_reader_opts){.begin = start.begin.seq,
 		.asked = start.begin.asked,

@@ -732,10 +732,12 @@ reader_end(struct reader *rd)
 		HOLDS(rd->r.seq == w->seq, "reader %u ends at %llu, the stream at %llu",
 			rd->index, (unsigned long long)rd->r.seq,
 			(unsigned long long)w->seq);
-		HOLDS(rd->r.passed + wr_reader_lost(&rd->r) + rd->r.aborted == w->seq - rd->began,
+		HOLDS(rd->r.passed + wr_reader_lost(&rd->r) + rd->r.aborted ==
+				w->seq - rd->began,
 			"reader %u: %llu passed, %llu lost, %llu aborted of %llu",
 			rd->index, (unsigned long long)rd->r.passed,
-			(unsigned long long)wr_reader_lost(&rd->r), (unsigned long long)rd->r.aborted,
+			(unsigned long long)wr_reader_lost(&rd->r),
+			(unsigned long long)rd->r.aborted,
 			(unsigned long long)(w->seq - rd->began));
 	}
 	rd->passed = rd->r.passed;

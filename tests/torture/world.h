@@ -42,7 +42,7 @@ struct reader {
 	struct wr_store *tail; /* the newest region that it knows; the publisher's process */
 	uint64_t gated_from; /* ordinal since when it is waited for, ~0 = it is not */
 	uint64_t sub;
-	struct wr_begin begin;         /* where it was told to begin */
+	struct wr_begin begin;  /* where it was told to begin */
 	struct wr_store *start; /* until it has begun */
 	uint32_t slot_index;
 	uint64_t began;   /* sequence that it started at */

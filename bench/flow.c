@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * bench-flow: what slow readers cost the publisher and the healthy ones, beside peers under
+ * the same load. Exit 0: measured, whatever the figures are. Exit 1: a healthy reader lost
+ * something or was put out, or a slow one was not. Exit 2: could not measure.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/lib/clock.h"
+#include "bench/lib/crew.h"
+#include "bench/lib/row.h"
+#include "bench/lib/slow.h"
+#include "bench/peer/peer.h"
+#include "bench/raw/gate.h"
+#ifdef BENCH_OURS
+#include "bench/ours/ours.h"
+#endif
+
+enum { RUNS_MAX = 101, GOOD = 0, FAILED = 1, UNMEASURED = 2 };
+enum { HEALTHY = 7, SIZE = 1024, PACED_PER_S = 20000 };
+static const double PEERS_S = 0.5, NATS_S = 1.2;
+enum { PATIENCE_S = 20 }; /* of a quick run, which may be one of many on the machine */
+
+static struct {
+	int json, quick;
+	int runs; /* pairs, of ours */
+	int few;  /* and of peers */
+} options;
+
+static const struct scenario {
+	const char *name; /* of the case for ours */
+	const char *what;
+	int slow;
+	enum slow_way way;
+} scenarios[] = {{"stalled", "1 stalled", 1, SLOW_STALLED},
+	{"stalled3", "3 stalled", 3, SLOW_STALLED},
+	{"late", "1 at 10 ms a message", 1, SLOW_LATE},
+	{"tenth", "1 ten times slower", 1, SLOW_TENTH}};
+enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
+
+static const struct load {
+	const char *name;
+	double gap_ns;
+	double most_s; /* that a run waits for slow ones */
+} loads[] = {{"flat out", 0, 2.5}, {"20,000/s", 1e9 / PACED_PER_S, 5}};
+enum { LOADS = sizeof loads / sizeof *loads };
+
+static int
+worse(int a, int b)
+{
+	return a == FAILED || b == FAILED ? FAILED : a > b ? a : b;
+}
+
+/* ---- pairs ----------------------------------------------------------------------------- */
+
+/* With the slow ones and without them. */
+struct pairs {
+	struct slow_result with[RUNS_MAX], without[RUNS_MAX];
+	int runs;
+};
+
+static int
+run_once(const struct gen_bus *bus, const struct scenario *scenario,
+	const struct load *load, int slow, struct slow_result *result)
+{
+	double least = bus->heed ? 1 : PEERS_S;
+	/* Buffers of two sockets and a server have to be full first. */
+	if (strcmp(bus->name, "nats") == 0)
+		least = NATS_S;
+	if (options.quick)
+		least = 0.3;
+	struct slow_plan plan = {
+		.plan = {.size = SIZE, .wait = bus->idle, .dir = crew_directory()},
+		.healthy = HEALTHY,
+		.slow = slow,
+		.way = scenario->way,
+		.gap_ns = load->gap_ns,
+		.seconds = least,
+		/* A bus that tells nothing has nothing that could be waited for. */
+		.seconds_max = !bus->heed ? least
+			: options.quick   ? PATIENCE_S
+					  : load->most_s};
+	for (int attempt = 0; attempt < 2; attempt++)
+		if (slow_run(bus, plan, result) == 0)
+			return 0;
+	return -1;
+}
+
+/* The two take turns, and turns in who is first, so what drifts meets both alike. */
+static void
+run_pairs(const struct gen_bus *bus, const struct scenario *scenario,
+	const struct load *load, int runs, struct pairs *p)
+{
+	int broken = 0;
+	for (p->runs = 0; p->runs < runs && !broken; p->runs += !broken)
+		for (int turn = 0; turn < 2 && !broken; turn++) {
+			int with = turn ^ (p->runs & 1);
+			broken = run_once(bus, scenario, load, with ? scenario->slow : 0,
+					 with ? &p->with[p->runs]
+					      : &p->without[p->runs]) < 0;
+		}
+}
+
+static double
+rate_of(const struct slow_result *r)
+{
+	return r->figures.msgs_per_s;
+}
+
+static double
+delivered_of(const struct slow_result *r)
+{
+	return r->figures.delivered_per_s;
+}
+
+static double
+p50_of(const struct slow_result *r)
+{
+	return r->figures.p50_ns;
+}
+
+static double
+p99_of(const struct slow_result *r)
+{
+	return r->figures.p99_ns;
+}
+
+static double
+p999_of(const struct slow_result *r)
+{
+	return r->figures.p999_ns;
+}
+
+static double
+max_of(const struct slow_result *r)
+{
+	return r->figures.max_ns;
+}
+
+typedef double (*figure_fn)(const struct slow_result *);
+
+static double
+median_by(const struct slow_result *results, int runs, figure_fn figure)
+{
+	double values[RUNS_MAX];
+	for (int i = 0; i < runs; i++)
+		values[i] = figure(&results[i]);
+	return stat_median_of(values, runs).median;
+}
+
+static struct stat_median
+ratio_by(const struct pairs *p, figure_fn figure)
+{
+	double with[RUNS_MAX], without[RUNS_MAX];
+	for (int i = 0; i < p->runs; i++) {
+		with[i] = figure(&p->with[i]);
+		without[i] = figure(&p->without[i]);
+	}
+	return stat_ratio_of(with, without, p->runs);
+}
+
+/* ---- what each stall was --------------------------------------------------------------- */
+
+/* Why a slow one was not put out twice. */
+static void
+say_never(const char *who, int run, const struct slow_result *r, int slow)
+{
+	for (int i = 0; i < slow; i++) {
+		const struct slow_end *end = &r->ends[i];
+		char how[64];
+		if (end->out >= 2)
+			continue;
+		snprintf(how, sizeof how, "%s",
+			end->broken              ? "was put off by the bus"
+				: end->out == 0  ? "was not put out"
+				: end->back == 0 ? "did not come back"
+						 : "was back, and not put out again");
+		bench_row_note("%s, run %d: slow reader %d %s: after %.0f ms it was %.0f "
+			       "messages behind and had lost %.0f",
+			who, run, HEALTHY + i + 1, how, 1e3 * r->seconds, end->behind,
+			end->missed);
+	}
+}
+
+/* When, who, why, at what cost; and why not twice. */
+static void
+say_stalls(const char *who, const struct scenario *scenario, const struct pairs *p)
+{
+	for (int run = 0; run < p->runs; run++) {
+		const struct slow_result *r = &p->with[run];
+		for (int i = 0; i < r->stall_count; i++) {
+			const struct slow_stall *s = &r->stalls[i];
+			char back[48] = "it did not come back";
+			if (isfinite(s->back_ms))
+				snprintf(back, sizeof back, "back at %.0f ms", s->back_ms);
+			bench_row_note("%s, run %d: at %.0f ms %s reader %d was put out, "
+				       "%s; it cost %.2f ms; %s",
+				who, run + 1, s->at_ms,
+				s->reader < HEALTHY ? "HEALTHY" : "slow", s->reader + 1,
+				s->why, s->cost_ms, back);
+		}
+		say_never(who, run + 1, r, scenario->slow);
+	}
+}
+
+/* ---- rows ------------------------------------------------------------------------------ */
+
+static struct bench_row
+row_of(const char *name, const struct gen_bus *bus, const char *work, int slow, int runs)
+{
+	struct bench_row row = bench_row_of(name, bus->name, work);
+	row.size = SIZE;
+	row.publishers = 1;
+	row.subscribers = HEALTHY + slow;
+	row.wait = gen_wait_name(bus->idle);
+	row.runs = runs;
+	return row;
+}
+
+static double
+lost_of(const struct slow_result *results, int runs)
+{
+	double lost = 0;
+	for (int i = 0; i < runs; i++)
+		lost += results[i].figures.lost;
+	return runs ? lost : NAN;
+}
+
+/* One lost in one run is not nothing: the mean, not the median. */
+static double
+lost_share_of(const struct slow_result *results, int runs)
+{
+	double share = 0;
+	for (int i = 0; i < runs; i++)
+		share += results[i].lost_share;
+	return runs ? share / runs : NAN;
+}
+
+static void
+put_latencies(struct bench_row *row, const struct slow_result *results, int runs)
+{
+	row->p50_ns = median_by(results, runs, p50_of);
+	row->p99_ns = median_by(results, runs, p99_of);
+	row->p999_ns = median_by(results, runs, p999_of);
+	row->max_ns = median_by(results, runs, max_of);
+}
+
+/* The seven alone: what the ratios of the next rows are taken to. */
+static void
+show_without(const char *name, const struct gen_bus *bus, const struct load *load,
+	const struct pairs *p)
+{
+	char work[80];
+	snprintf(work, sizeof work, "%d healthy, %s", HEALTHY, load->name);
+	struct bench_row row = row_of(name, bus, work, 0, p->runs);
+	row.msgs_per_s = median_by(p->without, p->runs, rate_of);
+	row.delivered_per_s = median_by(p->without, p->runs, delivered_of);
+	row.lost = lost_of(p->without, p->runs);
+	put_latencies(&row, p->without, p->runs);
+	bench_row_print(&row, (struct bench_goal){0});
+}
+
+/* A row each for the publisher's rate, what the healthy got, how late, and what they lost;
+ * so that each ratio has the side of its own figure. */
+static void
+show_with(const char *name, const struct gen_bus *bus, const char *what, int slow,
+	const struct load *load, const struct pairs *p, int judged)
+{
+	const struct bench_goal none = {0};
+	char work[96];
+	snprintf(work, sizeof work, "beside %s, %s: publisher", what, load->name);
+	struct bench_row row = row_of(name, bus, work, slow, p->runs);
+	row.msgs_per_s = median_by(p->with, p->runs, rate_of);
+	bench_row_ratio(&row, "7 healthy", ratio_by(p, rate_of));
+	bench_row_print(&row, judged ? (struct bench_goal){GOAL_AT_LEAST, 0.95, 0} : none);
+
+	snprintf(work, sizeof work, "beside %s, %s: delivered to 7", what, load->name);
+	row = row_of(name, bus, work, slow, p->runs);
+	row.delivered_per_s = median_by(p->with, p->runs, delivered_of);
+	bench_row_ratio(&row, "7 healthy", ratio_by(p, delivered_of));
+	bench_row_print(&row, none);
+
+	if (load->gap_ns > 0) {
+		snprintf(work, sizeof work, "beside %s, %s: p99 of 7", what, load->name);
+		row = row_of(name, bus, work, slow, p->runs);
+		put_latencies(&row, p->with, p->runs);
+		bench_row_ratio(&row, "7 healthy", ratio_by(p, p99_of));
+		bench_row_print(&row,
+			judged ? (struct bench_goal){GOAL_AT_MOST, 1.2, 0} : none);
+	}
+
+	snprintf(work, sizeof work, "beside %s, %s: lost by 7", what, load->name);
+	row = row_of(name, bus, work, slow, p->runs);
+	row.lost = lost_of(p->with, p->runs);
+	row.value = lost_share_of(p->with, p->runs);
+	row.unit = "a message";
+	bench_row_print(&row, judged ? (struct bench_goal){GOAL_AT_MOST, 0, 0} : none);
+}
+
+/* In how many of the runs it was exactly the slow ones who were put out. */
+static int
+show_exactly(const char *name, const struct gen_bus *bus,
+	const struct scenario *scenario, const struct load *load, const struct pairs *p)
+{
+	char work[96];
+	int exact = 0, well = 1;
+	double costs[RUNS_MAX * SLOW_STALLS_MAX];
+	int stalls = 0;
+	for (int i = 0; i < p->runs; i++) {
+		const struct slow_result *with = &p->with[i];
+		exact += with->slow_out == scenario->slow && with->healthy_out == 0;
+		well = well && with->figures.lost == 0 &&
+			p->without[i].figures.lost == 0 && p->without[i].healthy_out == 0;
+		for (int s = 0; s < with->stall_count; s++)
+			costs[stalls++] = with->stalls[s].cost_ms;
+	}
+	snprintf(work, sizeof work, "beside %s, %s: exactly the slow put out",
+		scenario->what, load->name);
+	struct bench_row row = row_of(name, bus, work, scenario->slow, p->runs);
+	row.value = p->runs ? (double)exact / p->runs : NAN;
+	row.unit = "yes";
+	bench_row_print(&row, (struct bench_goal){GOAL_AT_LEAST, 1, 0});
+
+	snprintf(work, sizeof work, "beside %s, %s: cost until put out", scenario->what,
+		load->name);
+	row = row_of(name, bus, work, scenario->slow, stalls);
+	row.value = stat_median_of(costs, stalls).median;
+	row.unit = "ms";
+	bench_row_print(&row, (struct bench_goal){0});
+	return exact == p->runs && well ? GOOD : FAILED;
+}
+
+static int
+measure(const char *name, const struct gen_bus *bus, const struct scenario *scenario,
+	int runs)
+{
+	static struct pairs p;
+	int rc = GOOD;
+	for (int i = 0; i < LOADS; i++) {
+		const struct load *load = &loads[i];
+		char who[160];
+		run_pairs(bus, scenario, load, runs, &p);
+		snprintf(who, sizeof who, "%s beside %s, %s", bus->name, scenario->what,
+			load->name);
+		if (bus->heed)
+			say_stalls(who, scenario, &p);
+		show_without(name, bus, load, &p);
+		show_with(name, bus, scenario->what, scenario->slow, load, &p,
+			bus->heed != NULL);
+		if (bus->heed)
+			rc = worse(rc, show_exactly(name, bus, scenario, load, &p));
+		if (p.runs == 0)
+			rc = worse(rc, UNMEASURED);
+	}
+	return rc;
+}
+
+/* ---- the cases ------------------------------------------------------------------------- */
+
+#ifdef BENCH_OURS
+static int
+measure_ours(int which)
+{
+	bench_row_note("%s: %s", ours_flow.name, ours_flow.settings);
+	return measure(scenarios[which].name, &ours_flow, &scenarios[which], options.runs);
+}
+
+static int
+case_stalled(void)
+{
+	return measure_ours(0);
+}
+
+static int
+case_stalled3(void)
+{
+	return measure_ours(1);
+}
+
+static int
+case_late(void)
+{
+	return measure_ours(2);
+}
+
+static int
+case_tenth(void)
+{
+	return measure_ours(3);
+}
+
+static int
+case_kill(void)
+{
+	struct gen_result result;
+	int count = options.quick ? 10 : 100;
+	int rc = ours_kill(crew_directory(), count, &result);
+	struct bench_row row =
+		bench_row_of("kill", "ours", "SIGKILL of who is waited for to claim");
+	row.publishers = row.subscribers = 1;
+	row.runs = rc == 0 ? count : 0;
+	row.p50_ns = result.p50_ns;
+	row.p99_ns = result.p99_ns;
+	row.p999_ns = result.p999_ns;
+	row.max_ns = result.max_ns;
+	row.value = result.p50_ns / 1e6;
+	row.unit = "ms";
+	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, 1, 0});
+	return rc == 0 ? GOOD : UNMEASURED;
+}
+#endif
+
+static int
+measure_peer(const char *name, const struct gen_bus *bus)
+{
+	int rc = GOOD;
+	bench_row_note("%s: %s", bus->name, bus->settings);
+	for (int i = 0; i < SCENARIOS; i++)
+		rc = worse(rc, measure(name, bus, &scenarios[i], options.few));
+	return rc;
+}
+
+/* Peers are optional, but that one is not there is said. */
+static int
+absent(const char *name, const char *why)
+{
+	char work[96];
+	snprintf(work, sizeof work, "not measured: %s", why);
+	struct bench_row row = bench_row_of(name, name, work);
+	row.runs = 0;
+	bench_row_print(&row, (struct bench_goal){0});
+	return GOOD;
+}
+
+static int
+case_gate(void)
+{
+	return measure_peer("gate", &raw_gate);
+}
+
+static int
+case_nng(void)
+{
+#ifdef BENCH_NNG
+	return measure_peer("nng", &nng_pub);
+#else
+	return absent("nng", "built without libnng");
+#endif
+}
+
+static int
+case_zmq(void)
+{
+#ifdef BENCH_ZMQ
+	return measure_peer("zmq", &zmq_pub);
+#else
+	return absent("zmq", "built without libzmq");
+#endif
+}
+
+static int
+case_nodrop(void)
+{
+#ifdef BENCH_ZMQ
+	return measure_peer("nodrop", &zmq_nodrop);
+#else
+	return absent("nodrop", "built without libzmq");
+#endif
+}
+
+static int
+case_nats(void)
+{
+#ifdef BENCH_NATS
+	if (!nats_server())
+		return absent("nats", "nats-server is not installed");
+	return measure_peer("nats", &nats_core);
+#else
+	return absent("nats", "built without libnats");
+#endif
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+	const char *what;
+} cases[] = {
+#ifdef BENCH_OURS
+	{"stalled", case_stalled, "1 stalled beside 7 healthy; flat out, and at 20,000/s"},
+	{"stalled3", case_stalled3, "3 stalled"},
+	{"late", case_late, "1 at 10 ms a message"},
+	{"tenth", case_tenth, "1 ten times slower than the others"},
+	{"kill", case_kill, "a reader that is waited for is killed"},
+#endif
+	{"gate", case_gate, "all four, on a plain ring that waits for its slowest reader"},
+	{"nng", case_nng, "all four, on nng PUB"},
+	{"zmq", case_zmq, "all four, on ZeroMQ PUB"},
+	{"nodrop", case_nodrop, "all four, on ZeroMQ XPUB with ZMQ_XPUB_NODROP"},
+	{"nats", case_nats, "all four, on NATS core"},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static int
+usage(FILE *to)
+{
+	fprintf(to, "usage: bench-flow [--json] [--case NAME] [--quick] [--runs N]\n\n");
+	for (int i = 0; i < CASES; i++)
+		fprintf(to, "  %-11s %s\n", cases[i].name, cases[i].what);
+	return to == stderr ? 2 : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *only = NULL;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			options.json = 1;
+		else if (strcmp(argv[i], "--quick") == 0)
+			options.quick = 1;
+		else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc)
+			only = argv[++i];
+		else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
+			options.runs = atoi(argv[++i]);
+		else
+			return usage(strcmp(argv[i], "--help") == 0 ? stdout : stderr);
+	}
+	if (options.runs <= 0)
+		options.runs = options.quick ? 2 : 11;
+	if (options.runs > RUNS_MAX)
+		options.runs = RUNS_MAX;
+	options.few = options.runs < 3 ? options.runs : 3;
+	bench_clock_init();
+	bench_row_begin(options.json);
+	if (bench_cores() < 2) {
+		fprintf(stderr, "bench-flow: needs two cores, and may use %d\n",
+			bench_cores());
+		return UNMEASURED;
+	}
+	if (!crew_directory())
+		return UNMEASURED;
+	bench_row_note("machine: %s; commit %s", bench_machine(), bench_commit());
+	int rc = GOOD, found = 0;
+	for (int i = 0; i < CASES; i++) {
+		if (only && strcmp(cases[i].name, only) != 0)
+			continue;
+		found = 1;
+		struct bench_load before = bench_load_now();
+		int got = cases[i].run();
+		double others = bench_load_of_others(&before);
+		if (others > 0.08)
+			bench_row_note("%s: others took %.0f %% of the two cores meanwhile; "
+				       "measure again when they are quiet",
+				cases[i].name, 100 * others);
+		if (got != GOOD)
+			fprintf(stderr, "bench-flow: %s: %s\n", cases[i].name,
+				got == FAILED ? "a healthy reader lost something or was put "
+						"out, or a slow one was not"
+					      : "could not be measured");
+		rc = worse(rc, got);
+	}
+	crew_directory_remove();
+	return found ? rc : usage(stderr);
+}
