@@ -55,7 +55,7 @@ loop(struct job *job)
 			break;
 		}
 		if (msg.lost)
-			show_loss(&msg);
+			show_loss(&msg, &(struct show_losses){0});
 		show_message(&show, &msg);
 		job->missed += msg.lost;
 		job->seen++;

@@ -13,6 +13,7 @@
 
 #include "tools/json.h"
 #include "tools/lines.h"
+#include "tools/show.h"
 #include "tools/text.h"
 #include "tools/tool.h"
 
@@ -30,6 +31,10 @@ static struct {
 	uint64_t wait_subs;
 	uint64_t max_message;
 	uint64_t window;
+	uint64_t keep_messages;
+	uint64_t keep_bytes;
+	int ttl_ms;
+	int stall_us;
 	int verbatim;
 } opt = {.count = NOT_GIVEN};
 
@@ -204,6 +209,18 @@ out_of_time(const struct job *job)
 	return weir_now_ns() >= job->deadline_ns;
 }
 
+/* Of what happens here only that somebody is not waited for any more, or is again. */
+static void
+tell_verdicts(const struct job *job)
+{
+	weir_event event;
+	while (weir_next_event(job->bus, &event) == 1) {
+		if (event.kind == WEIR_EV_SUB_DETACHED ||
+			event.kind == WEIR_EV_SUB_RETURNED)
+			show_event(&event);
+	}
+}
+
 /* Sends one message, and waits for room as long as the command may last. */
 static int
 send_one(struct job *job, const char *data, size_t len)
@@ -221,6 +238,7 @@ send_one(struct job *job, const char *data, size_t len)
 		if (waits == PATIENCE)
 			tool_say("waiting for room: %s", weir_pub_why(job->pub)->text);
 	}
+	tell_verdicts(job);
 	job->unheard += job->consumers <= 0;
 	job->sent++;
 	job->bytes += len;
@@ -359,13 +377,16 @@ static int
 serve(struct job *job, struct source *src)
 {
 	job->pub = weir_advertise(job->bus, job->topic, .max_message = largest(src),
-		.window = (size_t)opt.window, .wait_ms = ROOM_MS);
+		.window = (size_t)opt.window, .wait_ms = ROOM_MS,
+		.keep_messages = opt.keep_messages, .keep_bytes = opt.keep_bytes,
+		.ttl_ms = (uint32_t)opt.ttl_ms, .stall_us = (uint32_t)opt.stall_us);
 	if (weir_pub_why(job->pub)->code)
 		return tool_fail(weir_pub_why(job->pub));
 	int rc = opt.wait_subs ? wait_for_subscribers(job) : 0;
 	if (rc)
 		return rc;
 	rc = publish(job, src);
+	tell_verdicts(job);
 	int unheard = report(job);
 	return rc ? rc : unheard;
 }
@@ -406,6 +427,12 @@ static const struct tool_opt opts[] = {
 	{0, "max-message", OPT_SIZE, &opt.max_message,
 		"largest message of the topic (64k)", "SIZE", 0, 0},
 	{0, "window", OPT_SIZE, &opt.window, "bytes kept for readers (16M)", "SIZE", 0, 0},
+	{0, "keep", OPT_U64, &opt.keep_messages,
+		"keep so many messages for who comes late (the last)", "N", 0, 0},
+	{0, "keep-bytes", OPT_SIZE, &opt.keep_bytes, "and so much of log", "SIZE", 0, 0},
+	{0, "ttl", OPT_MS, &opt.ttl_ms, "readers pass over what is older", "T", 0, 0},
+	{0, "stall", OPT_US, &opt.stall_us,
+		"all slow readers may hold it up in any 100 ms (20ms)", "US", 0, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 

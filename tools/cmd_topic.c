@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* topic info: who publishes and who subscribes. */
+/* topic info: who publishes, who subscribes, and on what terms. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/look.h"
-#include "tools/text.h"
+#include "tools/reader.h"
 #include "tools/tool.h"
 
 static void
@@ -31,6 +30,24 @@ stream_json(struct json *j, const struct look *look, const weir_look_stream *str
 	json_u64(j, "segment_bytes", stream->segment_bytes);
 	json_u64(j, "window_bytes", stream->window_bytes);
 	json_u64(j, "region_bytes", stream->region_bytes);
+	json_u64(j, "keep_messages", stream->keep_messages);
+	json_u64(j, "keep_bytes", stream->keep_bytes);
+	if (stream->ttl_ns)
+		json_u64(j, "ttl_ns", stream->ttl_ns);
+	else
+		json_null(j, "ttl_ns");
+	json_u64(j, "stall_cap_ns", stream->stall_cap_ns);
+	json_str(j, "allowed", stream->restricted ? stream->readers : NULL);
+	json_null(j, "priority");
+	json_array(j, "readers");
+	for (size_t i = 0; i < look->reader_count; i++) {
+		if (look->readers[i].publisher != stream->publisher)
+			continue;
+		json_object(j, NULL);
+		reader_terms_json(j, &look->readers[i]);
+		json_end_object(j);
+	}
+	json_end_array(j);
 	json_end_object(j);
 }
 
@@ -50,6 +67,39 @@ sub_json(struct json *j, const struct look *look, const weir_look_sub *sub)
 }
 
 static void
+print_terms(const weir_look_stream *stream)
+{
+	if (stream->keep_messages || stream->keep_bytes)
+		printf("  keeps     %s messages, %s B of log, at least\n",
+			text_count(stream->keep_messages).s,
+			text_count(stream->keep_bytes).s);
+	else
+		printf("  keeps     the last message\n");
+	if (stream->ttl_ns)
+		printf("  ttl       %s\n", text_ns((double)stream->ttl_ns).s);
+	else
+		printf("  ttl       none\n");
+	printf("  stalls    %s of any 100 ms at most, by all readers together\n",
+		text_ns((double)stream->stall_cap_ns).s);
+	if (stream->restricted)
+		printf("  rights    read by %s, write by its publisher\n",
+			stream->readers[0] ? stream->readers : "nobody else");
+	else
+		printf("  rights    read by whoever may attach, write by its publisher\n");
+	printf("  priority  none, all streams are equal\n");
+}
+
+static void
+print_reader(const weir_look_reader *reader)
+{
+	char who[WEIR_NAME_MAX + 32];
+	reader_who(reader, who, sizeof(who));
+	printf("  reader    %s: %s, quota %s B, may cost %s; %s\n", who,
+		reader_policy(reader).s, text_count(reader->quota_bytes).s,
+		reader_budget(reader).s, reader_state(reader));
+}
+
+static void
 print_stream(const struct look *look, const weir_look_stream *stream)
 {
 	char who[WEIR_NAME_MAX + 32];
@@ -64,9 +114,14 @@ print_stream(const struct look *look, const weir_look_stream *stream)
 		printf(", the last %s ago",
 			text_ns((double)(look->looked_ns - stream->last_ns)).s);
 	printf("\n  readers   %" PRIu32 "\n", stream->subscribers);
-	printf("  memory    messages to %s B, window %s B, segments of %s B\n",
+	printf("  memory    messages to %s B, window %s B, segments of %s B, region %s B\n",
 		text_count(stream->max_message).s, text_count(stream->window_bytes).s,
-		text_count(stream->segment_bytes).s);
+		text_count(stream->segment_bytes).s, text_count(stream->region_bytes).s);
+	print_terms(stream);
+	for (size_t i = 0; i < look->reader_count; i++) {
+		if (look->readers[i].publisher == stream->publisher)
+			print_reader(&look->readers[i]);
+	}
 }
 
 static void
@@ -155,6 +210,8 @@ run(int argc, char **argv)
 	int rc = look_open(&look, tool_bus(), 0);
 	if (!rc)
 		rc = look_twice(&look, SAMPLE_MS);
+	if (!rc && look.stream_count)
+		rc = reader_ask_any(&look, argv[0]);
 	if (!rc && !print(&look, argv[0])) {
 		tool_complain(
 			"there is no topic '%s' on bus '%s'; weir ls shows what is there",

@@ -24,6 +24,8 @@ struct look {
 	size_t stream_count;
 	const weir_look_sub *subs;
 	size_t sub_count;
+	const weir_look_reader *readers; /* by reader_ask */
+	size_t reader_count;
 	struct look_mark *marks; /* of the look before this one */
 	size_t mark_count;
 	uint64_t marked_ns;

@@ -19,7 +19,8 @@ unknown(int argc, char **argv)
 		argc > 1 ? argv[1] : "");
 	if (!strcmp(argv[0], "topic"))
 		return tool_usage(
-			"topic needs one of info, echo, hz, bw, delay, and a topic");
+			"topic needs one of info, account, lag, echo, hz, bw, delay, and a "
+			"topic");
 	const char *near = tool_nearest(argv[0], names);
 	if (!near)
 		near = tool_nearest(words, names);

@@ -127,6 +127,28 @@ parse_ms(const char *text, int *to)
 }
 
 static int
+parse_us(const struct tool_opt *opt, const char *text)
+{
+	double value;
+	const char *unit;
+	if (opt->words && !strcmp(text, opt->words)) {
+		*(int *)opt->to = opt->value;
+		return 0;
+	}
+	if (parse_real(text, &value, &unit) < 0)
+		return -1;
+	if (!strcmp(unit, "ms"))
+		value *= 1e3;
+	else if (*unit && strcmp(unit, "us") != 0)
+		return -1;
+	/* 0 would mean the default. */
+	if (value < 1 || value > 2e9)
+		return -1;
+	*(int *)opt->to = (int)value;
+	return 0;
+}
+
+static int
 parse_word(const char *text, const char *words, int *to)
 {
 	size_t len = strlen(text);
@@ -158,6 +180,8 @@ store(const struct tool_opt *opt, const char *text)
 		return parse_size(text, opt->to);
 	case OPT_MS:
 		return parse_ms(text, opt->to);
+	case OPT_US:
+		return parse_us(opt, text);
 	case OPT_REAL:
 		return parse_real(text, opt->to, &rest) < 0 || *rest ? -1 : 0;
 	case OPT_WORD:
@@ -176,6 +200,9 @@ expected(const struct tool_opt *opt)
 		return "a size such as 4096, 64k or 16M";
 	case OPT_MS:
 		return "a time such as 500ms, 2s or 1m";
+	case OPT_US:
+		return opt->words ? "a time such as 500us or 5ms, or none"
+				  : "a time such as 500us or 5ms";
 	case OPT_REAL:
 		return "a number such as 1000 or 0.5";
 	case OPT_WORD:

@@ -9,6 +9,8 @@ enum tool_kind {
 	OPT_U64,  /* uint64_t: digits */
 	OPT_SIZE, /* uint64_t: bytes, with k, M or G (powers of 1,024) */
 	OPT_MS,   /* int: milliseconds, written 500ms, 2s, 1m, or plain seconds */
+	OPT_US,   /* int: microseconds, written 500us, 5ms, or plain; with .words also
+		     that word, for .value */
 	OPT_REAL, /* double, finite, not negative */
 	OPT_WORD  /* int: index of the word in .words ("a|b|c") */
 };

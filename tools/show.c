@@ -91,10 +91,35 @@ show_message(const struct show *show, const weir_msg *msg)
 }
 
 void
-show_loss(const weir_msg *msg)
+show_reasons(const struct show_losses *losses, char *to, size_t size)
 {
-	tool_complain("! %s: lost %" PRIu64 " message%s before seq %" PRIu64,
-		msg->topic, msg->lost, msg->lost == 1 ? "" : "s", msg->seq);
+	const struct {
+		uint64_t count;
+		const char *what;
+	} all[] = {{losses->behind, "left behind"}, {losses->conflated, "conflated"},
+		{losses->expired, "expired"}, {losses->gone, "gone before the join"}};
+	size_t at = 0;
+	to[0] = 0;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (!all[i].count)
+			continue;
+		int len = snprintf(to + at, size - at, "%s%" PRIu64 " %s",
+			at ? ", " : " (", all[i].count, all[i].what);
+		if (len < 0 || (size_t)len + 2 > size - at)
+			break;
+		at += (size_t)len;
+	}
+	if (at)
+		snprintf(to + at, size - at, ")");
+}
+
+void
+show_loss(const weir_msg *msg, const struct show_losses *losses)
+{
+	char why[160];
+	show_reasons(losses, why, sizeof(why));
+	tool_complain("! %s: lost %" PRIu64 " message%s before seq %" PRIu64 "%s",
+		msg->topic, msg->lost, msg->lost == 1 ? "" : "s", msg->seq, why);
 }
 
 static const char *
@@ -143,6 +168,14 @@ event_words(const weir_event *event)
 	return "? did something that this version does not know";
 }
 
+/* Somebody is not waited for any more, or is again. */
+static int
+is_verdict(const weir_event *event)
+{
+	return event->kind == WEIR_EV_SUB_DETACHED || event->kind == WEIR_EV_DETACHED ||
+		event->kind == WEIR_EV_SUB_RETURNED || event->kind == WEIR_EV_RETURNED;
+}
+
 /* Losses and everything with a "!" are told even where the rest is quiet. */
 void
 show_event(const weir_event *event)
@@ -155,7 +188,14 @@ show_event(const weir_event *event)
 	void (*tell)(const char *, ...) = words[0] == '!' ? tool_complain : tool_say;
 	if (event->dropped)
 		tool_complain("! %" PRIu64 " events were not seen", event->dropped);
-	tell("%c %s%s%s[%" PRIu32 "] %s%s%s", words[0], event->topic,
+	char stalled[64] = "";
+	if (is_verdict(event) && event->stalled_ns)
+		snprintf(stalled, sizeof(stalled), "; it cost %s of waiting so far",
+			text_ns((double)event->stalled_ns).s);
+	tell("%c %s%s%s[%" PRIu32 "] %s%s%s%s%s%s", words[0], event->topic,
 		event->topic[0] ? ": " : "", event->node, event->pid, words + 2,
-		event->code ? ": " : "", event->code ? weir_err_text(event->code) : "");
+		event->code ? ": " : "",
+		event->code && is_verdict(event) ? weir_err_name(event->code) : "",
+		event->code && is_verdict(event) ? ", " : "",
+		event->code ? weir_err_text(event->code) : "", stalled);
 }

@@ -21,9 +21,16 @@ struct show {
  */
 void show_message(const struct show *show, const weir_msg *msg);
 
+/* Why messages were lost, as far as that is known. */
+struct show_losses {
+	uint64_t behind, conflated, expired, gone;
+};
+/* " (2 left behind, 1 expired)", or "" where nothing is known. */
+void show_reasons(const struct show_losses *losses, char *to, size_t size);
+
 /* What a verb that shows messages says on stderr when msg->lost or its first message of a
  * publisher tells that some were not seen. */
-void show_loss(const weir_msg *msg);
+void show_loss(const weir_msg *msg, const struct show_losses *losses);
 
 /* One event on stderr. */
 void show_event(const weir_event *event);

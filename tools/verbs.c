@@ -10,6 +10,8 @@ const struct tool_verb *const tool_verbs[] = {
 	&verb_sub,
 	&verb_ls,
 	&verb_topic_info,
+	&verb_topic_account,
+	&verb_topic_lag,
 	&verb_topic_echo,
 	&verb_topic_hz,
 	&verb_topic_bw,
@@ -72,7 +74,7 @@ tool_verbs_help(void)
 		const struct tool_verb *verb = tool_verbs[i];
 		if (verb->hidden)
 			continue;
-		printf("  %-12s %s\n", verb->name, verb->about);
+		printf("  %-13s %s\n", verb->name, verb->about);
 	}
 	printf("\nEverywhere:\n");
 	tool_opt_help(tool_globals);

@@ -8,7 +8,7 @@ import subprocess
 
 from harness import WEIR, check, equal, main, text
 
-VERBS = ("pub", "sub", "ls", "topic info", "topic echo", "topic hz", "topic bw",
+VERBS = ("pub", "sub", "ls", "topic info", "topic account", "topic lag", "topic echo", "topic hz", "topic bw",
          "topic delay", "clean", "demo", "bench", "errors", "explain", "version", "help")
 
 
@@ -16,7 +16,7 @@ def usage(b):
     """Exit 2, one line that says what is wrong, and the nearest word where there is one."""
     for args, part in (
             (["pubb", "x"], "did you mean 'pub'"),
-            (["topic"], "needs one of info, echo, hz, bw, delay"),
+            (["topic"], "needs one of info, account, lag, echo, hz, bw, delay"),
             (["topic", "zz", "x"], "needs one of"),
             (["pub"], "needs a topic"),
             (["pub", "a", "b", "c"], "quote it"),
@@ -29,6 +29,20 @@ def usage(b):
             (["pub", "a", "-n"], "needs a whole number"),
             (["pub", "a", "-Z"], "unknown option '-Z'"),
             (["sub"], "needs a topic"),
+            (["sub", "a", "--from", "some"], "is not new, oldest, last:N"),
+            (["sub", "a", "--from", "last:"], "is not new, oldest, last:N"),
+            (["sub", "a", "--from", "0xg:1"], "is not new, oldest, last:N"),
+            (["sub", "a", "--from", "1:-1"], "is not new, oldest, last:N"),
+            (["sub", "a", "--policy", "wait"], "drop-oldest|latest|disconnect|block"),
+            (["sub", "a", "--key", "0:9", "--policy", "latest"], "is not OFFSET:SIZE"),
+            (["sub", "a", "--key", "0", "--policy", "latest"], "is not OFFSET:SIZE"),
+            (["sub", "a", "--key", "0:4"], "--key needs --policy latest"),
+            (["sub", "a", "--stall", "0"], "or none"),
+            (["sub", "a", "--stall", "5s"], "or none"),
+            (["pub", "a", "b", "--stall", "none"], "is not a time such as 500us"),
+            (["topic", "account"], "takes one topic"),
+            (["topic", "lag"], "takes one topic"),
+            (["topic", "lag", "a", "-n", "2"], "--every"),
             (["ls", "a", "b"], "takes one pattern"),
             (["ls", "-o", "yaml"], "table|json|jsonl"),
             (["ls", "--quiet=1"], "takes no value"),
