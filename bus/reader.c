@@ -145,7 +145,7 @@ settle(struct wr_reader *r)
 	if (base > r->seq && !WR_MUTANT(BOOKS_FORGET))
 		miss(r,
 			r->policy == WEIR_LATEST && !r->newest ? WR_LOST_CONFLATED
-								: WR_LOST_BEHIND,
+							       : WR_LOST_BEHIND,
 			base - r->seq);
 	r->seq = base;
 	return true;

@@ -65,7 +65,7 @@ struct wr_reader {
 	bool astray;    /* overrun, and not yet in another segment: seg is not ours */
 	uint64_t seq;   /* of the next claim */
 	uint64_t lost_now; /* missed before the next message */
-	uint64_t shown;    /* the message that was peeked last: it stays until it is passed */
+	uint64_t shown; /* the message that was peeked last: it stays until it is passed */
 	struct wr_store *store;
 	struct wr_slot *slot;
 

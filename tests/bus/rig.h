@@ -156,8 +156,8 @@ rig_admit_as(struct rig *rig, const struct wr_terms *terms, struct rig_start *st
 		.pid = 4711};
 
 	*start = (struct rig_start){.rig = rig};
-	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, terms, rig->sub.flag, rig_admitted,
-			   start),
+	REQUIRE_EQ(wr_stream_admit(&rig->stream, &row, terms, rig->sub.flag,
+			   rig_admitted, start),
 		0);
 	rig->newest[i] = start->newest;
 	rig_find_rows(rig);
