@@ -237,11 +237,13 @@ static void
 N1_back_when_it_has_caught_up(const char *name)
 {
 	struct crew crew = crew_open_as(name, PUB(), SUB());
-	uint64_t lost, out;
+	uint64_t lost, out = 0;
 	weir_event event;
 
-	send_until_detached(&crew);
-	out = weir_now_ns();
+	while (rig_pub_stats(crew.pub).detached == 0) {
+		out = weir_now_ns();
+		send_one(&crew, LEN);
+	}
 	(void)await_event(crew.b, WEIR_EV_DETACHED);
 	send_many(&crew, 60);
 	while (rig_pub_stats(crew.pub).returned == 0) {
