@@ -430,7 +430,7 @@ static const struct tool_opt opts[] = {
 	{0, "keep", OPT_U64, &opt.keep_messages,
 		"keep so many messages for who comes late (the last)", "N", 0, 0},
 	{0, "keep-bytes", OPT_SIZE, &opt.keep_bytes, "and so much of log", "SIZE", 0, 0},
-	{0, "ttl", OPT_MS, &opt.ttl_ms, "readers pass over what is older", "T", 0, 0},
+	{0, "ttl", OPT_MS, &opt.ttl_ms, "readers pass over what is older", "MS", 1, 0},
 	{0, "stall", OPT_US, &opt.stall_us,
 		"all slow readers may hold it up in any 100 ms (20ms)", "US", 0, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},

@@ -321,7 +321,7 @@ static const struct tool_opt opts[] = {
 	{0, "stall", OPT_US, &opt.stall_us,
 		"may hold others up in any 100 ms (5ms; or none)", "US", WEIR_NEVER,
 		"none"},
-	{0, "ttl", OPT_MS, &opt.ttl_ms, "pass over what is older", "T", 0, 0},
+	{0, "ttl", OPT_MS, &opt.ttl_ms, "pass over what is older", "MS", 1, 0},
 	{0, 0, OPT_SET, 0, 0, 0, 0, 0},
 };
 

@@ -106,13 +106,13 @@ parse_real(const char *text, double *to, const char **rest)
 }
 
 static int
-parse_ms(const char *text, int *to)
+parse_ms(const struct tool_opt *opt, const char *text)
 {
 	double value;
 	const char *unit;
 	if (parse_real(text, &value, &unit) < 0)
 		return -1;
-	if (!strcmp(unit, "ms"))
+	if (!strcmp(unit, "ms") || (!*unit && opt->value))
 		value *= 1;
 	else if (!strcmp(unit, "s") || !*unit)
 		value *= 1e3;
@@ -122,7 +122,7 @@ parse_ms(const char *text, int *to)
 		return -1;
 	if (value > 2e9)
 		return -1;
-	*to = (int)value;
+	*(int *)opt->to = (int)value;
 	return 0;
 }
 
@@ -179,7 +179,7 @@ store(const struct tool_opt *opt, const char *text)
 	case OPT_SIZE:
 		return parse_size(text, opt->to);
 	case OPT_MS:
-		return parse_ms(text, opt->to);
+		return parse_ms(opt, text);
 	case OPT_US:
 		return parse_us(opt, text);
 	case OPT_REAL:

@@ -8,7 +8,8 @@ enum tool_kind {
 	OPT_STR,  /* const char * */
 	OPT_U64,  /* uint64_t: digits */
 	OPT_SIZE, /* uint64_t: bytes, with k, M or G (powers of 1,024) */
-	OPT_MS,   /* int: milliseconds, written 500ms, 2s, 1m, or plain seconds */
+	OPT_MS,   /* int: milliseconds, written 500ms, 2s, 1m, or plain seconds; plain
+		     milliseconds with .value 1 */
 	OPT_US,   /* int: microseconds, written 500us, 5ms, or plain; with .words also
 		     that word, for .value */
 	OPT_REAL, /* double, finite, not negative */

@@ -113,7 +113,7 @@ def policies(b):
 def expires(b):
     """A time to live, of the topic or of the reader: what is older is passed over and told."""
     feed = Feed(b, "t", "--ttl", "60s")
-    sub = b.subscriber("t", "--ttl", "50ms", "-n", "1", "--json")
+    sub = b.subscriber("t", "--ttl", "50", "-n", "1", "--json")
     sub.send_signal(signal.SIGSTOP)
     feed.send(10)
     code, out, _ = b.run("topic", "echo", "t", "--oldest", "-n", "1", "--json")
