@@ -92,7 +92,8 @@ look_not_found(const struct look *look)
 		const weir_look_node *node = &look->nodes[i];
 		if (!node->silent)
 			continue;
-		tool_complain("process %" PRIu32 " does not answer (stopped?), and may have it",
+		tool_complain("process %" PRIu32
+			      " does not answer (stopped?), and may have it",
 			node->pid);
 		rc = TOOL_NOBODY;
 	}
