@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/lib/cases.h"
 #include "bench/lib/clock.h"
 #include "bench/lib/crew.h"
 #include "bench/lib/row.h"
@@ -23,13 +24,7 @@
 #include "bench/ours/ours.h"
 #endif
 
-enum { RUNS_MAX = 101, GOOD = 0, FAILED = 1, UNMEASURED = 2 };
-
-static struct {
-	int json, quick;
-	int runs; /* pairs where a ratio is near 1 */
-	int few;  /* pairs where it is far from it */
-} options;
+static struct bench_options options;
 
 /* ---- what is run, once -------------------------------------------------------------- */
 
@@ -113,7 +108,7 @@ value_of(const struct gen_result *r)
 static double
 median_by(const struct gen_result *results, int runs, size_t offset)
 {
-	double values[RUNS_MAX];
+	double values[BENCH_RUNS_MAX];
 	for (int i = 0; i < runs; i++)
 		memcpy(&values[i], (const char *)&results[i] + offset, sizeof values[i]);
 	return stat_median_of(values, runs).median;
@@ -151,7 +146,7 @@ row_of(const char *name, const struct trial *t, const struct gen_result *results
 }
 
 struct pairs {
-	struct gen_result over[RUNS_MAX], under[RUNS_MAX];
+	struct gen_result over[BENCH_RUNS_MAX], under[BENCH_RUNS_MAX];
 	int runs;
 };
 
@@ -177,7 +172,7 @@ run_pairs(const struct trial *over, const struct trial *under, int runs, struct 
 static struct stat_median
 ratio_by(const struct pairs *p, double (*figure)(const struct gen_result *))
 {
-	double over[RUNS_MAX], under[RUNS_MAX];
+	double over[BENCH_RUNS_MAX], under[BENCH_RUNS_MAX];
 	for (int i = 0; i < p->runs; i++) {
 		over[i] = figure(&p->over[i]);
 		under[i] = figure(&p->under[i]);
@@ -185,7 +180,7 @@ ratio_by(const struct pairs *p, double (*figure)(const struct gen_result *))
 	return stat_ratio_of(over, under, p->runs);
 }
 
-/* Runs the pairs and prints a row for each of the two. Returns GOOD or UNMEASURED. */
+/* Runs the pairs and prints a row for each of the two. Returns BENCH_GOOD or BENCH_UNMEASURED. */
 static int
 compare(const char *name, const struct trial *over, const struct trial *under, int runs,
 	double (*figure)(const struct gen_result *), struct bench_goal goal,
@@ -202,7 +197,7 @@ compare(const char *name, const struct trial *over, const struct trial *under, i
 	bench_row_print(&low, (struct bench_goal){0});
 	bench_row_ratio(&high, under->name, ratio);
 	bench_row_print(&high, goal);
-	return ratio.runs > 0 ? GOOD : UNMEASURED;
+	return ratio.runs > 0 ? BENCH_GOOD : BENCH_UNMEASURED;
 }
 
 static struct trial
@@ -231,14 +226,14 @@ static int
 find_half_trip(void)
 {
 	if (half_trip_ns > 0)
-		return GOOD;
-	double trips[RUNS_MAX];
+		return BENCH_GOOD;
+	double trips[BENCH_RUNS_MAX];
 	int runs = options.few;
 	for (int i = 0; i < runs; i++)
 		limit_line(100000, &trips[i]);
 	struct stat_median m = stat_median_of(trips, runs);
 	if (m.runs == 0)
-		return UNMEASURED;
+		return BENCH_UNMEASURED;
 	half_trip_ns = m.median / 2;
 	struct bench_row row =
 		bench_row_of("limit", "machine", "cache line, half round trip");
@@ -246,7 +241,7 @@ find_half_trip(void)
 	row.unit = "ns";
 	row.runs = m.runs;
 	bench_row_print(&row, (struct bench_goal){0});
-	return GOOD;
+	return BENCH_GOOD;
 }
 
 static struct trial
@@ -271,8 +266,8 @@ check_raw(void)
 	static const double RAW_LIMIT = 3.3;
 	struct trial raw = trial_of(&raw_ring, "one-way", run_pingpong, 64, GEN_SPIN);
 	raw.count = 50000;
-	static struct gen_result results[RUNS_MAX];
-	double halves[RUNS_MAX], p50s[RUNS_MAX];
+	static struct gen_result results[BENCH_RUNS_MAX];
+	double halves[BENCH_RUNS_MAX], p50s[BENCH_RUNS_MAX];
 	int runs = 0;
 	for (int i = 0; i < options.runs; i++, runs++) {
 		if (limit_line(50000, &halves[i]) < 0 || run_trial(&raw, &results[i]) < 0)
@@ -285,14 +280,14 @@ check_raw(void)
 	bench_row_ratio(&row, "half round trip of a line", ratio);
 	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, RAW_LIMIT, 0});
 	if (ratio.runs == 0)
-		return UNMEASURED;
+		return BENCH_UNMEASURED;
 	if (ratio.median <= RAW_LIMIT)
-		return GOOD;
+		return BENCH_GOOD;
 	fprintf(stderr,
 		"bench-core: the raw ring takes %.2f half round trips of a line, more "
 		"than %.1f: its figures are no yardstick here\n",
 		ratio.median, RAW_LIMIT);
-	return FAILED;
+	return BENCH_FAILED;
 }
 
 static int
@@ -349,8 +344,8 @@ static const struct {
 static int
 check_peer(const char *name, size_t size, double per_s)
 {
-	if (!isfinite(per_s) || find_half_trip() != GOOD)
-		return UNMEASURED;
+	if (!isfinite(per_s) || find_half_trip() != BENCH_GOOD)
+		return BENCH_UNMEASURED;
 	double speed = THEIR_HALF_TRIP_NS / half_trip_ns;
 	double scale = speed < 1 ? speed : 1;
 	for (size_t i = 0; i < sizeof peer_rows / sizeof *peer_rows; i++) {
@@ -365,25 +360,25 @@ check_peer(const char *name, size_t size, double per_s)
 			"the row counts %.2f): %s",
 			name, size, per_s, per_s / row, row, THEIR_HALF_TRIP_NS,
 			half_trip_ns, scale,
-			slow ? "SLOWER than half of it, FAILED" : "good");
+			slow ? "SLOWER than half of it, BENCH_FAILED" : "good");
 		if (slow)
 			fprintf(stderr,
 				"bench-core: %s, %zu B, is slower than half its row\n",
 				name, size);
-		return slow ? FAILED : GOOD;
+		return slow ? BENCH_FAILED : BENCH_GOOD;
 	}
-	return GOOD;
+	return BENCH_GOOD;
 }
 
 static int
 run_peer(const char *name, const struct trial *t, int runs)
 {
-	static struct gen_result results[RUNS_MAX];
+	static struct gen_result results[BENCH_RUNS_MAX];
 	runs = run_often(t, results, runs);
 	struct bench_row row = row_of(name, t, results, runs);
 	bench_row_print(&row, (struct bench_goal){0});
 	if (runs == 0)
-		return UNMEASURED;
+		return BENCH_UNMEASURED;
 	return check_peer(t->bus->name, t->plan.size, row.delivered_per_s);
 }
 
@@ -414,15 +409,9 @@ say_settings(const struct gen_bus *bus)
 /* ---- the cases ----------------------------------------------------------------------- */
 
 static int
-worse(int a, int b)
-{
-	return a == FAILED || b == FAILED ? FAILED : a > b ? a : b;
-}
-
-static int
 case_latency(void)
 {
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 	struct trial raw = trial_of(&raw_ring, "one-way", run_pingpong, 64, GEN_SPIN);
 	raw.count = options.quick ? 20000 : 50000;
 #ifdef BENCH_OURS
@@ -443,7 +432,7 @@ case_latency(void)
 static int
 case_parked(void)
 {
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 #ifdef BENCH_OURS
 	static const double gaps[] = {5e4, 1e6};
 	for (int i = 0; i < 2; i++) {
@@ -453,7 +442,7 @@ case_parked(void)
 				run_paced, 64, GEN_PARK);
 		we.gap_ns = gaps[i];
 		we.count = futex.count;
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			compare("parked", &we, &futex, options.runs, p50_of,
 				(struct bench_goal){GOAL_AT_MOST, 1.2, 0}, NULL, NULL));
 	}
@@ -465,7 +454,7 @@ static int
 case_throughput(void)
 {
 	static const size_t sizes[] = {64, 1 << 10, 64 << 10};
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 	say_settings(&raw_ring);
 #ifdef BENCH_OURS
 	static const double least[] = {1.0, 0.9, 1.0}, aims[] = {1.3, 0, 0};
@@ -475,18 +464,18 @@ case_throughput(void)
 		struct trial raw = flat_trial(&raw_ring, sizes[i], GEN_SPIN);
 		struct trial we = flat_trial(&ours, sizes[i], ours.idle);
 		struct trial batch = flat_trial(&ours_batch, sizes[i], ours_batch.idle);
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			compare("throughput", &we, &raw, options.runs, delivered_of,
 				(struct bench_goal){GOAL_AT_LEAST, least[i], aims[i]},
 				NULL, NULL));
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			compare("throughput", &batch, &raw, options.few, delivered_of,
 				(struct bench_goal){0}, NULL, NULL));
 	}
 #else
 	for (int i = 0; i < 3; i++) {
 		struct trial raw = flat_trial(&raw_ring, sizes[i], GEN_SPIN);
-		static struct gen_result results[RUNS_MAX];
+		static struct gen_result results[BENCH_RUNS_MAX];
 		int runs = run_often(&raw, results, options.few);
 		struct bench_row row = row_of("throughput", &raw, results, runs);
 		bench_row_print(&row, (struct bench_goal){0});
@@ -499,7 +488,7 @@ static int
 case_peers(void)
 {
 	static const size_t sizes[] = {64, 1 << 10, 64 << 10};
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 	const struct gen_bus *const peers[] = {
 #ifdef BENCH_ZMQ
 		&zmq_push,
@@ -516,10 +505,10 @@ case_peers(void)
 		struct trial peer = flat_trial(peers[i], 64, peers[i]->idle);
 		double goal = strncmp(peers[i]->name, "zmq", 3) == 0 ? 4 : 100;
 		peer.seconds = 0.4;
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			compare("throughput", &we, &peer, options.few, delivered_of,
 				(struct bench_goal){GOAL_AT_LEAST, goal, 0}, NULL, &p));
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			check_peer(peers[i]->name, 64,
 				row_of("", &peer, p.under, p.runs).delivered_per_s));
 		int first = 1;
@@ -530,7 +519,8 @@ case_peers(void)
 			struct trial t =
 				flat_trial(peers[i], sizes[size], peers[i]->idle);
 			t.seconds = 0.4;
-			rc = worse(rc, run_peer("throughput", &t, options.quick ? 2 : 5));
+			rc = bench_worse(
+				rc, run_peer("throughput", &t, options.quick ? 2 : 5));
 		}
 	}
 	return rc;
@@ -539,7 +529,7 @@ case_peers(void)
 static int
 case_fanout(void)
 {
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 #ifdef BENCH_ZMQ
 	static const size_t sizes[] = {64, 1 << 10};
 	say_settings(&zmq_nodrop);
@@ -548,15 +538,15 @@ case_fanout(void)
 #ifdef BENCH_OURS
 		static struct pairs p;
 		struct trial we = fanout_trial(&ours, sizes[i]);
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			compare("fanout", &we, &peer, options.few, delivered_of,
 				(struct bench_goal){GOAL_AT_LEAST, i ? 10 : 20, 0},
 				NULL, &p));
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			check_peer(zmq_nodrop.name, sizes[i],
 				row_of("", &peer, p.under, p.runs).delivered_per_s));
 #else
-		rc = worse(rc, run_peer("fanout", &peer, options.few));
+		rc = bench_worse(rc, run_peer("fanout", &peer, options.few));
 #endif
 	}
 #else
@@ -574,7 +564,7 @@ case_fanout(void)
 	we.plan.unpinned = 1;
 	we.gap_ns = 1e5;
 	we.count = options.quick ? 1000 : 3000;
-	rc = worse(rc,
+	rc = bench_worse(rc,
 		compare("fanout", &we, &parked, options.runs, p50_of,
 			(struct bench_goal){GOAL_AT_MOST, 2, 0}, NULL, NULL));
 #endif
@@ -600,7 +590,7 @@ run_cost(const struct trial *t, struct gen_result *result)
 static int
 case_cost(void)
 {
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 	for (int asleep = 0; asleep < 2; asleep++) {
 		struct trial one = {.name = "ours-1",
 			.run = run_cost,
@@ -615,7 +605,7 @@ case_cost(void)
 		many.name = "ours-64";
 		many.plan.subscribers = 64;
 		least_slept = 1;
-		rc = worse(rc,
+		rc = bench_worse(rc,
 			compare("cost", &many, &one, options.runs, value_of,
 				(struct bench_goal){GOAL_AT_MOST, asleep ? 2 : 1.2, 0},
 				"ns CPU", NULL));
@@ -630,7 +620,7 @@ case_cost(void)
 static int
 case_idle(void)
 {
-	double values[RUNS_MAX];
+	double values[BENCH_RUNS_MAX];
 	int runs = options.quick ? 1 : 3;
 	struct bench_row row = bench_row_of("idle", "ours", "a parked subscriber's CPU");
 	for (int i = 0; i < runs; i++)
@@ -654,7 +644,7 @@ case_idle(void)
 	memory.unit = "KiB";
 	memory.runs = k.runs;
 	bench_row_print(&memory, (struct bench_goal){GOAL_AT_MOST, 600, 0});
-	return m.runs && k.runs ? GOOD : UNMEASURED;
+	return m.runs && k.runs ? BENCH_GOOD : BENCH_UNMEASURED;
 }
 
 static int
@@ -674,7 +664,7 @@ case_attach(void)
 	row.value = result.p50_ns / 1e6;
 	row.unit = "ms";
 	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, 1, 0});
-	return rc == 0 ? GOOD : UNMEASURED;
+	return rc == 0 ? BENCH_GOOD : BENCH_UNMEASURED;
 }
 
 /* A program of its own, because its calls are wrapped when it is linked. */
@@ -684,7 +674,7 @@ case_inplace(void)
 	char self[512], path[600];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
 	if (len < 0)
-		return UNMEASURED;
+		return BENCH_UNMEASURED;
 	self[len] = 0;
 	snprintf(path, sizeof path, "%s/bench-inplace", dirname(self));
 	fflush(NULL);
@@ -692,20 +682,16 @@ case_inplace(void)
 	if (pid == 0) {
 		execl(path, path, options.json ? "--json" : "--table", (char *)NULL);
 		fprintf(stderr, "bench-core: %s: %s\n", path, strerror(errno));
-		_exit(UNMEASURED);
+		_exit(BENCH_UNMEASURED);
 	}
 	int status;
 	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-		return UNMEASURED;
+		return BENCH_UNMEASURED;
 	return WEXITSTATUS(status);
 }
 #endif
 
-static const struct {
-	const char *name;
-	int (*run)(void);
-	const char *what;
-} cases[] = {
+static const struct bench_case cases[] = {
 	{"limit", case_limit, "the machine's limits, and the raw ring held against them"},
 	{"latency", case_latency, "one way, 64 B, spinning"},
 	{"parked", case_parked, "one way, 64 B, the reader sleeps"},
@@ -718,66 +704,19 @@ static const struct {
 	{"attach", case_attach, "time to attach to a bus of 8 processes"},
 	{"inplace", case_inplace, "no copy, no call, no fault between claim and handler"},
 #endif
+	{0},
 };
-enum { CASES = sizeof cases / sizeof *cases };
-
-static int
-usage(FILE *to)
-{
-	fprintf(to, "usage: bench-core [--json] [--case NAME] [--quick] [--runs N]\n\n");
-	for (int i = 0; i < CASES; i++)
-		fprintf(to, "  %-11s %s\n", cases[i].name, cases[i].what);
-	return to == stderr ? 2 : 0;
-}
 
 int
 main(int argc, char **argv)
 {
-	const char *only = NULL;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
-			options.json = 1;
-		else if (strcmp(argv[i], "--quick") == 0)
-			options.quick = 1;
-		else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc)
-			only = argv[++i];
-		else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
-			options.runs = atoi(argv[++i]);
-		else
-			return usage(strcmp(argv[i], "--help") == 0 ? stdout : stderr);
-	}
-	if (options.runs <= 0)
-		options.runs = options.quick ? 3 : 15;
-	if (options.runs > RUNS_MAX)
-		options.runs = RUNS_MAX;
-	options.few = options.runs < 7 ? options.runs : 7;
-	bench_clock_init();
-	bench_row_begin(options.json);
-	if (bench_cores() < 2) {
-		fprintf(stderr, "bench-core: needs two cores, and may use %d\n",
-			bench_cores());
-		return UNMEASURED;
-	}
-	if (!crew_directory())
-		return UNMEASURED;
-	bench_row_note("machine: %s; commit %s", bench_machine(), bench_commit());
-	int rc = GOOD, found = 0;
-	for (int i = 0; i < CASES; i++) {
-		if (only && strcmp(cases[i].name, only) != 0)
-			continue;
-		found = 1;
-		struct bench_load before = bench_load_now();
-		int got = cases[i].run();
-		double others = bench_load_of_others(&before);
-		if (others > 0.08)
-			bench_row_note("%s: others took %.0f %% of the two cores meanwhile; "
-				       "measure again when they are quiet",
-				cases[i].name, 100 * others);
-		if (got == UNMEASURED)
-			fprintf(stderr, "bench-core: %s: could not be measured\n",
-				cases[i].name);
-		rc = worse(rc, got);
-	}
-	crew_directory_remove();
-	return found ? rc : usage(stderr);
+	static const struct bench_program program = {.name = "bench-core",
+		.cases = cases,
+		.options = &options,
+		.runs = 15,
+		.runs_quick = 3,
+		.few = 7,
+		.failed = "the yardstick is off, or a proof has failed"};
+
+	return bench_main(&program, argc, argv);
 }

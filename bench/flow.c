@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/lib/cases.h"
 #include "bench/lib/clock.h"
 #include "bench/lib/crew.h"
 #include "bench/lib/row.h"
@@ -19,16 +20,11 @@
 #include "bench/ours/ours.h"
 #endif
 
-enum { RUNS_MAX = 101, GOOD = 0, FAILED = 1, UNMEASURED = 2 };
 enum { HEALTHY = 7, SIZE = 1024, PACED_PER_S = 20000 };
 static const double PEERS_S = 0.5, NATS_S = 1.2;
 enum { PATIENCE_S = 20 }; /* of a quick run, which may be one of many on the machine */
 
-static struct {
-	int json, quick;
-	int runs; /* pairs, of ours */
-	int few;  /* and of peers */
-} options;
+static struct bench_options options;
 
 static const struct scenario {
 	const char *name; /* of the case for ours */
@@ -48,17 +44,11 @@ static const struct load {
 } loads[] = {{"flat out", 0, 2.5}, {"20,000/s", 1e9 / PACED_PER_S, 5}};
 enum { LOADS = sizeof loads / sizeof *loads };
 
-static int
-worse(int a, int b)
-{
-	return a == FAILED || b == FAILED ? FAILED : a > b ? a : b;
-}
-
 /* ---- pairs ----------------------------------------------------------------------------- */
 
 /* With the slow ones and without them. */
 struct pairs {
-	struct slow_result with[RUNS_MAX], without[RUNS_MAX];
+	struct slow_result with[BENCH_RUNS_MAX], without[BENCH_RUNS_MAX];
 	int runs;
 };
 
@@ -145,7 +135,7 @@ typedef double (*figure_fn)(const struct slow_result *);
 static double
 median_by(const struct slow_result *results, int runs, figure_fn figure)
 {
-	double values[RUNS_MAX];
+	double values[BENCH_RUNS_MAX];
 	for (int i = 0; i < runs; i++)
 		values[i] = figure(&results[i]);
 	return stat_median_of(values, runs).median;
@@ -154,7 +144,7 @@ median_by(const struct slow_result *results, int runs, figure_fn figure)
 static struct stat_median
 ratio_by(const struct pairs *p, figure_fn figure)
 {
-	double with[RUNS_MAX], without[RUNS_MAX];
+	double with[BENCH_RUNS_MAX], without[BENCH_RUNS_MAX];
 	for (int i = 0; i < p->runs; i++) {
 		with[i] = figure(&p->with[i]);
 		without[i] = figure(&p->without[i]);
@@ -307,7 +297,7 @@ show_exactly(const char *name, const struct gen_bus *bus,
 {
 	char work[96];
 	int exact = 0, well = 1;
-	double costs[RUNS_MAX * SLOW_STALLS_MAX];
+	double costs[BENCH_RUNS_MAX * SLOW_STALLS_MAX];
 	int stalls = 0;
 	for (int i = 0; i < p->runs; i++) {
 		const struct slow_result *with = &p->with[i];
@@ -330,7 +320,7 @@ show_exactly(const char *name, const struct gen_bus *bus,
 	row.value = stat_median_of(costs, stalls).median;
 	row.unit = "ms";
 	bench_row_print(&row, (struct bench_goal){0});
-	return exact == p->runs && well ? GOOD : FAILED;
+	return exact == p->runs && well ? BENCH_GOOD : BENCH_FAILED;
 }
 
 static int
@@ -338,7 +328,7 @@ measure(const char *name, const struct gen_bus *bus, const struct scenario *scen
 	int runs)
 {
 	static struct pairs p;
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 	for (int i = 0; i < LOADS; i++) {
 		const struct load *load = &loads[i];
 		char who[160];
@@ -351,9 +341,9 @@ measure(const char *name, const struct gen_bus *bus, const struct scenario *scen
 		show_with(name, bus, scenario->what, scenario->slow, load, &p,
 			bus->heed != NULL);
 		if (bus->heed)
-			rc = worse(rc, show_exactly(name, bus, scenario, load, &p));
+			rc = bench_worse(rc, show_exactly(name, bus, scenario, load, &p));
 		if (p.runs == 0)
-			rc = worse(rc, UNMEASURED);
+			rc = bench_worse(rc, BENCH_UNMEASURED);
 	}
 	return rc;
 }
@@ -409,17 +399,17 @@ case_kill(void)
 	row.value = result.p50_ns / 1e6;
 	row.unit = "ms";
 	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, 1, 0});
-	return rc == 0 ? GOOD : UNMEASURED;
+	return rc == 0 ? BENCH_GOOD : BENCH_UNMEASURED;
 }
 #endif
 
 static int
 measure_peer(const char *name, const struct gen_bus *bus)
 {
-	int rc = GOOD;
+	int rc = BENCH_GOOD;
 	bench_row_note("%s: %s", bus->name, bus->settings);
 	for (int i = 0; i < SCENARIOS; i++)
-		rc = worse(rc, measure(name, bus, &scenarios[i], options.few));
+		rc = bench_worse(rc, measure(name, bus, &scenarios[i], options.few));
 	return rc;
 }
 
@@ -432,7 +422,7 @@ absent(const char *name, const char *why)
 	struct bench_row row = bench_row_of(name, name, work);
 	row.runs = 0;
 	bench_row_print(&row, (struct bench_goal){0});
-	return GOOD;
+	return BENCH_GOOD;
 }
 
 static int
@@ -483,11 +473,7 @@ case_nats(void)
 #endif
 }
 
-static const struct {
-	const char *name;
-	int (*run)(void);
-	const char *what;
-} cases[] = {
+static const struct bench_case cases[] = {
 #ifdef BENCH_OURS
 	{"stalled", case_stalled, "1 stalled beside 7 healthy; flat out, and at 20,000/s"},
 	{"stalled3", case_stalled3, "3 stalled"},
@@ -500,68 +486,19 @@ static const struct {
 	{"zmq", case_zmq, "all four, on ZeroMQ PUB"},
 	{"nodrop", case_nodrop, "all four, on ZeroMQ XPUB with ZMQ_XPUB_NODROP"},
 	{"nats", case_nats, "all four, on NATS core"},
+	{0},
 };
-enum { CASES = sizeof cases / sizeof *cases };
-
-static int
-usage(FILE *to)
-{
-	fprintf(to, "usage: bench-flow [--json] [--case NAME] [--quick] [--runs N]\n\n");
-	for (int i = 0; i < CASES; i++)
-		fprintf(to, "  %-11s %s\n", cases[i].name, cases[i].what);
-	return to == stderr ? 2 : 0;
-}
 
 int
 main(int argc, char **argv)
 {
-	const char *only = NULL;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
-			options.json = 1;
-		else if (strcmp(argv[i], "--quick") == 0)
-			options.quick = 1;
-		else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc)
-			only = argv[++i];
-		else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
-			options.runs = atoi(argv[++i]);
-		else
-			return usage(strcmp(argv[i], "--help") == 0 ? stdout : stderr);
-	}
-	if (options.runs <= 0)
-		options.runs = options.quick ? 2 : 11;
-	if (options.runs > RUNS_MAX)
-		options.runs = RUNS_MAX;
-	options.few = options.runs < 3 ? options.runs : 3;
-	bench_clock_init();
-	bench_row_begin(options.json);
-	if (bench_cores() < 2) {
-		fprintf(stderr, "bench-flow: needs two cores, and may use %d\n",
-			bench_cores());
-		return UNMEASURED;
-	}
-	if (!crew_directory())
-		return UNMEASURED;
-	bench_row_note("machine: %s; commit %s", bench_machine(), bench_commit());
-	int rc = GOOD, found = 0;
-	for (int i = 0; i < CASES; i++) {
-		if (only && strcmp(cases[i].name, only) != 0)
-			continue;
-		found = 1;
-		struct bench_load before = bench_load_now();
-		int got = cases[i].run();
-		double others = bench_load_of_others(&before);
-		if (others > 0.08)
-			bench_row_note("%s: others took %.0f %% of the two cores meanwhile; "
-				       "measure again when they are quiet",
-				cases[i].name, 100 * others);
-		if (got != GOOD)
-			fprintf(stderr, "bench-flow: %s: %s\n", cases[i].name,
-				got == FAILED ? "a healthy reader lost something or was put "
-						"out, or a slow one was not"
-					      : "could not be measured");
-		rc = worse(rc, got);
-	}
-	crew_directory_remove();
-	return found ? rc : usage(stderr);
+	static const struct bench_program program = {.name = "bench-flow",
+		.cases = cases,
+		.options = &options,
+		.runs = 11,
+		.runs_quick = 2,
+		.few = 3,
+		.failed = "a healthy reader lost something or was put out, or a slow one was not"};
+
+	return bench_main(&program, argc, argv);
 }

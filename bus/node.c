@@ -486,6 +486,9 @@ wr_link_leave(struct wr_link *link)
 
 	pthread_mutex_lock(node->lock);
 	wr_link_unlist(link);
+	/* It may have read to the end before the steward has heard that there is one. */
+	if (wr_reader_is_over(&link->reader))
+		wr_legacy_keep(node, link);
 	if (link->peer) {
 		wr_reader_fini(&link->reader);
 		node->ops->leave(node, link);

@@ -564,6 +564,12 @@ wr_reader_ready(struct wr_reader *r)
 	if (wr_word_extent(word) != 0)
 		return wr_word_kind(word) != WR_MOVE || is_bereaved(r) ||
 			wr_load_acquire(move_adopt, &r->store->following);
+	return wr_reader_is_over(r);
+}
+
+bool
+wr_reader_is_over(const struct wr_reader *r)
+{
 	return is_bereaved(r) || wr_load_acquire(end_look, &r->store->hdr->closed) != 0;
 }
 

@@ -129,6 +129,9 @@ int wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count);
 /* Passes the first count of the views that were peeked, count > 0. */
 void wr_reader_pass(struct wr_reader *r, const struct wr_view *views, int count);
 
+/* True if nothing more is published in its stream. */
+bool wr_reader_is_over(const struct wr_reader *r);
+
 /* Shows the books to others: after what was passed last of a batch. */
 void wr_reader_say(struct wr_reader *r);
 

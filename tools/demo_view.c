@@ -199,7 +199,7 @@ say_stream(const struct demo *demo, const struct demo_child *child, int i)
 	const struct demo_stream *told = &child->last.taken.stream[i];
 	const struct demo_stream *said = &child->said.taken.stream[i];
 	if (told->detached > said->detached)
-		printf("%6s  %s: %s does not wait for it any more: %s, stalled %s\n",
+		printf("%6s  %s: %s no longer waits for it: %s, stalled %s\n",
 			demo_since(demo, told->detached_ns).s, child->name, told->topic,
 			weir_err_name((int)told->code),
 			text_ns((double)told->stalled_ns).s);

@@ -304,6 +304,50 @@ late_for_every_segment_and_back(void)
 	rig_free(&rig);
 }
 
+/* What it stands in is its own, also when it was retired: it looks ahead of itself there,
+ * and takes what it finds behind it for newer. */
+static void
+the_latest_from_within_a_retired_segment(void)
+{
+	for (uint32_t key_size = 0; key_size <= 8; key_size += 8) {
+		struct rig rig;
+		struct rig_start start;
+		struct wr_terms terms = {.policy = WEIR_LATEST, .holds = 1};
+		struct wr_reader_opts opts = {.policy = WEIR_LATEST,
+			.holds = 1,
+			.begin = UINT64_MAX,
+			.asked = UINT64_MAX,
+			.key_offset = RIG_MAX,
+			.key_size = key_size};
+		weir_claim_t claim;
+		uint64_t lost = 0;
+
+		rig_make(&rig, 3, 0, false);
+		(void)rig_admit_as(&rig, &terms, &start);
+		REQUIRE_EQ(wr_reader_init(&rig.r[0], start.store, &rig.sub.slots[0],
+				   start.begin.place, &opts),
+			0);
+		wr_store_unref(start.store);
+		/* Its own segment is full, the last one is begun and empty. */
+		rig_send_until(&rig, 7, 800);
+		rig.w->off = rig.w->end;
+		REQUIRE_EQ(wr_writer_claim(rig.w, 800, &claim, NULL), 0);
+		CHECK_EQ(wr_writer_abort(rig.w, &claim), 0);
+		CHECK_EQ(rig.w->pool.head_ord, 8);
+		/* By key it cannot see over the gap: first the newest of what is its own. */
+		if (key_size > 0) {
+			CHECK_EQ(rig_read(&rig, 0, &lost), 3);
+			CHECK_EQ(lost, 3);
+		}
+		CHECK_EQ(rig_read(&rig, 0, &lost), rig.w->seq - 1);
+		CHECK_EQ(lost, rig.w->seq - 1 - (key_size > 0 ? 4 : 0));
+		CHECK_EQ(rig_read(&rig, 0, NULL), -1);
+		/* And nobody knows whether a newer one of each key was in what was taken. */
+		CHECK((rig.r[0].lost[WR_LOST_BEHIND] > 0) == (key_size > 0));
+		rig_free(&rig);
+	}
+}
+
 /* ---- moves ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -653,6 +697,7 @@ static const struct wr_test tests[] = {TEST(peek_passes_nothing),
 	TEST(a_hold_outlives_its_segment), TEST(holds_count_segments),
 	TEST(holders_stop_nobody), TEST(a_gap_is_exact),
 	TEST(late_for_every_segment_and_back),
+	TEST(the_latest_from_within_a_retired_segment),
 	TEST(a_move_between_admission_and_beginning), TEST(a_region_that_never_comes),
 	TEST(pins_are_kept_across_a_move),
 	TEST(a_region_that_has_not_come_yet_is_waited_for),

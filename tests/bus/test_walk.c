@@ -83,6 +83,10 @@ a_walk_keeps_nothing(void)
 	rig_send_until(&rig, 9, 300);
 	CHECK(!wr_walk_is_there(&walk));
 	CHECK_EQ(wr_walk_to_message(&walk, &word), -1);
+	/* Unless who walks has announced the segment, and so keeps it itself. */
+	walk.ours = true;
+	CHECK(wr_walk_is_there(&walk));
+	walk.ours = false;
 	wr_walk_pass(&walk, word);
 	CHECK_EQ(wr_walk_to_message(&walk, &word), -1);
 	/* The same for one that has come to the end of what was visible. */

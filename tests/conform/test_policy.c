@@ -237,11 +237,13 @@ static void
 N1_back_when_it_has_caught_up(const char *name)
 {
 	struct crew crew = crew_open_as(name, PUB(), SUB());
-	uint64_t lost, out;
+	uint64_t lost, out = 0;
 	weir_event event;
 
-	send_until_detached(&crew);
-	out = weir_now_ns();
+	while (rig_pub_stats(crew.pub).detached == 0) {
+		out = weir_now_ns();
+		send_one(&crew, LEN);
+	}
 	(void)await_event(crew.b, WEIR_EV_DETACHED);
 	send_many(&crew, 60);
 	while (rig_pub_stats(crew.pub).returned == 0) {
@@ -335,6 +337,7 @@ block_is_waited_for_by_name(const char *name)
 
 	while ((rc = weir_claim(crew.pub, LEN, &claim)) == 0) {
 		REQUIRE_EQ(weir_abort(crew.pub, &claim), 0);
+		REQUIRE(crew.sent < 100);
 		send_one(&crew, LEN);
 	}
 	CHECK_EQ(rc, -WEIR_E_AGAIN_FULL);
@@ -448,6 +451,7 @@ K35_a_quota_is_whole_segments(const char *name)
 
 			while (weir_claim(crew.pub, LEN, &claim) == 0) {
 				REQUIRE_EQ(weir_abort(crew.pub, &claim), 0);
+				REQUIRE(crew.sent < 1000);
 				send_one(&crew, LEN);
 			}
 			CHECK_EQ(rig_pub_stats(crew.pub).rolls - before,
@@ -1180,6 +1184,7 @@ N20_who_catches_up_is_waited_for(const char *name)
 	/* It stops, and the publisher, which does not wait, is told so. */
 	while (weir_claim(crew.pub, LEN, &claim) == 0) {
 		REQUIRE_EQ(weir_abort(crew.pub, &claim), 0);
+		REQUIRE(rig_sub_stats(crew.slow).waiting < 1000);
 		send_one(&crew, LEN);
 	}
 	CHECK(strstr(weir_pub_why(crew.pub)->text, "slow[") != NULL);

@@ -86,7 +86,7 @@ def slow(b):
     equal((code, err), (0, ""), "exit and stderr")
     lines = out.splitlines()
     left = [i for i, line in enumerate(lines) if re.fullmatch(
-        r" *\d\.\d s  slow: demo\.\w+ does not wait for it any more: PEER_\w+, "
+        r" *\d\.\d s  slow: demo\.\w+ no longer waits for it: PEER_\w+, "
         r"stalled [\d.]+ ms", line)]
     back = {}
     for i, line in enumerate(lines):
