@@ -112,6 +112,9 @@ static int
 loop(struct job *job)
 {
 	uint64_t next = weir_now_ns();
+	uint64_t deadline = UINT64_MAX;
+	if (tool.timeout_ms >= 0)
+		deadline = next + (uint64_t)tool.timeout_ms * 1000000;
 	for (uint64_t reports = 0;;) {
 		int rc = report(job);
 		if (rc)
@@ -121,8 +124,10 @@ loop(struct job *job)
 		if (!tool_flush() || tool_unread())
 			return TOOL_YES;
 		next += (uint64_t)every_ms * 1000000;
-		if (tool_wait(-1, next) < 0)
+		if (tool_wait(-1, next < deadline ? next : deadline) < 0)
 			return TOOL_INTERRUPTED;
+		if (weir_now_ns() >= deadline)
+			return TOOL_YES;
 		rc = look_again(&job->look);
 		if (rc)
 			return rc;

@@ -193,6 +193,10 @@ subscribe(struct job *job, int argc, char **argv)
 static void
 summary(const struct job *job)
 {
+	/* The last message may have come before what happened was told. */
+	weir_event event;
+	while (weir_next_event(job->bus, &event) == 1)
+		show_event(&event);
 	struct show_losses losses = losses_of(job);
 	char why[160];
 	show_reasons(&losses, why, sizeof(why));

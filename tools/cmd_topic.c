@@ -216,7 +216,7 @@ run(int argc, char **argv)
 		tool_complain(
 			"there is no topic '%s' on bus '%s'; weir ls shows what is there",
 			argv[0], look.bus);
-		rc = TOOL_NOTFOUND;
+		rc = look_not_found(&look);
 	}
 	look_close(&look);
 	return rc;

@@ -84,6 +84,22 @@ look_rate(const struct look *look, const weir_look_stream *stream)
 	return 0;
 }
 
+int
+look_not_found(const struct look *look)
+{
+	int rc = TOOL_NOTFOUND;
+	for (size_t i = 0; i < look->node_count; i++) {
+		const weir_look_node *node = &look->nodes[i];
+		if (!node->silent)
+			continue;
+		tool_complain("process %" PRIu32
+			      " does not answer (stopped?), and may have it",
+			node->pid);
+		rc = TOOL_NOBODY;
+	}
+	return rc;
+}
+
 void
 look_who(const struct look *look, uint64_t node, uint32_t pid, char *to, size_t size)
 {

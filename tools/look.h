@@ -45,6 +45,10 @@ int look_twice(struct look *look, int sample_ms);
 /* Claims a second between the last two looks, 0 if unknown. */
 double look_rate(const struct look *look, const weir_look_stream *stream);
 
+/* The exit code where nothing was found: TOOL_NOTFOUND, or TOOL_NOBODY after naming those
+ * that did not answer, who may have it. */
+int look_not_found(const struct look *look);
+
 /* "name[pid]" of a node. */
 void look_who(const struct look *look, uint64_t node, uint32_t pid, char *to, size_t size);
 

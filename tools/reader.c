@@ -157,7 +157,7 @@ reader_ask(struct look *look, const char *asked)
 		tool_complain("nobody publishes '%s' on bus '%s'; weir ls shows what is "
 			      "there",
 			asked, look->bus);
-		return TOOL_NOTFOUND;
+		return look_not_found(look);
 	}
 	return reader_ask_any(look, asked);
 }

@@ -52,10 +52,24 @@ tool_unread(void)
 	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
+/* Why stdout takes no more, as it was when that was seen first: what the bus does later
+ * has errors of its own. */
+static int stdout_errno;
+
+static int
+flush(void)
+{
+	if (fflush(stdout) == 0)
+		return 0;
+	if (!stdout_errno)
+		stdout_errno = errno;
+	return -1;
+}
+
 int
 tool_flush(void)
 {
-	return fflush(stdout) == 0 && !ferror(stdout);
+	return flush() == 0 && !ferror(stdout);
 }
 
 int
@@ -63,9 +77,10 @@ tool_end(int rc)
 {
 	if (tool_flush())
 		return rc;
-	if (errno == EPIPE || tool_unread())
+	int why = stdout_errno ? stdout_errno : errno;
+	if (why == EPIPE || tool_unread())
 		return rc;
-	tool_complain("could not write to stdout: %s", strerror(errno));
+	tool_complain("could not write to stdout: %s", strerror(why));
 	return rc ? rc : TOOL_NO;
 }
 
@@ -100,7 +115,7 @@ static void
 speak(const char *fmt, va_list args)
 {
 	/* What stands in stdout's buffer comes first on a terminal. */
-	fflush(stdout);
+	(void)flush();
 	flockfile(stderr);
 	fputs("weir: ", stderr);
 	vfprintf(stderr, fmt, args);
@@ -143,7 +158,7 @@ tool_fail(const weir_error *err)
 {
 	char text[1024];
 	weir_error_format(err, "weir", text, sizeof(text));
-	fflush(stdout);
+	(void)flush();
 	fputs(text, stderr);
 	fprintf(stderr, "weir: more: weir explain %s\n", weir_err_name(err->code));
 	return weir_err_exit(err->code);
