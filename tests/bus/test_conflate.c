@@ -149,6 +149,14 @@ looks_at_each_message_once(void)
 				CHECK_EQ(wr_conflate_is_newest(c, &key, 8, seq),
 					seq >= sent - 5 + key);
 	}
+	/* A key that is changed behind its back is not seen. */
+	REQUIRE_EQ(wr_walk_to_message(&begin, &word), 1);
+	wr_walk_pass(&begin, word);
+	REQUIRE_EQ(wr_walk_to_message(&begin, &word), 1);
+	memcpy((uint8_t *)(uintptr_t)(wr_walk_frame(&begin) + 1), &(uint64_t){77}, 8);
+	later = stand(&rig, 1);
+	wr_conflate_look_ahead(c, &later);
+	CHECK(wr_conflate_is_newest(c, &(uint64_t){77}, 8, 0));
 	rig_detach(&rig, 0);
 	/* What was looked at is gone, the reader was left behind and stands further on. */
 	while (rig.w->pool.head_ord < 40)
