@@ -150,7 +150,7 @@ static void
 holds_count_segments(void)
 {
 	struct rig rig;
-	uint64_t ord, kept[3], first;
+	uint64_t ord, kept[3], first = 0;
 	struct wr_view view;
 	unsigned count = 0;
 

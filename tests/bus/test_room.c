@@ -400,7 +400,7 @@ near_is_a_quarter_of_what_it_may(void)
 static void
 out_and_back_at_random(void)
 {
-	uint64_t next = 0, lost, lost_before = 0, came_back = 0;
+	uint64_t next = 0, lost = 0, lost_before = 0, came_back = 0;
 	struct rig rig;
 
 	srandom(11);
