@@ -243,11 +243,12 @@ an_open_claim_in_the_way_is_our_own_fault(void)
 		/* Nobody can read past the claim, and the quota of two is used up. */
 		CHECK_EQ(fill(&rig, -1), -WEIR_E_AGAIN_CLAIMS);
 		CHECK_EQ(rig.w->pool.head_ord, 2);
+		/* There is nothing to wait for: a claim would say why. */
+		CHECK_EQ(wr_room_wait(rig.w, UINT64_MAX, NULL), 0);
 		burn(3 * MS);
 	}
 	CHECK_EQ(spent(&rig, 0) + spent(&rig, 1), 0);
 	CHECK_EQ(rig.w->room.stall.spent_ns, 0);
-	CHECK_EQ(rig.w->room.waits, 0);
 	CHECK(rig.row[0]->gate && rig.row[1]->gate);
 	CHECK_EQ(wr_writer_commit(rig.w, &open), 0);
 	for (unsigned i = 0; i < 2; i++)
@@ -370,6 +371,28 @@ a_jump_is_no_catching_up(void)
 	rig_free(&rig);
 }
 
+/* Its stream has ended for it: it may read what it likes, and is not waited for again. */
+static void
+who_was_put_off_does_not_come_back(void)
+{
+	for (int gone = 0; gone < 2; gone++) {
+		struct rig rig;
+
+		make(&rig, 8);
+		join(&rig, WEIR_DISCONNECT, 0, 0);
+		rig_detach(&rig, 0);
+		rig.row[0]->account.dwell_ns = 0;
+		rig.row[0]->gone = gone;
+		for (int i = 0; i < 50; i++) {
+			CHECK_EQ(rig_send(&rig, RIG_MAX), 0);
+			rig_drain(&rig, 0);
+		}
+		CHECK_EQ(rig.row[0]->gate, !gone);
+		CHECK_EQ(backs, !gone);
+		rig_free(&rig);
+	}
+}
+
 static void
 near_is_a_quarter_of_what_it_may(void)
 {
@@ -488,7 +511,7 @@ static const struct wr_test tests[] = {TEST(a_reader_lags_by_its_quota_and_no_mo
 	TEST(an_open_claim_in_the_way_is_our_own_fault),
 	TEST(who_stands_before_the_claim_is_waited_for),
 	TEST(back_by_reading_and_nothing_is_lost_after_that),
-	TEST(a_jump_is_no_catching_up), TEST(near_is_a_quarter_of_what_it_may),
-	TEST(out_and_back_at_random),
+	TEST(a_jump_is_no_catching_up), TEST(who_was_put_off_does_not_come_back),
+	TEST(near_is_a_quarter_of_what_it_may), TEST(out_and_back_at_random),
 	TEST(who_begins_far_behind_gates_when_it_has_caught_up), TEST_END};
 const struct wr_suite wr_suite_room = {.name = "room", .tests = tests};
