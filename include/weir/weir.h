@@ -189,8 +189,9 @@ enum weir_policy {
 	WEIR_DROP_OLDEST = 0, /* it reads on at its own pace; what is written over before it
 				 comes to it is lost, and the next message says how much */
 	WEIR_LATEST, /* it wants the newest message (of each key), and is never waited for */
-	WEIR_DISCONNECT, /* its stream ends with -GONE_EVICTED */
-	WEIR_BLOCK       /* the publisher waits for it, however long that takes */
+	WEIR_DISCONNECT, /* its stream ends with -GONE_EVICTED, and so do its books of it: what
+			    it had not read is in none of them */
+	WEIR_BLOCK /* the publisher waits for it, however long that takes */
 };
 
 /* Where a subscription begins in a stream that was there before it. */
@@ -198,7 +199,8 @@ enum weir_from {
 	WEIR_FROM_NEW = 0, /* with what is published from now on */
 	WEIR_FROM_OLDEST,  /* with the oldest message that is still there */
 	WEIR_FROM_LAST,    /* with the last .from_count messages */
-	WEIR_FROM_SEQ      /* with message .from_count of stream .from_publisher */
+	WEIR_FROM_SEQ /* with message .from_count of stream .from_publisher; with what is
+			      published from now on, if that is still to come */
 };
 
 typedef struct weir_pub_opts {
