@@ -33,6 +33,7 @@ enum {
 };
 
 static char dir[64];
+static pid_t owner;
 
 static void __attribute__((noreturn, format(printf, 2, 3)))
 die(int code, const char *fmt, ...)
@@ -294,8 +295,11 @@ end_all(void)
 	for (int i = 0; i < actor_count; i++)
 		close(actors[i].to);
 	for (int i = 0; i < actor_count; i++) {
+		if (actors[i].pid <= 0)
+			continue;
 		(void)kill(actors[i].pid, SIGCONT);
 		(void)waitpid(actors[i].pid, NULL, 0);
+		actors[i].pid = 0;
 	}
 }
 
@@ -611,6 +615,7 @@ kill_actor(struct actor *actor)
 {
 	(void)kill(actor->pid, SIGKILL);
 	(void)waitpid(actor->pid, NULL, 0);
+	actor->pid = 0; /* its number is nobody's now */
 }
 
 /* A reader and a publisher die in full flight; the books of the others balance. */
@@ -740,6 +745,11 @@ sweep(void)
 {
 	char path[80];
 
+	if (getpid() != owner)
+		return; /* an actor that gave up */
+	for (int i = 0; i < actor_count; i++)
+		if (actors[i].pid > 0)
+			kill_actor(&actors[i]);
 	(void)snprintf(path, sizeof(path), "%s/account", dir);
 	(void)weir_look_clean("account", dir, 1, NULL);
 	(void)rmdir(path);
@@ -752,6 +762,7 @@ main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)snprintf(dir, sizeof(dir), "/tmp/weir-account-XXXXXX");
 	must(mkdtemp(dir) != NULL);
+	owner = getpid();
 	(void)atexit(sweep);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (argc > 1 && strcmp(argv[1], cases[i].name) == 0) {
