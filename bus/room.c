@@ -88,15 +88,14 @@ excuse(void *ctx, struct wr_row *row)
 	return wr_sched_waited(&row->probe, row->pid, tid, wr_now_ns());
 }
 
-/* How long it has waited since the last look. What is more than it meant to sleep, it was
- * not scheduled: that is nobody's time. */
-static uint64_t
-time_waited(struct wr_room *room, uint64_t now)
+/* Tells how long it has waited since the last look. What is more than it meant to sleep, it
+ * was not scheduled: that is nobody's time. */
+static void
+tell_time(struct wr_room *room, struct wr_stall_view *view)
 {
-	uint64_t took = room->last_ns ? now - room->last_ns : 0;
-
-	room->last_ns = now;
-	return took < room->asked_ns ? took : room->asked_ns;
+	view->since_ns = room->last_ns ? view->now_ns - room->last_ns : 0;
+	view->took_ns = view->since_ns < room->asked_ns ? view->since_ns : room->asked_ns;
+	room->last_ns = view->now_ns;
 }
 
 static void
@@ -113,14 +112,13 @@ detach(struct wr_writer *w, struct wr_row *row, enum wr_blame blame, uint64_t no
 static void
 look(struct wr_writer *w)
 {
-	uint64_t now = wr_now_ns();
 	struct wr_stall_view view = {
-		.now_ns = now,
-		.took_ns = time_waited(&w->room, now),
+		.now_ns = wr_now_ns(),
 		.published = w->published,
 		.excuse = excuse,
 	};
 
+	tell_time(&w->room, &view);
 	pthread_mutex_lock(&w->lock);
 	view.head = w->pool.head_ord;
 	(void)wr_room_read(w);
@@ -128,7 +126,8 @@ look(struct wr_writer *w)
 	if (wr_stall_look(&w->room.stall, &w->gate, &view) > 0)
 		for (uint32_t i = 0; i < w->gate.count; i++)
 			if (w->gate.rows[i].blame != WR_BLAME_NONE)
-				detach(w, &w->gate.rows[i], w->gate.rows[i].blame, now);
+				detach(w, &w->gate.rows[i], w->gate.rows[i].blame,
+					view.now_ns);
 	w->room.asked_ns = wr_stall_pause_ns(&w->gate);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -312,19 +311,31 @@ name_blockers(struct wr_writer *w, struct weir_error *err)
 		w->gate.count, names[0] ? names : "none by now");
 }
 
-/* Looks for room a while without sleeping. */
+/* Looks for room for a moment, with a pause between. */
 static bool
 spin(struct wr_writer *w)
 {
-	for (int i = 0; i < PAUSES + YIELDS; i++) {
-		if (i < PAUSES)
-			wr_pause();
-		else
-			sched_yield();
+	for (int i = 0; i < PAUSES; i++) {
+		wr_pause();
 		if (room_there(w))
 			return true;
 	}
 	return false;
+}
+
+/* Then with the core given away, which may last: on a busy machine longer than a reader
+ * takes for a segment. So it is between two looks, as any other waiting. */
+static bool
+give_way(struct wr_writer *w)
+{
+	bool there = false;
+
+	for (int i = 0; i < YIELDS && !there; i++) {
+		sched_yield();
+		there = room_there(w);
+	}
+	look(w);
+	return there || room_there(w);
 }
 
 static int
@@ -348,7 +359,7 @@ wr_room_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err)
 	there = deadline_ns ? spin(w) : false;
 	if (!there) {
 		look(w);
-		there = room_there(w);
+		there = room_there(w) || (deadline_ns && give_way(w));
 	}
 	while (!there && (now = wr_now_ns()) < deadline_ns) {
 		park(w, ms_until(w, now, deadline_ns));

@@ -112,12 +112,16 @@ look_at(struct wr_row *row, const struct wr_stall *stall,
 	bool blocked = account->blocked;
 	bool moved = row->seen != account->place || row->progress != account->progress;
 
+	/* While the publisher waits nothing is added: who stood at the head and does not move
+	 * has nothing to do. */
+	if (moved || account->place < view->head)
+		account->busy_ns += view->since_ns;
 	/* What it did before the comparison began says nothing about now; nor does what it
 	 * passed between two waits, or on its way to the head. */
 	if (account->behind_ns == 0)
 		account->behind_from = account->progress;
-	if (view->took_ns > 0 && row->seen < view->head)
-		account->behind_ns += view->took_ns;
+	if (view->since_ns > 0 && row->seen < view->head)
+		account->behind_ns += view->since_ns;
 	else
 		account->behind_from += row->progress - account->progress;
 	account->place = row->seen;
@@ -212,26 +216,44 @@ take_pace(struct wr_stall *stall, const struct wr_stall_view *view)
 }
 
 /*
+ * What it can do at least: all that it did, in the time in which it may have been at work.
+ * A look may come late by the time between two. So who waits for others most of the time is
+ * known to be faster than it goes with them.
+ */
+static double
+at_least(const struct wr_account *account, const struct wr_stall *stall, uint64_t now_ns)
+{
+	uint64_t all_ns = now_ns - stall->began_ns;
+	uint64_t between_ns =
+		all_ns > stall->compared_ns ? all_ns - stall->compared_ns : 0;
+	uint64_t done = account->progress - account->worked_from;
+
+	return (double)done * 1e9 /
+		(double)(account->busy_ns + between_ns + PAUSE_CHARGED);
+}
+
+/*
  * The best of those that were behind. Who stood at the head all the time has kept up with
  * the publisher, and is at least as fast as that was on the whole.
  */
 static double
-best_speed(const struct wr_stall *stall, const struct wr_gate *gate, uint64_t head)
+best_speed(const struct wr_stall *stall, const struct wr_gate *gate, uint64_t head,
+	uint64_t now_ns)
 {
 	double best = 0;
 
 	for (uint32_t i = 0; i < gate->count; i++) {
 		const struct wr_row *row = &gate->rows[i];
-		double there = 0;
+		double there, least;
 
 		if (!row->gate)
 			continue;
-		if (row->account.behind_ns > BEHIND_LITTLE)
-			there = speed(&row->account);
-		else if (row->seen == head)
-			there = stall->pace;
-		if (there > best)
-			best = there;
+		there = row->account.behind_ns > BEHIND_LITTLE ? speed(&row->account)
+			: row->seen == head                    ? stall->pace
+							       : 0;
+		least = at_least(&row->account, stall, now_ns);
+		there = least > there ? least : there;
+		best = there > best ? there : best;
 	}
 	return best;
 }
@@ -242,6 +264,20 @@ is_slower(const struct wr_account *account, double best)
 	return account->behind_ns > BEHIND_ENOUGH && speed(account) * SLOWER < best;
 }
 
+/* From here on, for all rows. */
+static void
+begin_comparison(struct wr_stall *stall, struct wr_gate *gate, uint64_t now_ns)
+{
+	stall->began_ns = now_ns;
+	stall->compared_ns = 0;
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_account *account = &gate->rows[i].account;
+
+		account->behind_ns = account->busy_ns = 0;
+		account->behind_from = account->worked_from = account->progress;
+	}
+}
+
 static void
 compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
 {
@@ -250,7 +286,7 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 	take_pace(stall, view);
 	stall->pace_ns = view->now_ns;
 	stall->pace_from = view->published;
-	best = best_speed(stall, gate, view->head);
+	best = best_speed(stall, gate, view->head, view->now_ns);
 	stall->best = stall->compared ? stall->best * BEST_KEPT : 0;
 	stall->best = best > stall->best ? best : stall->best;
 	stall->compared = true;
@@ -262,10 +298,8 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 		if (is_slower(account, best) && view->excuse)
 			forgive(stall, account, view->excuse(view->ctx, row));
 		account->slow = row->gate && is_slower(account, best);
-		account->behind_ns = 0;
-		account->behind_from = account->progress;
 	}
-	stall->compared_ns = 0;
+	begin_comparison(stall, gate, view->now_ns);
 }
 
 /* Who has not moved for a while, though there is something to read, is slower than anybody
@@ -319,7 +353,9 @@ wr_stall_look(
 		if (paid > most)
 			most = paid;
 	}
-	if (view->took_ns == 0 && !stall->compared) {
+	if (stall->began_ns == 0)
+		begin_comparison(stall, gate, view->now_ns);
+	if (view->since_ns == 0 && !stall->compared) {
 		take_pace(stall, view);
 		stall->best = stall->pace * FIRST_BURST;
 	}
@@ -335,7 +371,7 @@ wr_stall_look(
 	}
 	if (any_at_head(gate, view->head))
 		notice_idle(stall, gate, view);
-	stall->compared_ns += view->took_ns;
+	stall->compared_ns += view->since_ns;
 	if (stall->compared_ns >= WR_STALL_COMPARE_NS)
 		compare(stall, gate, view);
 	return blamed;

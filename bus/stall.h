@@ -84,6 +84,8 @@ struct wr_account {
 	uint64_t behind_ns;
 	uint64_t behind_from; /* progress when it began, and what it passed when it was not
 				 behind, or not waited for */
+	uint64_t busy_ns;     /* of the time waited, when it may have been at work */
+	uint64_t worked_from; /* progress when it began */
 	bool slow;            /* by the last one */
 
 	/* the way back */
@@ -100,8 +102,9 @@ struct wr_stall {
 	struct wr_slide spent;
 	uint64_t spent_ns;    /* ever */
 	bool paying;          /* at the last look the others stood at the head */
-	uint64_t compared_ns; /* waited since the last comparison */
-	uint64_t pace_ns;     /* when that was, */
+	uint64_t began_ns;    /* when the comparison began, 0 = never */
+	uint64_t compared_ns; /* waited since then */
+	uint64_t pace_ns;     /* when the last one ended, */
 	uint64_t pace_from;   /* and what had been published by then */
 	double pace;          /* messages a second, when any were published last */
 	double best;          /* speed of the best reader, by the last comparisons */
@@ -111,8 +114,8 @@ struct wr_stall {
 /* What a look is told. */
 struct wr_stall_view {
 	uint64_t now_ns;
-	uint64_t took_ns; /* of waiting since the last look, while the publisher could have
-				  run; 0 at the first */
+	uint64_t since_ns; /* of waiting since the last look; 0 at the first */
+	uint64_t took_ns; /* of that, while the publisher could have run */
 	uint64_t head;
 	uint64_t published;
 	/* How long the reader's thread was ready to run and had no core since this was asked

@@ -75,7 +75,8 @@ excuse(void *ctx, struct wr_row *about)
 static unsigned
 look_later(struct box *box, uint64_t ns, uint64_t took)
 {
-	struct wr_stall_view view = {.took_ns = took,
+	struct wr_stall_view view = {.since_ns = took > 0 ? ns : 0,
+		.took_ns = took,
 		.head = box->head,
 		.published = box->published,
 		.excuse = box->tells ? excuse : NULL,
@@ -484,6 +485,71 @@ who_keeps_pace_is_not_charged(void)
 		CHECK_EQ(spent(&box, 2) > 0, slower);
 		spare(&box);
 	}
+}
+
+/* Who has held all others up from the beginning sets the pace at which they are seen to
+ * work. They wait for it most of the time, so it is not what they can do. */
+static void
+the_pace_of_who_holds_all_up_is_not_the_best(void)
+{
+	for (int together = 0; together < 2; together++) {
+		struct box box;
+		unsigned blamed = 0;
+
+		make(&box, 3);
+		box.now += S; /* it was idle at first */
+		for (int wait = 0; wait < 20 && !blamed; wait++) {
+			/* The others are done with a segment in 2 ms of 10, or, when they are as
+			 * fast, in all of them. */
+			for (unsigned k = 0; k < 3; k++)
+				stand(&box, k, k == 2 ? 4 : 1, k == 2);
+			(void)look_later(&box, 100 * US, 0);
+			for (int i = 0; i < 10; i++) {
+				for (unsigned k = 0; k < 2; k++) {
+					row(&box, k)->progress += together ? 100
+						: i < 2                    ? 500
+									   : 0;
+					stand(&box, k, i < (together ? 9 : 1), false);
+				}
+				row(&box, 2)->progress += 100;
+				blamed += look(&box, MS);
+			}
+			box.published += 1000;
+			box.head++;
+			wr_stall_over(&box.stall, &box.gate);
+		}
+		CHECK_EQ(blamed > 0, !together);
+		spare(&box);
+	}
+}
+
+/* The same where the others are so fast that no look finds them behind. */
+static void
+who_is_never_seen_at_work_is_faster(void)
+{
+	struct box box;
+	unsigned blamed = 0;
+
+	make(&box, 3);
+	box.now += S;
+	for (int wait = 0; wait < 40 && !blamed; wait++) {
+		stand(&box, 2, 4, true);
+		(void)look_later(&box, 300 * US, 0);
+		for (int i = 0; i < 10; i++) {
+			row(&box, 2)->progress += 100;
+			blamed += look(&box, MS);
+		}
+		for (unsigned k = 0; k < 2; k++)
+			row(&box, k)->progress += 1000;
+		box.published += 1000;
+		box.head++;
+		for (unsigned k = 0; k < 2; k++)
+			stand(&box, k, 0, false);
+		wr_stall_over(&box.stall, &box.gate);
+	}
+	CHECK(blamed > 0);
+	CHECK_EQ(row(&box, 2)->blame, WR_BLAME_BUDGET);
+	spare(&box);
 }
 
 /* Who does not move at all shields nobody for longer than 20 ms. */
@@ -1216,6 +1282,7 @@ world_looks(struct world *world, uint64_t took)
 {
 	struct box *box = &world->box;
 	struct wr_stall_view view = {.now_ns = box->now,
+		.since_ns = took,
 		.took_ns = took,
 		.head = box->head,
 		.published = world->sent,
@@ -1323,7 +1390,10 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(who_does_not_move_has_stopped), TEST(message_by_message_is_moving),
 	TEST(stopped_over_many_waits), TEST(who_stands_still_and_does_not_block_may),
 	TEST(slow_ones_shield_nobody_where_it_is_paced),
-	TEST(who_keeps_pace_is_not_charged), TEST(stopped_ones_shield_nobody_for_long),
+	TEST(who_keeps_pace_is_not_charged),
+	TEST(the_pace_of_who_holds_all_up_is_not_the_best),
+	TEST(who_is_never_seen_at_work_is_faster),
+	TEST(stopped_ones_shield_nobody_for_long),
 	TEST(slow_ones_shield_nobody_flat_out), TEST(a_quarter_as_fast_still_counts),
 	TEST(what_is_passed_at_other_times_does_not_count),
 	TEST(comparisons_begin_anew), TEST(who_was_behind_for_a_moment_says_nothing),
