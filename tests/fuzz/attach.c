@@ -396,7 +396,9 @@ listen_in(void)
 		if (rc == 0)
 			break;
 		if (rc < 0) {
-			MUST(rc == -WEIR_E_GONE_END || rc == -WEIR_E_PEER_PROTOCOL);
+			/* A stream may move to where nobody leads us, and end there. */
+			MUST(rc == -WEIR_E_GONE_END || rc == -WEIR_E_DATA_GAP ||
+				rc == -WEIR_E_PEER_PROTOCOL);
 			continue;
 		}
 		if (msg.publisher == own_stream) {
