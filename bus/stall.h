@@ -17,6 +17,9 @@
  *   stop path    who has not moved at all for 500 ms of waiting has stopped, even if it is
  *                the only reader.
  *
+ * The best is known by what each did in the time in which it may have been at work: who
+ * stands at the head most of the time that the publisher waits is faster than it goes.
+ *
  * So where the publisher simply outruns everybody, or a lone reader, it runs at their pace
  * and nobody is charged; where a few hold up the rest, it lasts as long as their budget.
  * Charging as soon as one other has caught up would put out healthy readers that wait for
