@@ -294,8 +294,8 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 		struct wr_row *row = &gate->rows[i];
 		struct wr_account *account = &row->account;
 
-		/* Who could not run is not slow. */
-		if (is_slower(account, best) && view->excuse)
+		/* Who could not run is not slow. A verdict stands. */
+		if (!row->blame && is_slower(account, best) && view->excuse)
 			forgive(stall, account, view->excuse(view->ctx, row));
 		account->slow = row->gate && is_slower(account, best);
 	}
@@ -311,7 +311,8 @@ notice_idle(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_
 		struct wr_row *row = &gate->rows[i];
 		struct wr_account *account = &row->account;
 
-		if (!row->gate || account->slow || account->idle_ns <= BEHIND_ENOUGH)
+		if (!row->gate || row->blame || account->slow ||
+			account->idle_ns <= BEHIND_ENOUGH)
 			continue;
 		if (view->excuse)
 			forgive(stall, account, view->excuse(view->ctx, row));

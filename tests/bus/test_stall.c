@@ -917,6 +917,40 @@ the_stream_gets_back_no_more_than_the_account_had(void)
 	spare(&box);
 }
 
+static uint64_t
+excuse_after_the_verdict(void *ctx, struct wr_row *about)
+{
+	(void)ctx;
+	return about->blame ? 5 * MS : 0;
+}
+
+/* What it is detached for is what it was charged for: nothing is given back any more. */
+static void
+a_verdict_stands(void)
+{
+	struct box box;
+	unsigned blamed = 0;
+
+	make(&box, 3);
+	box.stall.cap_ns = 100 * MS;
+	row(&box, 2)->account.budget_ns = 20 * MS;
+	stand(&box, 2, 4, true);
+	for (uint64_t took = 0; !blamed; took = MS) {
+		struct wr_stall_view view = {.now_ns = box.now += took,
+			.since_ns = took,
+			.took_ns = took,
+			.head = box.head,
+			.published = box.published,
+			.excuse = excuse_after_the_verdict};
+
+		blamed = wr_stall_look(&box.stall, &box.gate, &view);
+	}
+	CHECK_EQ(row(&box, 2)->blame, WR_BLAME_BUDGET);
+	CHECK_EQ(row(&box, 2)->account.spent_ns, 21 * MS);
+	CHECK_EQ(box.stall.spent_ns, 21 * MS);
+	spare(&box);
+}
+
 /* ---- budgets that are none ---------------------------------------------------------------------------- */
 
 static void
@@ -1401,7 +1435,7 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(time_without_a_core_is_given_back),
 	TEST(who_was_kept_from_running_has_not_stopped), TEST(nobody_is_blamed_unasked),
 	TEST(excused_in_one_place_is_excused_in_all),
-	TEST(the_stream_gets_back_no_more_than_the_account_had),
+	TEST(the_stream_gets_back_no_more_than_the_account_had), TEST(a_verdict_stands),
 	TEST(with_no_budget_the_first_look_is_the_last), TEST(without_end_it_never_is),
 	TEST(half_a_share_is_everybodys), TEST(all_together_have_a_cap),
 	TEST(an_account_outlives_a_detach), TEST(the_dwell_doubles_with_each_relapse),
