@@ -118,7 +118,7 @@ struct wr_stall {
 struct wr_stall_view {
 	uint64_t now_ns;
 	uint64_t since_ns; /* of waiting since the last look; 0 at the first */
-	uint64_t took_ns; /* of that, while the publisher could have run */
+	uint64_t took_ns;  /* of that, while the publisher could have run */
 	uint64_t head;
 	uint64_t published;
 	/* How long the reader's thread was ready to run and had no core since this was asked
