@@ -28,17 +28,28 @@ from_oldest(const struct wr_pool *pool)
 	return (struct wr_begin){place_of(seg), seg->base, seg->base};
 }
 
+/* Steps over so many messages, or to the end; returns how many there were. */
+static uint64_t
+walk_over(struct wr_walk *walk, uint64_t most)
+{
+	uint64_t count = 0, word;
+
+	while (count < most && wr_walk_to_message(walk, &word) == 1) {
+		wr_walk_pass(walk, word);
+		count++;
+	}
+	return count;
+}
+
 /* Over so many messages of a segment; the number behind them. */
 static uint64_t
 step_over(const struct wr_seg *seg, uint64_t count)
 {
 	struct wr_walk walk;
-	uint64_t word;
 
 	if (!wr_walk_stand(&walk, seg->zone->store, place_of(seg)))
 		return seg->base;
-	for (; count > 0 && wr_walk_to_message(&walk, &word) == 1; count--)
-		wr_walk_pass(&walk, word);
+	(void)walk_over(&walk, count);
 	return walk.seq;
 }
 
@@ -73,14 +84,11 @@ from_last(const struct wr_pool *pool, uint64_t count)
 static struct wr_begin
 from_seq(const struct wr_pool *pool, uint64_t seq)
 {
-	uint64_t ord = pool->head_ord;
+	const struct wr_seg *seg = live(pool, pool->head_ord);
 
-	while (ord > pool->oldest && live(pool, ord)->base > seq)
-		ord--;
-	if (live(pool, ord)->base > seq)
-		return (struct wr_begin){
-			place_of(live(pool, ord)), live(pool, ord)->base, seq};
-	return (struct wr_begin){place_of(live(pool, ord)), seq, seq};
+	while (seg->ord > pool->oldest && seg->base > seq)
+		seg = live(pool, seg->ord - 1);
+	return (struct wr_begin){place_of(seg), seg->base > seq ? seg->base : seq, seq};
 }
 
 /* Whoever begins behind a claim that is open would miss what is published from now on. */
@@ -110,19 +118,6 @@ wr_history_begin(const struct wr_pool *pool, uint64_t stream, const struct wr_te
 }
 
 /* ---- what a publisher left ------------------------------------------------------------------- */
-
-/* Steps over so many messages, or to the end; returns how many there were. */
-static uint64_t
-walk_over(struct wr_walk *walk, uint64_t most)
-{
-	uint64_t count = 0, word;
-
-	while (count < most && wr_walk_to_message(walk, &word) == 1) {
-		wr_walk_pass(walk, word);
-		count++;
-	}
-	return count;
-}
 
 /* Steps to the segment in which a number lies, or to the last one. */
 static void

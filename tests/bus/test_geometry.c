@@ -115,18 +115,25 @@ payloads_are_aligned(void)
 }
 
 static int
+refusal(const weir_pub_opts *opts)
+{
+	struct wr_geometry geo;
+	struct weir_error err = {0};
+	int rc = wr_geometry_of(&geo, opts, &err);
+
+	CHECK_EQ(err.code, -rc);
+	return rc;
+}
+
+static int
 refused(size_t max_message, size_t window, size_t align)
 {
 	weir_pub_opts opts = {.size = sizeof(opts),
 		.max_message = max_message,
 		.window = window,
 		.align = align};
-	struct wr_geometry geo;
-	struct weir_error err = {0};
-	int rc = wr_geometry_of(&geo, &opts, &err);
 
-	CHECK_EQ(err.code, -rc);
-	return rc;
+	return refusal(&opts);
 }
 
 static void
@@ -220,12 +227,8 @@ keep_refused(size_t max_message, uint64_t messages, uint64_t bytes)
 		.max_message = max_message,
 		.keep_messages = messages,
 		.keep_bytes = bytes};
-	struct wr_geometry geo;
-	struct weir_error err = {0};
-	int rc = wr_geometry_of(&geo, &opts, &err);
 
-	CHECK_EQ(err.code, -rc);
-	return rc;
+	return refusal(&opts);
 }
 
 static void
