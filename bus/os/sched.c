@@ -40,28 +40,60 @@ is_ready(uint32_t pid, uint32_t tid)
 	return end && end[1] == ' ' && end[2] == 'R';
 }
 
+static uint64_t
+minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static bool
+read_counters(struct wr_sched_probe *probe)
+{
+	unsigned long long ran_ns, waited_ns, turns;
+	char text[96];
+
+	if (probe->tid == 0 ||
+		!read_file(probe->pid, probe->tid, "schedstat", text, sizeof(text)) ||
+		sscanf(text, "%llu %llu %llu", &ran_ns, &waited_ns, &turns) != 3)
+		return false;
+	probe->ran_ns = ran_ns;
+	probe->waited_ns = waited_ns;
+	probe->turns = turns;
+	return true;
+}
+
 uint64_t
 wr_sched_waited(struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns)
 {
-	const struct wr_sched_probe before = *probe;
-	const uint64_t since = now_ns - before.at_ns;
-	unsigned long long ran_ns, waited_ns;
-	char text[96];
-	uint64_t waited;
+	const struct wr_sched_probe then = *probe;
+	struct wr_sched_probe now = {
+		.pid = pid, .tid = tid, .at_ns = now_ns, .asked_ns = now_ns};
+	uint64_t idle, waited, more, since;
+	bool same_turn;
 
-	if (tid == 0 || !read_file(pid, tid, "schedstat", text, sizeof(text)) ||
-		sscanf(text, "%llu %llu", &ran_ns, &waited_ns) != 2)
+	if (!read_counters(&now))
 		return 0;
-	*probe = (struct wr_sched_probe){pid, tid, now_ns, ran_ns, waited_ns};
-	if (before.at_ns == 0 || before.pid != pid || before.tid != tid ||
-		waited_ns < before.waited_ns)
+	*probe = now;
+	if (then.at_ns == 0 || then.pid != pid || then.tid != tid ||
+		now.waited_ns < then.waited_ns)
 		return 0;
-	/* The kernel adds a wait when it is over, also what of it we have counted before.
-	 * One that is not: it is ready, and has not run since. */
-	waited = waited_ns - before.waited_ns;
-	if (ran_ns == before.ran_ns && is_ready(pid, tid))
-		waited = since;
-	return waited < since ? waited : since;
+	since = now_ns - then.asked_ns;
+	idle = minus(now_ns - then.at_ns, now.ran_ns - then.ran_ns);
+	same_turn = now.turns == then.turns && is_ready(pid, tid);
+	/* The kernel adds a wait when it is over. Who is ready and was given no core since
+	 * has not slept: what it did not run it waited for its core, or had one that was
+	 * not there. */
+	waited = same_turn ? idle : now.waited_ns - then.waited_ns;
+	more = minus(waited, then.told_ns);
+	more = more < since ? more : since;
+	if (same_turn) {
+		*probe = then;
+		probe->told_ns += more;
+		probe->asked_ns = now_ns;
+	} else {
+		probe->told_ns = minus(then.told_ns, idle); /* it had run meanwhile */
+	}
+	return more;
 }
 
 uint32_t

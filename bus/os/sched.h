@@ -11,18 +11,23 @@
 
 #include <stdint.h>
 
-/* What was seen of a thread last. All zero: nothing yet. */
+/* What was seen of a thread when it last had another turn than before, or slept. All zero:
+ * nothing yet. */
 struct wr_sched_probe {
 	uint32_t pid, tid;
 	uint64_t at_ns;
 	uint64_t ran_ns;    /* that it has run, ever */
 	uint64_t waited_ns; /* that it was ready to and did not, ever */
+	uint64_t turns;     /* how often it was given a core */
+	uint64_t told_ns;   /* what has been answered since, or too much before */
+	uint64_t asked_ns;  /* when it was asked last */
 };
 
 /*
  * How long the thread was ready to run and had no core since the last call with this
- * probe; never more than that time. 0 at the first call for this thread, or where nothing
- * is known. Reads one or two small files of /proc: about 10 us. Any thread.
+ * probe, also because a hypervisor kept the core to itself; never more than that time. 0 at
+ * the first call for this thread, or where nothing is known. The kernel tells what a thread
+ * has run at its tick: one answer may be wrong by that, the sum of many is not. Reads one or two small files of /proc: about 10 us. Any thread.
  */
 uint64_t wr_sched_waited(
 	struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns);

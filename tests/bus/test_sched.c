@@ -78,9 +78,9 @@ some_core(void)
 	return core;
 }
 
-/* The two numbers that the kernel keeps of a thread; skips where it does not. */
-static void
-require_counters(uint32_t tid)
+/* What the thread has run, as the kernel tells it; skips where it does not. */
+static uint64_t
+ran_ns(uint32_t tid)
 {
 	unsigned long long ran = 0, waited = 0;
 	char path[64];
@@ -92,6 +92,7 @@ require_counters(uint32_t tid)
 	if (!file || fscanf(file, "%llu %llu", &ran, &waited) != 2 || ran == 0)
 		TEST_SKIP("the kernel keeps no schedstat of threads");
 	(void)fclose(file);
+	return ran;
 }
 
 static uint64_t
@@ -117,15 +118,15 @@ who_shares_a_core_waits_for_it(void)
 
 	start(&a);
 	start(&b);
-	require_counters(a.tid);
+	(void)ran_ns(a.tid);
 	CHECK_EQ(ask(&of_a, &a), 0);
 	CHECK_EQ(ask(&of_b, &b), 0);
 	began = wr_now_ns();
 	while (waited_a < ENOUGH_NS || waited_b < ENOUGH_NS) {
-		uint64_t before_a = of_a.at_ns, more = ask(&of_a, &a);
+		uint64_t before_a = of_a.asked_ns, more = ask(&of_a, &a);
 
 		/* Never more than the time since the last question. */
-		CHECK(more <= of_a.at_ns - before_a);
+		CHECK(more <= of_a.asked_ns - before_a);
 		waited_a += more;
 		waited_b += ask(&of_b, &b);
 		spin_until(wr_now_ns() + 100000);
@@ -151,18 +152,19 @@ a_wait_is_told_once_and_while_it_lasts(void)
 
 	start(&waits);
 	start(&burns);
-	require_counters(burns.tid);
+	(void)ran_ns(burns.tid);
 	(void)ask(&probe, &waits);
 	began = wr_now_ns();
 	for (int ended = 0; ended < 12;) {
 		const struct wr_sched_probe before = probe;
-		uint64_t more = ask(&probe, &waits), since = probe.at_ns - before.at_ns;
+		uint64_t more = ask(&probe, &waits);
+		uint64_t since = probe.asked_ns - before.asked_ns;
 
 		CHECK(more <= since);
 		waited += more;
 		asked += since;
-		ended += probe.ran_ns != before.ran_ns && lasting > ENOUGH_NS / 2;
-		lasting = probe.ran_ns == before.ran_ns ? lasting + since : 0;
+		ended += probe.turns != before.turns && lasting > ENOUGH_NS / 2;
+		lasting = probe.turns == before.turns ? lasting + since : 0;
 		/* So rarely that the end of a wait and some running lie in one question: a
 		 * kernel tells of the one at once, of the other at its tick. */
 		spin_until(wr_now_ns() + 10000000);
@@ -173,21 +175,46 @@ a_wait_is_told_once_and_while_it_lasts(void)
 	end(&waits);
 }
 
+/*
+ * Nobody runs and waits at the same time, however often it is asked: also not who has its
+ * core for longer than the kernel takes to say so.
+ */
+static void
+what_it_ran_it_did_not_wait(void)
+{
+	const uint64_t tick = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct worker burns = {.core = some_core()};
+	struct wr_sched_probe probe = {0};
+	uint64_t waited = 0, ran = 0, began, before;
+
+	start(&burns);
+	before = ran_ns(burns.tid);
+	began = wr_now_ns();
+	(void)ask(&probe, &burns);
+	while (ran < ENOUGH_NS * 5) {
+		waited += ask(&probe, &burns);
+		spin_until(wr_now_ns() + 1000000);
+		ran = ran_ns(burns.tid) - before;
+	}
+	CHECK(waited + ran <= wr_now_ns() - began + 2 * tick);
+	end(&burns);
+}
+
 static void
 who_sleeps_does_not_wait(void)
 {
 	struct worker sleeps = {.core = -1, .sleeps = true};
 	struct wr_sched_probe probe = {0};
-	uint64_t ran = 1;
+	uint64_t ran = 0, before = 1;
 
 	start(&sleeps);
-	require_counters((uint32_t)gettid());
 	/* Until it has run to where it sleeps. */
-	while (ran != probe.ran_ns || probe.at_ns == 0) {
-		ran = probe.ran_ns;
-		(void)ask(&probe, &sleeps);
+	while (ran != before) {
+		before = ran;
 		spin_until(wr_now_ns() + 5000000);
+		ran = ran_ns(sleeps.tid);
 	}
+	(void)ask(&probe, &sleeps);
 	for (int i = 0; i < 10; i++) {
 		spin_until(wr_now_ns() + 2000000);
 		CHECK_EQ(ask(&probe, &sleeps), 0);
@@ -206,7 +233,7 @@ another_thread_begins_anew(void)
 
 	start(&a);
 	start(&b);
-	require_counters(a.tid);
+	(void)ran_ns(a.tid);
 	while (waited < ENOUGH_NS)
 		waited += ask(&probe, &a);
 	while (ask(&probe_b, &b) == 0)
@@ -248,6 +275,7 @@ of_nobody_nothing_is_known(void)
 }
 
 static const struct wr_test tests[] = {TEST(who_shares_a_core_waits_for_it),
-	TEST(a_wait_is_told_once_and_while_it_lasts), TEST(who_sleeps_does_not_wait),
+	TEST(a_wait_is_told_once_and_while_it_lasts), TEST(what_it_ran_it_did_not_wait),
+	TEST(who_sleeps_does_not_wait),
 	TEST(another_thread_begins_anew), TEST(of_nobody_nothing_is_known), TEST_END};
 const struct wr_suite wr_suite_sched = {.name = "sched", .tests = tests};
