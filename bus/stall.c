@@ -6,13 +6,14 @@
 enum {
 	SLOWER = 4, /* times, than the best: it does not count among the others */
 	BEHIND_ENOUGH = 20000000, /* ns behind, or its speed says nothing */
+	FIRST_BEST = 20000000,    /* ns of waiting, and the best is known, if roughly */
 	BEHIND_LITTLE = 1000000,  /* ns behind, or it says nothing about the best */
 	PAUSE_CHARGED = 1000000,  /* ns between two looks while somebody pays */
 	PAUSE_FREE = 10000000     /* and while nobody does */
 };
 
 #define BEST_KEPT      0.9    /* of the best speed, from one comparison to the next */
-#define FIRST_BURST    0.0625 /* of the publisher's first pace, which no reader can keep */
+#define FIRST_BURST    0.0625 /* of the first pace, which no reader can keep: until then */
 #define DWELL_FIRST_NS 250000000ull
 #define DWELL_MOST_NS  60000000000ull
 #define RELAPSE_NS     600000000000ull
@@ -177,6 +178,17 @@ forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
 }
 
+/* What it was charged was not due: it works as fast as the others, and had no core. */
+static void
+acquit(struct wr_stall *stall, struct wr_account *account, uint64_t now_ns)
+{
+	uint64_t ns =
+		wr_slide_forgive(&account->spent, wr_slide_sum(&account->spent, now_ns));
+
+	account->spent_ns -= ns;
+	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
+}
+
 static enum wr_blame
 judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 	const struct wr_stall_view *view)
@@ -188,16 +200,20 @@ judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 		return WR_BLAME_NONE;
 	if (account->budget_ns == 0)
 		return WR_BLAME_BUDGET;
-	/* From the look before it is half way there its thread is looked at, so that there
+	/* From the look before a third of it is spent its thread is looked at, so that there
 	 * is something to compare with when it matters. */
-	account->watched = blame_of(stall, gate, row, view->now_ns, 2, PAUSE_CHARGED) !=
+	account->watched = blame_of(stall, gate, row, view->now_ns, 3, PAUSE_CHARGED) !=
 		WR_BLAME_NONE;
 	if (account->watched && !watched && view->excuse) {
 		(void)view->excuse(view->ctx, row);
 		return WR_BLAME_NONE;
 	}
-	if (blame_of(stall, gate, row, view->now_ns, 1, 0) != WR_BLAME_NONE && view->excuse)
+	if (blame_of(stall, gate, row, view->now_ns, 1, 0) == WR_BLAME_NONE)
+		return WR_BLAME_NONE;
+	if (view->excuse)
 		forgive(stall, account, view->excuse(view->ctx, row));
+	if (keeps_pace(account, stall))
+		acquit(stall, account, view->now_ns);
 	return blame_of(stall, gate, row, view->now_ns, 1, 0);
 }
 
@@ -373,6 +389,8 @@ wr_stall_look(
 	if (any_at_head(gate, view->head))
 		notice_idle(stall, gate, view);
 	stall->compared_ns += view->since_ns;
+	if (!stall->compared && stall->compared_ns >= FIRST_BEST)
+		stall->best = best_speed(stall, gate, view->head, view->now_ns);
 	if (stall->compared_ns >= WR_STALL_COMPARE_NS)
 		compare(stall, gate, view);
 	return blamed;

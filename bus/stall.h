@@ -18,14 +18,16 @@
  *                the only reader.
  *
  * The best is known by what each did in the time in which it may have been at work: who
- * stands at the head most of the time that the publisher waits is faster than it goes.
+ * stands at the head most of the time that the publisher waits is faster than it goes. It
+ * is known roughly after the first 20 ms of waiting, and from each comparison on well.
  *
  * So where the publisher simply outruns everybody, or a lone reader, it runs at their pace
  * and nobody is charged; where a few hold up the rest, it lasts as long as their budget.
  * Charging as soon as one other has caught up would put out healthy readers that wait for
  * a core; a limit on the lag alone loses messages of the healthy.
  *
- * Time in which a blocker was ready to run and had no core is not its own. Time in which
+ * Time in which a blocker was ready to run and had no core is not its own; who turns out to
+ * be as fast as the others, without that time, has paid for nothing that it did. Time in which
  * the publisher itself was not scheduled is nobody's. The account of a reader outlives its
  * being detached. All stalls of a stream together have a cap, however many readers take
  * turns: beyond it, whoever is charged more than half of an equal share of it is detached.

@@ -276,6 +276,6 @@ of_nobody_nothing_is_known(void)
 
 static const struct wr_test tests[] = {TEST(who_shares_a_core_waits_for_it),
 	TEST(a_wait_is_told_once_and_while_it_lasts), TEST(what_it_ran_it_did_not_wait),
-	TEST(who_sleeps_does_not_wait),
-	TEST(another_thread_begins_anew), TEST(of_nobody_nothing_is_known), TEST_END};
+	TEST(who_sleeps_does_not_wait), TEST(another_thread_begins_anew),
+	TEST(of_nobody_nothing_is_known), TEST_END};
 const struct wr_suite wr_suite_sched = {.name = "sched", .tests = tests};

@@ -742,13 +742,12 @@ asked_only_about_who_would_be_detached(void)
 	box.tells = true;
 	stand(&box, 2, 4, true);
 	(void)look_later(&box, 0, 0);
-	(void)look(&box, MS);
 	CHECK_EQ(box.asked[2], 0);
-	/* Half way there: so that there is something to compare with. */
+	/* A third of the way there: so that there is something to compare with. */
 	for (int i = 0; i < 2; i++)
 		(void)look(&box, MS);
 	CHECK_EQ(box.asked[2], 1);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		CHECK_EQ(look(&box, MS), 0);
 	CHECK_EQ(box.asked[2], 1);
 	CHECK_EQ(look(&box, MS), 1);
@@ -777,6 +776,39 @@ time_without_a_core_is_given_back(void)
 	CHECK_EQ(look(&box, MS), 0);
 	box.unscheduled[1] = MS / 2;
 	CHECK_EQ(look(&box, MS), 1);
+	spare(&box);
+}
+
+/* It needed its core for as long as the others did theirs, and had to wait for one: what it
+ * was charged while that was not known is taken back, all of it. */
+static void
+who_keeps_pace_once_excused_is_acquitted(void)
+{
+	struct box box;
+
+	make(&box, 3);
+	box.tells = true;
+	box.stall.compared = true;
+	box.stall.best = 1e6; /* a thousand a millisecond */
+	stand(&box, 1, 4, true);
+	(void)look_later(&box, 0, 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(look(&box, MS), 0);
+	CHECK_EQ(spent(&box, 1), 3 * MS);
+	/* At work for 3 ms of 6, half as fast as the best; by the clock, a quarter. */
+	row(&box, 1)->progress += 1500;
+	box.unscheduled[1] = 3 * MS;
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(look(&box, MS), 0);
+	CHECK_EQ(spent(&box, 1), 0);
+	CHECK_EQ(wr_slide_sum(&box.stall.spent, box.now), 0);
+	/* From here on it does nothing with its core, and is as fast as anybody no longer. */
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(look(&box, MS), 0);
+	while (row(&box, 1)->blame == WR_BLAME_NONE)
+		(void)look(&box, MS);
+	CHECK_EQ(row(&box, 1)->blame, WR_BLAME_BUDGET);
+	CHECK(spent(&box, 1) <= 6 * MS);
 	spare(&box);
 }
 
@@ -1433,6 +1465,7 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(comparisons_begin_anew), TEST(who_was_behind_for_a_moment_says_nothing),
 	TEST(asked_only_about_who_would_be_detached),
 	TEST(time_without_a_core_is_given_back),
+	TEST(who_keeps_pace_once_excused_is_acquitted),
 	TEST(who_was_kept_from_running_has_not_stopped), TEST(nobody_is_blamed_unasked),
 	TEST(excused_in_one_place_is_excused_in_all),
 	TEST(the_stream_gets_back_no_more_than_the_account_had), TEST(a_verdict_stands),
