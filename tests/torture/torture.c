@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * weir_torture SCENARIO [SECONDS] [SEED]   0 = nothing broke
- * weir_torture --mutant NAME               0 = the scenarios that should catch it do
+ * weir_torture --mutant NAME [TRIES]       0 = the scenarios that should catch it do
  * weir_torture --list                      the mutants and who is to catch them
  *
  * The second form needs the build with mutants (weir_torture_planted); it runs itself once
@@ -275,7 +275,7 @@ is_caught(const char *self, const char *mutant, const char *scenario, int *statu
 }
 
 static int
-run_mutant(const char *self, const char *mutant)
+run_mutant(const char *self, const char *mutant, int tries)
 {
 	for (int i = 0; i < CATCHES; i++) {
 		uint64_t start = now_ns();
@@ -290,7 +290,7 @@ run_mutant(const char *self, const char *mutant)
 		}
 		/* A crowded machine may keep two threads from ever running at once. */
 		caught = false;
-		for (int k = 0; k < TRIES && !caught; k++)
+		for (int k = 0; k < tries && !caught; k++)
 			caught = is_caught(self, mutant, catches[i].scenario, &status);
 		printf("%s: %s by %s after %.1f s\n", mutant,
 			caught ? "caught" : "NOT CAUGHT", catches[i].scenario,
@@ -302,9 +302,10 @@ run_mutant(const char *self, const char *mutant)
 }
 #else
 static int
-run_mutant(const char *self, const char *mutant)
+run_mutant(const char *self, const char *mutant, int tries)
 {
 	(void)self;
+	(void)tries;
 	fprintf(stderr, "%s: this build has no mutants\n", mutant);
 	return EXIT_USAGE;
 }
@@ -318,11 +319,12 @@ main(int argc, char **argv)
 			printf("%s %s\n", catches[i].mutant, catches[i].scenario);
 		return 0;
 	}
-	if (argc == 3 && strcmp(argv[1], "--mutant") == 0)
-		return run_mutant("/proc/self/exe", argv[2]);
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "--mutant") == 0)
+		return run_mutant(
+			"/proc/self/exe", argv[2], argc == 4 ? atoi(argv[3]) : TRIES);
 	if (argc < 2 || argc > 4 || argv[1][0] == '-') {
 		fprintf(stderr,
-			"usage: %s SCENARIO [SECONDS] [SEED] | --mutant NAME | --list\n",
+			"usage: %s SCENARIO [SECONDS] [SEED] | --mutant NAME [TRIES] | --list\n",
 			argv[0]);
 		return EXIT_USAGE;
 	}
