@@ -212,7 +212,8 @@ def interrupted_twice(b):
     publishing(b, roles["source"])
     os.kill(roles["slow"], signal.SIGSTOP)
     p.send_signal(SIGINT)
-    await_true(lambda: not os.path.exists(f"/proc/{roles['each']}"), "the others end")
+    for role in ("each", "batch"):
+        await_true(lambda: not os.path.exists(f"/proc/{roles[role]}"), "the others end")
     p.send_signal(SIGINT)
     code, out, err = b.finish(p)
     check(code == 1 and f"slow[{roles['slow']}] did not come to its end" in err, code, err)
