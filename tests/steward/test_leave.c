@@ -483,8 +483,9 @@ deaths_leave_nothing_with_the_living(void)
 			maps = (int)puppet_number(&a, "maps");
 		}
 	}
-	/* The last one's go a moment after its death was told. */
-	while (puppet_number(&a, "fds") > fds)
+	/* The last one's go a moment after its death was told; and it may have had to wait for
+	 * the first time since then, for which it opens a descriptor. */
+	while (puppet_number(&a, "fds") > fds + 1)
 		;
 	while (!SANITIZED && puppet_number(&a, "maps") > maps)
 		;
