@@ -441,8 +441,8 @@ it_stays_until_all_are_told(void)
 		;
 	CHECK_EQ(rc, -WEIR_E_AGAIN_FULL);
 	CHECK_EQ(rig.w->pool.head_ord, 2);
-	CHECK_EQ(wr_room_wait(rig.w, wr_now_ns() + 20000000, NULL), rc);
-	CHECK(rig.told > 1);
+	while (rig.told <= 1) /* it is tried again whenever it wakes up */
+		CHECK_EQ(wr_room_wait(rig.w, wr_now_ns() + 20000000, NULL), rc);
 	CHECK_EQ(rig_drain(&rig, 0), rig.w->seq);
 	CHECK_EQ(wr_room_wait(rig.w, UINT64_MAX, NULL), 0);
 	rig_send_until(&rig, 3, RIG_MAX);
