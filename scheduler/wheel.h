@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The wheel: priority by virtual time, the discipline that a reactor has unless it asks for
+ * another one.
+ *
+ * It is stride scheduling (Waldspurger and Weihl 1995) on a calendar. Virtual time is
+ * counted in buckets, 64 to a round. A consumer of weight w has a place in virtual time,
+ * is polled when that is reached, and then moves on by its stride of 64/w buckets. Each
+ * bucket is a list, 128 of them a circle, and a bit for each says whether anybody is in it;
+ * so a decision is a step along a list, or one search for a bit, for any number of
+ * consumers. Nothing is sorted.
+ *
+ * What follows from that:
+ *
+ *   exact       whoever waits through 64 buckets is polled exactly w times in them, whatever
+ *               the others do, for each w whose stride is a whole number of parts (all but
+ *               13, 17, 19, 23, 25 and the like: those of 27720 * 64); the others are off
+ *               by less than one poll in 10,000 rounds;
+ *   even        polls of one consumer are a stride apart, so in a round of C polls and with
+ *               places spread evenly, C/w polls and at most those of one bucket;
+ *   fair        since two were both ready, their polls by weight differ by at most one
+ *               round, with weights that divide 64 parts exactly, however the others come
+ *               and go;
+ *   no waste    empty buckets are skipped, and who is idle is in none.
+ *
+ * A consumer that has something to do again is served at once, before the others of the
+ * present bucket, the heaviest first, and is charged from the end of that bucket on.
+ *
+ * By time: the stride is multiplied by what the poll cost, in units of a quantum that
+ * follows the mean cost by powers of two, so what is shared by weight is time. A stride
+ * beyond the circle is counted in laps: the turn is passed over that many times.
+ */
+#ifndef WR_SCHEDULER_WHEEL_H
+#define WR_SCHEDULER_WHEEL_H
+
+#include "scheduler/select.h"
+
+enum {
+	WR_WHEEL_BUCKETS = 128,
+	WR_WHEEL_ROUND = 64,    /* buckets of it are a round */
+	WR_WHEEL_PARTS = 27720, /* of a bucket: what 1 to 12 divide */
+	WR_WHEEL_COST_BITS = 40 /* a poll is charged for 18 minutes at most */
+};
+
+struct wr_wheel {
+	struct wr_select select;
+	uint64_t now;           /* bucket that is being served, counted since ever */
+	uint64_t full[2];       /* a bit for each bucket that may have somebody in it */
+	struct wr_link current; /* the bucket `now`, taken off the circle */
+	struct wr_link *woken; /* the last of those in front that were woken, or NULL */
+	uint64_t cost_sum;     /* 64 times the mean cost */
+	uint32_t quantum_shift;         /* the quantum is this power of two */
+	uint16_t joined[WR_WEIGHT_MAX]; /* how many of each weight have had a first place */
+	struct wr_link buckets[WR_WHEEL_BUCKETS];
+};
+
+/* Polls are what is shared: a cost counts for nothing. */
+extern const struct wr_discipline wr_wheel_polls;
+/* Time is: the cost of each poll, in nanoseconds. */
+extern const struct wr_discipline wr_wheel_times;
+
+void wr_wheel_init(struct wr_wheel *wheel, const struct wr_discipline *by);
+
+/* Back to the front, uncharged: its turn has not been used. For one that is out. */
+void wr_wheel_back(struct wr_wheel *wheel, struct wr_turn *turn);
+
+#endif
