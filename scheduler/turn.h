@@ -38,16 +38,17 @@ struct wr_turn {
 	struct wr_link link;
 	uint16_t part; /* wheel: how far into its bucket, WR_WHEEL_PARTS to each */
 	uint16_t laps; /* wheel: passes over it before it is due; classes: its credit */
-	uint8_t at;    /* wheel: the bucket in which it was taken out */
+	uint8_t at;    /* wheel: the bucket that it is charged from */
 	uint8_t pace;  /* weight and factor */
 	uint8_t state; /* enum wr_turn_state */
-	uint8_t seat;  /* tree: the group it is in; table: 1 = it has a place there */
+	uint8_t seat;  /* tree: the group it is in; table: 1 = it has a place there;
+			  time: the quantum that its laps are counted in */
 };
 
 _Static_assert(sizeof(struct wr_turn) <= 24, "a turn shares a line with its consumer");
 
-/* Not in any queue. weight is 1 to WR_WEIGHT_MAX: what lies beyond is taken for the
- * nearest that does not. */
+/* Not in any queue; again, before it goes to another one. weight is 1 to WR_WEIGHT_MAX:
+ * what lies beyond is taken for the nearest that does not. */
 void wr_turn_init(struct wr_turn *turn, unsigned weight);
 
 static inline unsigned

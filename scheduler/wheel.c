@@ -4,6 +4,7 @@
 enum {
 	ROUND_PARTS = WR_WHEEL_ROUND * WR_WHEEL_PARTS,
 	LAPS_MAX = UINT16_MAX - 1,
+	WOKEN = WR_WHEEL_PARTS, /* a part that no place in a bucket has */
 	/* Of 65536: how far the first places of one weight are turned against those of the
 	 * next, so that they do not all begin together. Chosen so that the table of 48
 	 * consumers, which the tests have, keeps the gaps that are promised for it. */
@@ -33,19 +34,19 @@ mark(struct wr_wheel *wheel, unsigned bucket)
 	wheel->full[bucket / 64] |= 1ull << bucket % 64;
 }
 
-/* So many buckets ahead of the one in which it was taken out. */
+/* So many buckets ahead of the one that it is charged from. */
 static void
 place(struct wr_wheel *wheel, struct wr_turn *turn, uint64_t ahead)
 {
-	uint8_t late = (uint8_t)((uint8_t)wheel->now - turn->at);
+	int8_t late = (int8_t)((uint8_t)wheel->now - turn->at);
 	unsigned bucket;
 
-	if (ahead <= late) {
+	if ((int64_t)ahead <= late) {
 		turn->laps = 0;
 		wr_list_append(&wheel->current, &turn->link);
 		return;
 	}
-	ahead -= late;
+	ahead -= (uint64_t)(int64_t)late;
 	turn->laps = (uint16_t)((ahead - 1) / WR_WHEEL_BUCKETS);
 	bucket = (unsigned)(wheel->now + ahead) % WR_WHEEL_BUCKETS;
 	wr_list_append(&wheel->buckets[bucket], &turn->link);
@@ -99,7 +100,24 @@ advance(struct wr_wheel *wheel)
 		wheel->now += 1 + ahead;
 		take_bucket(wheel, (unsigned)wheel->now % WR_WHEEL_BUCKETS);
 	}
+	if (wheel->charged < wheel->now) {
+		wheel->charged = wheel->now;
+		wheel->shortest = UINT32_MAX;
+	}
 	return true;
+}
+
+/* Laps that were counted in another quantum, in the present one. */
+static void
+recount(const struct wr_wheel *wheel, struct wr_turn *turn)
+{
+	int doubled = wheel->quantum_shift - turn->seat;
+	uint64_t laps = turn->laps;
+
+	laps = doubled > 0 ? laps >> (doubled < 16 ? doubled : 16)
+			   : laps << (-doubled < 16 ? -doubled : 16);
+	turn->laps = (uint16_t)(laps < LAPS_MAX ? laps : LAPS_MAX);
+	turn->seat = wheel->quantum_shift;
 }
 
 /* Not yet: into the same bucket of the next circle. */
@@ -109,8 +127,27 @@ pass_over(struct wr_wheel *wheel, struct wr_turn *turn)
 	unsigned bucket = (unsigned)wheel->now % WR_WHEEL_BUCKETS;
 
 	turn->laps--;
+	if (wheel->select.by == &wr_wheel_times && turn->seat != wheel->quantum_shift)
+		recount(wheel, turn);
 	wr_list_append(&wheel->buckets[bucket], &turn->link);
 	mark(wheel, bucket);
+}
+
+/*
+ * One that was woken is charged from the present bucket on; from the next if a heavier one
+ * is charged from this and was served before it. For a round later both come to one bucket,
+ * in which the lighter one stands first, having been put there earlier; and then it would
+ * have had two polls to the heavier one's round less one.
+ */
+static void
+charge_woken(struct wr_wheel *wheel, struct wr_turn *turn, uint32_t stride)
+{
+	if (stride > wheel->shortest) {
+		wheel->charged++;
+		wheel->shortest = stride;
+	}
+	turn->at = (uint8_t)wheel->charged;
+	turn->part = 0;
 }
 
 static struct wr_turn *
@@ -120,6 +157,7 @@ next(struct wr_select *s)
 
 	for (;;) {
 		struct wr_turn *turn = wr_list_take(&wheel->current);
+		uint32_t stride;
 
 		if (!turn) {
 			if (!advance(wheel))
@@ -132,7 +170,13 @@ next(struct wr_select *s)
 		}
 		if (&turn->link == wheel->woken)
 			wheel->woken = NULL;
-		turn->at = (uint8_t)wheel->now;
+		stride = strides[turn->pace];
+		if (turn->part == WOKEN)
+			charge_woken(wheel, turn, stride);
+		else
+			turn->at = (uint8_t)wheel->now;
+		if (stride < wheel->shortest)
+			wheel->shortest = stride;
 		return turn;
 	}
 }
@@ -159,7 +203,7 @@ follow_cost(struct wr_wheel *wheel, uint64_t cost)
 
 	if (wheel->cost_sum == 0) {
 		wheel->cost_sum = cost << 6;
-		wheel->quantum_shift = 64u - (unsigned)__builtin_clzll(cost);
+		wheel->quantum_shift = (uint8_t)(64 - __builtin_clzll(cost));
 		return;
 	}
 	wheel->cost_sum += cost - (wheel->cost_sum >> 6);
@@ -185,6 +229,7 @@ put_time(struct wr_select *s, struct wr_turn *turn, uint64_t cost)
 	parts += (uint64_t)turn->part + (parts == 0);
 	ahead = parts / WR_WHEEL_PARTS;
 	turn->part = (uint16_t)(parts - ahead * WR_WHEEL_PARTS);
+	turn->seat = wheel->quantum_shift;
 	place(wheel, turn, ahead < AHEAD_MAX ? ahead : AHEAD_MAX);
 }
 
@@ -223,7 +268,7 @@ wake(struct wr_wheel *wheel, struct wr_turn *turn)
 	const struct wr_turn *first = (struct wr_turn *)(void *)wheel->current.next;
 
 	turn->laps = 0;
-	turn->part = WR_WHEEL_PARTS;
+	turn->part = WOKEN;
 	if (wheel->woken && wr_turn_weight(turn) < wr_turn_weight(first)) {
 		wr_list_insert(wheel->woken, &turn->link);
 		wheel->woken = &turn->link;
@@ -279,6 +324,7 @@ wr_wheel_init(struct wr_wheel *wheel, const struct wr_discipline *by)
 {
 	*wheel = (struct wr_wheel){.now = 0};
 	wr_select_init(&wheel->select, by);
+	wheel->shortest = UINT32_MAX;
 	wr_list_init(&wheel->current);
 	for (unsigned i = 0; i < WR_WHEEL_BUCKETS; i++)
 		wr_list_init(&wheel->buckets[i]);
