@@ -4,7 +4,6 @@
 enum {
 	ROUND_PARTS = WR_WHEEL_ROUND * WR_WHEEL_PARTS,
 	LAPS_MAX = UINT16_MAX - 1,
-	WOKEN = WR_WHEEL_PARTS, /* a part that no place in a bucket has */
 	/* Of 65536: how far the first places of one weight are turned against those of the
 	 * next, so that they do not all begin together. Chosen so that the table of 48
 	 * consumers, which the tests have, keeps the gaps that are promised for it. */
@@ -98,11 +97,8 @@ advance(struct wr_wheel *wheel)
 		if (ahead == WR_WHEEL_BUCKETS)
 			return false;
 		wheel->now += 1 + ahead;
-		take_bucket(wheel, (unsigned)wheel->now % WR_WHEEL_BUCKETS);
-	}
-	if (wheel->charged < wheel->now) {
-		wheel->charged = wheel->now;
 		wheel->shortest = UINT32_MAX;
+		take_bucket(wheel, (unsigned)wheel->now % WR_WHEEL_BUCKETS);
 	}
 	return true;
 }
@@ -120,6 +116,13 @@ recount(const struct wr_wheel *wheel, struct wr_turn *turn)
 	turn->seat = wheel->quantum_shift;
 }
 
+static void
+note_stride(struct wr_wheel *wheel, uint32_t stride)
+{
+	if (stride < wheel->shortest)
+		wheel->shortest = stride;
+}
+
 /* Not yet: into the same bucket of the next circle. */
 static void
 pass_over(struct wr_wheel *wheel, struct wr_turn *turn)
@@ -133,23 +136,6 @@ pass_over(struct wr_wheel *wheel, struct wr_turn *turn)
 	mark(wheel, bucket);
 }
 
-/*
- * One that was woken is charged from the present bucket on; from the next if a heavier one
- * is charged from this and was served before it. For a round later both come to one bucket,
- * in which the lighter one stands first, having been put there earlier; and then it would
- * have had two polls to the heavier one's round less one.
- */
-static void
-charge_woken(struct wr_wheel *wheel, struct wr_turn *turn, uint32_t stride)
-{
-	if (stride > wheel->shortest) {
-		wheel->charged++;
-		wheel->shortest = stride;
-	}
-	turn->at = (uint8_t)wheel->charged;
-	turn->part = 0;
-}
-
 static struct wr_turn *
 next(struct wr_select *s)
 {
@@ -157,7 +143,6 @@ next(struct wr_select *s)
 
 	for (;;) {
 		struct wr_turn *turn = wr_list_take(&wheel->current);
-		uint32_t stride;
 
 		if (!turn) {
 			if (!advance(wheel))
@@ -170,13 +155,8 @@ next(struct wr_select *s)
 		}
 		if (&turn->link == wheel->woken)
 			wheel->woken = NULL;
-		stride = strides[turn->pace];
-		if (turn->part == WOKEN)
-			charge_woken(wheel, turn, stride);
-		else
-			turn->at = (uint8_t)wheel->now;
-		if (stride < wheel->shortest)
-			wheel->shortest = stride;
+		turn->at = (uint8_t)wheel->now;
+		note_stride(wheel, strides[turn->pace]);
 		return turn;
 	}
 }
@@ -261,22 +241,30 @@ seat(struct wr_wheel *wheel, struct wr_turn *turn)
 	place(wheel, turn, parts / WR_WHEEL_PARTS);
 }
 
-/* In front of the present bucket; not before heavier ones that were woken as well. */
+/*
+ * In front of the present bucket; the heaviest first, and of the same weight those that came
+ * first. But where a heavier one was served in this bucket already, into the next: a round
+ * later both would come to one bucket, where the lighter one stands first, having been put
+ * there earlier, and would have had two polls to the heavier one's round less one.
+ */
 static void
 wake(struct wr_wheel *wheel, struct wr_turn *turn)
 {
-	const struct wr_turn *first = (struct wr_turn *)(void *)wheel->current.next;
+	uint32_t stride = strides[turn->pace];
 
+	turn->part = 0;
 	turn->laps = 0;
-	turn->part = WOKEN;
-	if (wheel->woken && wr_turn_weight(turn) < wr_turn_weight(first)) {
-		wr_list_insert(wheel->woken, &turn->link);
-		wheel->woken = &turn->link;
+	turn->at = (uint8_t)wheel->now;
+	if (stride > wheel->shortest) {
+		place(wheel, turn, 1);
 		return;
 	}
-	wr_list_insert(&wheel->current, &turn->link);
-	if (!wheel->woken)
-		wheel->woken = &turn->link;
+	if (wheel->woken && stride == wheel->shortest)
+		wr_list_insert(wheel->woken, &turn->link);
+	else
+		wr_list_insert(&wheel->current, &turn->link);
+	wheel->woken = &turn->link;
+	wheel->shortest = stride;
 }
 
 static void

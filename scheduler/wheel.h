@@ -23,8 +23,8 @@
  *               and go;
  *   no waste    empty buckets are skipped, and who is idle is in none.
  *
- * A consumer that has something to do again is served at once, before the others of the
- * present bucket, the heaviest first, and is charged from that bucket on, or from the next.
+ * A consumer that has something to do again is served at once, in front of the present
+ * bucket and charged from it on; or in the next, if a heavier one was served in this.
  *
  * By time: the stride is multiplied by what the poll cost, in units of a quantum that
  * follows the mean cost by powers of two, so what is shared by weight is time. A stride
@@ -48,11 +48,10 @@ struct wr_wheel {
 	uint64_t now;           /* bucket that is being served, counted since ever */
 	uint64_t full[2];       /* a bit for each bucket that may have somebody in it */
 	struct wr_link current; /* the bucket `now`, taken off the circle */
-	struct wr_link *woken; /* the last of those in front that were woken, or NULL */
-	uint64_t charged;      /* the last bucket that somebody was charged from */
-	uint32_t shortest;     /* stride of those charged from there, in parts */
-	uint64_t cost_sum;     /* 64 times the mean cost */
-	uint8_t quantum_shift; /* the quantum is this power of two */
+	struct wr_link *woken; /* the last in front of those with that stride, or NULL */
+	uint32_t shortest; /* stride of those served in this bucket, or woken in it */
+	uint64_t cost_sum; /* 64 times the mean cost */
+	uint8_t quantum_shift;          /* the quantum is this power of two */
 	uint16_t joined[WR_WEIGHT_MAX]; /* first places given, of each weight */
 	struct wr_link buckets[WR_WHEEL_BUCKETS];
 };
