@@ -115,7 +115,8 @@ wr_list_take(struct wr_link *head)
 
 	if (link == head)
 		return NULL;
-	wr_list_unlink(link);
+	head->next = link->next;
+	link->next->prev = head;
 	return (struct wr_turn *)(void *)link;
 }
 

@@ -3,6 +3,7 @@
 
 enum {
 	ROUND_PARTS = WR_WHEEL_ROUND * WR_WHEEL_PARTS,
+	LAP = WR_WHEEL_BUCKETS - 1, /* buckets; a whole circle ahead is here */
 	LAPS_MAX = UINT16_MAX - 1,
 	/* Of 65536: how far the first places of one weight are turned against those of the
 	 * next, so that they do not all begin together. Chosen so that the table of 48
@@ -10,7 +11,7 @@ enum {
 	TURNED = 32417
 };
 
-#define AHEAD_MAX ((uint64_t)LAPS_MAX * WR_WHEEL_BUCKETS)
+#define AHEAD_MAX ((uint64_t)LAPS_MAX * LAP)
 
 /* The strides of all paces, in parts, to the nearest. */
 #define STRIDE(weight, quarters) \
@@ -27,29 +28,36 @@ wheel_of(struct wr_select *s)
 	return (struct wr_wheel *)(void *)s;
 }
 
-static void
-mark(struct wr_wheel *wheel, unsigned bucket)
+static struct wr_link *
+bucket_of(struct wr_wheel *wheel, uint64_t bucket)
 {
-	wheel->full[bucket / 64] |= 1ull << bucket % 64;
+	return &wheel->buckets[bucket % WR_WHEEL_BUCKETS];
 }
 
-/* So many buckets ahead of the one that it is charged from. */
+/* Into the bucket so many ahead of the present one, less than a circle. */
+static void
+append(struct wr_wheel *wheel, struct wr_turn *turn, uint64_t ahead)
+{
+	uint64_t bucket = wheel->now + ahead;
+
+	wr_list_append(bucket_of(wheel, bucket), &turn->link);
+	wheel->full[bucket / 64 % 2] |= 1ull << bucket % 64;
+}
+
+/* So many buckets ahead of the one that it is charged from, in which laps is 0. */
 static void
 place(struct wr_wheel *wheel, struct wr_turn *turn, uint64_t ahead)
 {
 	int8_t late = (int8_t)((uint8_t)wheel->now - turn->at);
-	unsigned bucket;
+	int64_t left = (int64_t)ahead - late;
 
-	if ((int64_t)ahead <= late) {
-		turn->laps = 0;
-		wr_list_append(&wheel->current, &turn->link);
-		return;
+	if (left < 0)
+		left = 0;
+	if (left > LAP) {
+		turn->laps = (uint16_t)((left - 1) / LAP);
+		left -= turn->laps * LAP;
 	}
-	ahead -= (uint64_t)(int64_t)late;
-	turn->laps = (uint16_t)((ahead - 1) / WR_WHEEL_BUCKETS);
-	bucket = (unsigned)(wheel->now + ahead) % WR_WHEEL_BUCKETS;
-	wr_list_append(&wheel->buckets[bucket], &turn->link);
-	mark(wheel, bucket);
+	append(wheel, turn, (uint64_t)left);
 }
 
 /* ---- forward ------------------------------------------------------------------------------ */
@@ -69,37 +77,22 @@ find_full(const uint64_t full[2], unsigned from)
 	return WR_WHEEL_BUCKETS;
 }
 
-/* The whole bucket becomes the present one, so that what is put a circle ahead of it is not
- * met in it. */
-static void
-take_bucket(struct wr_wheel *wheel, unsigned bucket)
-{
-	struct wr_link *from = &wheel->buckets[bucket];
-
-	wheel->full[bucket / 64] &= ~(1ull << bucket % 64);
-	if (wr_list_is_empty(from))
-		return;
-	wheel->current = *from;
-	wheel->current.next->prev = &wheel->current;
-	wheel->current.prev->next = &wheel->current;
-	wr_list_init(from);
-}
-
 /* To the next bucket that has somebody in it; false if there is none. Bits are cleared
- * here, not when the last one leaves, so a remove need not know where it was. */
-static bool
+ * here, not when the last one leaves, so a remove need not know where it was. Not inline,
+ * as the next one is not: the way of most decisions is shorter without them. */
+static __attribute__((noinline)) bool
 advance(struct wr_wheel *wheel)
 {
-	while (wr_list_is_empty(&wheel->current)) {
-		unsigned from = (unsigned)(wheel->now + 1) % WR_WHEEL_BUCKETS;
-		unsigned ahead = find_full(wheel->full, from);
+	do {
+		unsigned bucket = (unsigned)wheel->now % WR_WHEEL_BUCKETS, ahead;
 
+		wheel->full[bucket / 64] &= ~(1ull << bucket % 64);
+		ahead = find_full(wheel->full, (bucket + 1) % WR_WHEEL_BUCKETS);
 		if (ahead == WR_WHEEL_BUCKETS)
 			return false;
 		wheel->now += 1 + ahead;
 		wheel->shortest = UINT32_MAX;
-		take_bucket(wheel, (unsigned)wheel->now % WR_WHEEL_BUCKETS);
-	}
+	} while (wr_list_is_empty(bucket_of(wheel, wheel->now)));
 	return true;
 }
 
@@ -123,17 +116,14 @@ note_stride(struct wr_wheel *wheel, uint32_t stride)
 		wheel->shortest = stride;
 }
 
-/* Not yet: into the same bucket of the next circle. */
-static void
+/* Not yet: a lap further. */
+static __attribute__((noinline)) void
 pass_over(struct wr_wheel *wheel, struct wr_turn *turn)
 {
-	unsigned bucket = (unsigned)wheel->now % WR_WHEEL_BUCKETS;
-
 	turn->laps--;
 	if (wheel->select.by == &wr_wheel_times && turn->seat != wheel->quantum_shift)
 		recount(wheel, turn);
-	wr_list_append(&wheel->buckets[bucket], &turn->link);
-	mark(wheel, bucket);
+	append(wheel, turn, LAP);
 }
 
 static struct wr_turn *
@@ -142,7 +132,7 @@ next(struct wr_select *s)
 	struct wr_wheel *wheel = wheel_of(s);
 
 	for (;;) {
-		struct wr_turn *turn = wr_list_take(&wheel->current);
+		struct wr_turn *turn = wr_list_take(bucket_of(wheel, wheel->now));
 
 		if (!turn) {
 			if (!advance(wheel))
@@ -236,7 +226,6 @@ seat(struct wr_wheel *wheel, struct wr_turn *turn)
 	uint64_t share = (reversed(nth) + weight * TURNED) % 65536u;
 	uint64_t parts = strides[turn->pace] * share / 65536u;
 
-	turn->at = (uint8_t)wheel->now;
 	turn->part = (uint16_t)(parts % WR_WHEEL_PARTS);
 	place(wheel, turn, parts / WR_WHEEL_PARTS);
 }
@@ -253,8 +242,6 @@ wake(struct wr_wheel *wheel, struct wr_turn *turn)
 	uint32_t stride = strides[turn->pace];
 
 	turn->part = 0;
-	turn->laps = 0;
-	turn->at = (uint8_t)wheel->now;
 	if (stride > wheel->shortest) {
 		place(wheel, turn, 1);
 		return;
@@ -262,7 +249,7 @@ wake(struct wr_wheel *wheel, struct wr_turn *turn)
 	if (wheel->woken && stride == wheel->shortest)
 		wr_list_insert(wheel->woken, &turn->link);
 	else
-		wr_list_insert(&wheel->current, &turn->link);
+		wr_list_insert(bucket_of(wheel, wheel->now), &turn->link);
 	wheel->woken = &turn->link;
 	wheel->shortest = stride;
 }
@@ -270,7 +257,11 @@ wake(struct wr_wheel *wheel, struct wr_turn *turn)
 static void
 add(struct wr_select *s, struct wr_turn *turn)
 {
-	if (turn->laps == WR_TURN_FRESH)
+	bool fresh = turn->laps == WR_TURN_FRESH;
+
+	turn->laps = 0;
+	turn->at = (uint8_t)wheel_of(s)->now;
+	if (fresh)
 		seat(wheel_of(s), turn);
 	else
 		wake(wheel_of(s), turn);
@@ -288,8 +279,9 @@ leave(struct wr_select *s, struct wr_turn *turn)
 	struct wr_wheel *wheel = wheel_of(s);
 
 	if (&turn->link == wheel->woken)
-		wheel->woken =
-			turn->link.prev == &wheel->current ? NULL : turn->link.prev;
+		wheel->woken = turn->link.prev == bucket_of(wheel, wheel->now)
+			? NULL
+			: turn->link.prev;
 	wr_list_unlink(&turn->link);
 	turn->laps = 0;
 }
@@ -304,7 +296,7 @@ void
 wr_wheel_back(struct wr_wheel *wheel, struct wr_turn *turn)
 {
 	turn->state = WR_TURN_WAITING;
-	wr_list_insert(&wheel->current, &turn->link);
+	wr_list_insert(bucket_of(wheel, wheel->now), &turn->link);
 }
 
 void
@@ -313,7 +305,6 @@ wr_wheel_init(struct wr_wheel *wheel, const struct wr_discipline *by)
 	*wheel = (struct wr_wheel){.now = 0};
 	wr_select_init(&wheel->select, by);
 	wheel->shortest = UINT32_MAX;
-	wr_list_init(&wheel->current);
 	for (unsigned i = 0; i < WR_WHEEL_BUCKETS; i++)
 		wr_list_init(&wheel->buckets[i]);
 }

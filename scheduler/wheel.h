@@ -12,15 +12,16 @@
  *
  * What follows from that:
  *
- *   exact       whoever waits through 64 buckets is polled exactly w times in them, whatever
- *               the others do, for each w whose stride is a whole number of parts (all but
- *               13, 17, 19, 23, 25 and the like: those of 27720 * 64); the others are off
- *               by less than one poll in 10,000 rounds;
- *   even        polls of one consumer are a stride apart, so in a round of C polls and with
+ *   exact       whoever is in it through 64 buckets is polled exactly w times in them,
+ *               whatever the others do, for each w that divides 64 * 27720: 1 to 12, and
+ *               24 of the larger ones; the rest are a poll off after 1,200 rounds at the
+ *               soonest;
+ *   even        polls of one consumer are a stride apart: in a round of C polls, with first
  *               places spread evenly, C/w polls and at most those of one bucket;
- *   fair        since two were both ready, their polls by weight differ by at most one
- *               round, with weights that divide 64 parts exactly, however the others come
- *               and go;
+ *   fair        since two came in, their polls by weight differ by at most one round, for
+ *               those w, however the others come and go. For both have w polls in any 64
+ *               buckets, and in the bucket that such a time begins and ends in, who has the
+ *               longer stride stands in front at both ends, or was not there at the first;
  *   no waste    empty buckets are skipped, and who is idle is in none.
  *
  * A consumer that has something to do again is served at once, in front of the present
@@ -45,13 +46,12 @@ enum {
 
 struct wr_wheel {
 	struct wr_select select;
-	uint64_t now;           /* bucket that is being served, counted since ever */
-	uint64_t full[2];       /* a bit for each bucket that may have somebody in it */
-	struct wr_link current; /* the bucket `now`, taken off the circle */
+	uint64_t now;          /* bucket that is being served, counted since ever */
+	uint64_t full[2];      /* a bit for each bucket that may have somebody in it */
 	struct wr_link *woken; /* the last in front of those with that stride, or NULL */
 	uint32_t shortest; /* stride of those served in this bucket, or woken in it */
-	uint64_t cost_sum; /* 64 times the mean cost */
 	uint8_t quantum_shift;          /* the quantum is this power of two */
+	uint64_t cost_sum;              /* 64 times the mean cost */
 	uint16_t joined[WR_WEIGHT_MAX]; /* first places given, of each weight */
 	struct wr_link buckets[WR_WHEEL_BUCKETS];
 };
