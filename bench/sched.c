@@ -122,13 +122,14 @@ measure_ratio(const char *name, const struct micro *over, const struct micro *un
 static int
 case_decision(void)
 {
-	static const char more[] = "allocator decision, over a bare call";
 	int rc = measure("decision", &micro_turn_48, 8);
 	rc = bench_worse(rc, measure("decision", &micro_turn_4096, 8));
-	rc = bench_worse(
-		rc, measure_more("decision", &micro_poll_48, &micro_call_48, more, 8));
+	rc = bench_worse(rc,
+		measure_more("decision", &micro_poll_48, &micro_call_48,
+			"allocator decision over a bare call, of 48", 8));
 	return bench_worse(rc,
-		measure_more("decision", &micro_poll_4096, &micro_call_4096, more, 8));
+		measure_more("decision", &micro_poll_4096, &micro_call_4096,
+			"allocator decision over a bare call, of 4,096", 8));
 }
 
 static int

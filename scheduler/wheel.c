@@ -205,6 +205,18 @@ put_time(struct wr_select *s, struct wr_turn *turn, uint64_t cost)
 
 /* ---- come and go -------------------------------------------------------------------------- */
 
+/*
+ * True if a heavier one was served in the present bucket already: then whoever comes is not
+ * served in it. A round later both would come to one bucket, where the lighter one stands
+ * first, having been put there earlier, and would have had two polls to the heavier one's
+ * round less one.
+ */
+static bool
+is_late(const struct wr_wheel *wheel, const struct wr_turn *turn)
+{
+	return strides[turn->pace] > wheel->shortest;
+}
+
 /* The bits the other way round: 0, 1/2, 1/4, 3/4, 1/8 ... of 65536 (van der Corput 1935), so
  * that the first n of them lie evenly, for any n. */
 static unsigned
@@ -227,22 +239,20 @@ seat(struct wr_wheel *wheel, struct wr_turn *turn)
 	uint64_t parts = strides[turn->pace] * share / 65536u;
 
 	turn->part = (uint16_t)(parts % WR_WHEEL_PARTS);
+	if (parts < WR_WHEEL_PARTS && is_late(wheel, turn))
+		parts += WR_WHEEL_PARTS;
 	place(wheel, turn, parts / WR_WHEEL_PARTS);
 }
 
-/*
- * In front of the present bucket; the heaviest first, and of the same weight those that came
- * first. But where a heavier one was served in this bucket already, into the next: a round
- * later both would come to one bucket, where the lighter one stands first, having been put
- * there earlier, and would have had two polls to the heavier one's round less one.
- */
+/* In front of the present bucket; the heaviest first, and of the same weight those that came
+ * first. */
 static void
 wake(struct wr_wheel *wheel, struct wr_turn *turn)
 {
 	uint32_t stride = strides[turn->pace];
 
 	turn->part = 0;
-	if (stride > wheel->shortest) {
+	if (is_late(wheel, turn)) {
 		place(wheel, turn, 1);
 		return;
 	}

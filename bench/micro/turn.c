@@ -197,20 +197,24 @@ run_poll(void *subject, uint64_t operations)
 	}
 }
 
-static const char call[] = "a bare indirect call, round robin over an array";
-static const char turn[] = "allocator decision: next and put";
-static const char poll[] = "allocator decision and an indirect call";
+#define CALL "a bare indirect call, round robin over an array of "
+#define TURN "allocator decision, next and put, of "
+#define POLL "allocator decision and an indirect call, of "
 
-const struct micro micro_call_48 = {"limit", call, 48, make_bare, run_bare, discard};
-const struct micro micro_call_4096 = {"limit", call, 4096, make_bare, run_bare, discard};
-const struct micro micro_turn_48 = {"ours", turn, 48, make_wheel, run_turn, discard};
-const struct micro micro_turn_4096 = {"ours", turn, 4096, make_wheel, run_turn, discard};
-const struct micro micro_poll_48 = {"ours", poll, 48, make_wheel, run_poll, discard};
-const struct micro micro_poll_4096 = {"ours", poll, 4096, make_wheel, run_poll, discard};
-const struct micro micro_turn_time = {"ours-time", turn, 48, make_time, run_turn, discard};
+const struct micro micro_call_48 = {"limit", CALL "48", 48, make_bare, run_bare, discard};
+const struct micro micro_call_4096 = {
+	"limit", CALL "4,096", 4096, make_bare, run_bare, discard};
+const struct micro micro_turn_48 = {"ours", TURN "48", 48, make_wheel, run_turn, discard};
+const struct micro micro_turn_4096 = {
+	"ours", TURN "4,096", 4096, make_wheel, run_turn, discard};
+const struct micro micro_poll_48 = {"ours", POLL "48", 48, make_wheel, run_poll, discard};
+const struct micro micro_poll_4096 = {
+	"ours", POLL "4,096", 4096, make_wheel, run_poll, discard};
+const struct micro micro_turn_time = {
+	"ours-time", TURN "48", 48, make_time, run_turn, discard};
 const struct micro micro_turn_classes = {
-	"ours-classes", turn, 48, make_classes, run_turn, discard};
+	"ours-classes", TURN "48", 48, make_classes, run_turn, discard};
 const struct micro micro_turn_robin = {
-	"ours-robin", turn, 48, make_robin, run_turn, discard};
+	"ours-robin", TURN "48", 48, make_robin, run_turn, discard};
 const struct micro micro_turn_idle = {
-	"ours-among-100000-idle", turn, 48, make_idle, run_turn, discard};
+	"ours-among-100000-idle", TURN "48", 48, make_idle, run_turn, discard};

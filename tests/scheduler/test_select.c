@@ -335,6 +335,33 @@ T13_coming_and_going_gains_nothing(void)
 	}
 }
 
+/* K2: whoever leaves and comes back as if it were new gains nothing by it either, though its
+ * first place may be in the present bucket. */
+static void
+newcomers_gain_nothing(void)
+{
+	int worst = 0;
+
+	make_table(RIG_WHEEL);
+	memset(more, 0, sizeof(more));
+	for (int slot = 0; slot < 200000; slot++) {
+		unsigned who = (unsigned)rig_random(&rig, rig.n);
+		int i, made;
+
+		if (rig_random(&rig, 100) < 20) {
+			if (rig.turns[who].state == WR_TURN_AWAY)
+				wr_turn_init(&rig.turns[who], rig_weight(&rig, who));
+			if (toggle(who))
+				forget_pairs(who);
+		}
+		i = rig_poll(&rig, 1);
+		REQUIRE(i >= 0);
+		made = count_pairs((unsigned)i);
+		worst = made > worst ? made : worst;
+	}
+	CHECK(worst <= 30);
+}
+
 /* ---- the others ------------------------------------------------------------------------ */
 
 /* K1 */
@@ -519,6 +546,7 @@ static const struct wr_test tests[] = {
 	TEST(T9_the_limit_of_a_round_is_400_polls),
 	TEST(T12_nobody_is_far_from_its_share),
 	TEST(T13_coming_and_going_gains_nothing),
+	TEST(newcomers_gain_nothing),
 	TEST(K1_round_robin_knows_no_weights),
 	TEST(K21_every_discipline_selects_up_to_n),
 	TEST(nobody_is_lost_or_there_twice, .labels = "input"),

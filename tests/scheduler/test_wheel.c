@@ -322,6 +322,8 @@ the_quantum_follows_the_cost(void)
 		(void)spend(4 * ROUND, UINT64_MAX, false);
 		spent = spend(100 * ROUND, UINT64_MAX, false);
 		CHECK(consumer_error(spent, true) <= 0.02);
+		CHECK(1ull << rig.is.wheel.quantum_shift >= cost_of[0]);
+		CHECK(1ull << rig.is.wheel.quantum_shift < 8 * cost_of[0]);
 	}
 }
 
