@@ -48,16 +48,14 @@ append(struct wr_wheel *wheel, struct wr_turn *turn, uint64_t ahead)
 static void
 place(struct wr_wheel *wheel, struct wr_turn *turn, uint64_t ahead)
 {
-	int8_t late = (int8_t)((uint8_t)wheel->now - turn->at);
-	int64_t left = (int64_t)ahead - late;
+	uint8_t late = (uint8_t)((uint8_t)wheel->now - turn->at);
 
-	if (left < 0)
-		left = 0;
-	if (left > LAP) {
-		turn->laps = (uint16_t)((left - 1) / LAP);
-		left -= turn->laps * LAP;
+	ahead = ahead > late ? ahead - late : 0;
+	if (ahead > LAP) {
+		turn->laps = (uint16_t)((ahead - 1) / LAP);
+		ahead -= (uint64_t)turn->laps * LAP;
 	}
-	append(wheel, turn, (uint64_t)left);
+	append(wheel, turn, ahead);
 }
 
 /* ---- forward ------------------------------------------------------------------------------ */

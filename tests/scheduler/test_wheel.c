@@ -97,6 +97,25 @@ strides_beyond_the_circle_are_kept(void)
 	CHECK(abs((int)had[2] - 10000) <= 2);
 }
 
+/* Who was out while others had their turns is not late for the next circle: it comes in the
+ * present bucket. */
+static void
+long_out_is_not_lost(void)
+{
+	static const unsigned counts[] = {1, 1}, weights[] = {64, 10};
+	struct wr_turn *heavy = &rig.turns[0];
+
+	rig_make(&rig, RIG_WHEEL, counts, weights, 2);
+	for (int polls = 2; polls < 40; polls++) {
+		while (wr_select_next(rig.select) != heavy)
+			wr_select_put(rig.select, &rig.turns[1], 1);
+		for (int p = 0; p < polls; p++)
+			CHECK_EQ(rig_poll(&rig, 1), 1);
+		wr_select_put(rig.select, heavy, 1);
+		CHECK_EQ(rig_poll(&rig, 1), 0);
+	}
+}
+
 /* ---- time ------------------------------------------------------------------------------ */
 
 static uint64_t cost_of[RIG_MAX];
@@ -512,6 +531,7 @@ static const struct wr_test tests[] = {
 	TEST(every_weight_is_kept),
 	TEST(T10_a_factor_takes_its_part),
 	TEST(strides_beyond_the_circle_are_kept),
+	TEST(long_out_is_not_lost),
 	TEST(T7_polls_are_not_time),
 	TEST(T8_time_is_shared_by_weight),
 	TEST(T11_the_chart_in_one_class),
