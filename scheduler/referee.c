@@ -141,8 +141,6 @@ wr_referee_taken(struct wr_referee *referee, uint32_t i)
 			"consumer %" PRIu32 " has waited %" PRIu64
 			" polls, more than %" PRIu32,
 			i, gap, player->bound);
-	if (gap > referee->gap_most)
-		referee->gap_most = gap;
 	player->seen = referee->step;
 	player->out = true;
 	check_sums(referee);

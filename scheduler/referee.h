@@ -47,7 +47,6 @@ struct wr_referee {
 	/* What the one has had more than the other, in parts of a bucket. */
 	int64_t more[WR_REFEREE_WATCHED][WR_REFEREE_WATCHED];
 	uint64_t checks;
-	uint64_t gap_most; /* steps between two turns of one, at most */
 	int64_t more_most; /* parts */
 	uint64_t broken;   /* promises; the first in words: */
 	char text[200];

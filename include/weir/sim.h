@@ -63,7 +63,7 @@ typedef struct weir_sim_summary {
 	uint64_t checks; /* of promises, */
 	uint64_t broken; /* and how many were not kept; the first of them: */
 	char text[200];
-	double ahead_most; /* rounds that one was ahead of another, since both were ready;
+	double ahead_most; /* rounds that one was ahead of another, since both were in;
 			       where the discipline promises something about it */
 	double jain; /* index of the polls by weight, of those that were always ready:
 			       1 is exactly even */

@@ -116,6 +116,97 @@ long_out_is_not_lost(void)
 	}
 }
 
+/* ---- many ------------------------------------------------------------------------------ */
+
+enum { MANY = 100000 };
+
+static struct wr_wheel crowd;
+static struct wr_turn *many, *before;
+
+static void
+make_crowd(unsigned n)
+{
+	free(many);
+	free(before);
+	many = calloc(n, sizeof(*many));
+	before = calloc(n, sizeof(*before));
+	REQUIRE(many && before);
+	wr_wheel_init(&crowd, &wr_wheel_polls);
+	for (unsigned i = 0; i < n; i++) {
+		wr_turn_init(&many[i], rig_weights[i % RIG_CLASSES]);
+		wr_select_add(&crowd.select, &many[i]);
+	}
+}
+
+/* Turns that a decision has written to. */
+static unsigned
+touched_by_a_decision(unsigned n)
+{
+	unsigned touched = 0;
+	struct wr_turn *turn;
+
+	memcpy(before, many, n * sizeof(*many));
+	turn = wr_select_next(&crowd.select);
+	wr_select_put(&crowd.select, turn, 1);
+	for (unsigned i = 0; i < n; i++)
+		touched += memcmp(&before[i], &many[i], sizeof(*many)) != 0;
+	return touched;
+}
+
+/* P17, K2: a decision writes to the one that is polled and to its neighbours before and
+ * after, among ten as among 100,000. */
+static void
+P17_a_decision_touches_four_turns_at_most(void)
+{
+	static const unsigned sizes[] = {10, 1000, MANY};
+
+	for (int s = 0; s < 3; s++) {
+		unsigned most = 0;
+
+		make_crowd(sizes[s]);
+		for (int p = 0; p < 300; p++) {
+			unsigned touched = touched_by_a_decision(sizes[s]);
+
+			most = touched > most ? touched : most;
+		}
+		CHECK(most <= 4);
+		wr_test_note("%u consumers: %u turns", sizes[s], most);
+	}
+}
+
+/* K54: 100,000 that are idle are in no list. They are never looked at again, and the round of
+ * those that are ready is what it is without them. */
+static void
+K54_idle_ones_cost_nothing(void)
+{
+	unsigned had[20] = {0}, left = MANY - 20;
+
+	make_crowd(MANY);
+	while (left > 0) {
+		struct wr_turn *turn = wr_select_next(&crowd.select);
+
+		if (turn - many < 20) {
+			wr_select_put(&crowd.select, turn, 1);
+			continue;
+		}
+		wr_select_rest(&crowd.select, turn);
+		left--;
+	}
+	CHECK_EQ(crowd.select.count, 20);
+	CHECK_EQ(wr_select_round(&crowd.select), 4 * 5 * 20);
+	memcpy(before, many, MANY * sizeof(*many));
+	for (int p = 0; p < 100 * 5 * 20; p++) {
+		struct wr_turn *turn = wr_select_next(&crowd.select);
+
+		REQUIRE(turn && turn - many < 20);
+		had[turn - many]++;
+		wr_select_put(&crowd.select, turn, 1);
+	}
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(had[i], 100 * rig_weights[i % RIG_CLASSES]);
+	CHECK_MEM(many + 20, before + 20, (MANY - 20) * sizeof(*many));
+}
+
 /* ---- time ------------------------------------------------------------------------------ */
 
 static uint64_t cost_of[RIG_MAX];
@@ -532,6 +623,8 @@ static const struct wr_test tests[] = {
 	TEST(T10_a_factor_takes_its_part),
 	TEST(strides_beyond_the_circle_are_kept),
 	TEST(long_out_is_not_lost),
+	TEST(P17_a_decision_touches_four_turns_at_most),
+	TEST(K54_idle_ones_cost_nothing),
 	TEST(T7_polls_are_not_time),
 	TEST(T8_time_is_shared_by_weight),
 	TEST(T11_the_chart_in_one_class),
