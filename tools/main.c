@@ -21,6 +21,8 @@ unknown(int argc, char **argv)
 		return tool_usage(
 			"topic needs one of info, account, lag, echo, hz, bw, delay, and a "
 			"topic");
+	if (!strcmp(argv[0], "reactor"))
+		return tool_usage("reactor needs one of simulate, round");
 	const char *near = tool_nearest(argv[0], names);
 	if (!near)
 		near = tool_nearest(words, names);

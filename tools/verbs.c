@@ -16,6 +16,8 @@ const struct tool_verb *const tool_verbs[] = {
 	&verb_topic_hz,
 	&verb_topic_bw,
 	&verb_topic_delay,
+	&verb_reactor_simulate,
+	&verb_reactor_round,
 	&verb_clean,
 	&verb_demo,
 	&verb_bench,
@@ -74,7 +76,7 @@ tool_verbs_help(void)
 		const struct tool_verb *verb = tool_verbs[i];
 		if (verb->hidden)
 			continue;
-		printf("  %-13s %s\n", verb->name, verb->about);
+		printf("  %-16s %s\n", verb->name, verb->about);
 	}
 	printf("\nEverywhere:\n");
 	tool_opt_help(tool_globals);

@@ -9,7 +9,7 @@ import subprocess
 from harness import WEIR, check, equal, main, text
 
 VERBS = ("pub", "sub", "ls", "topic info", "topic account", "topic lag", "topic echo", "topic hz", "topic bw",
-         "topic delay", "clean", "demo", "bench", "errors", "explain", "version", "help")
+         "topic delay", "reactor simulate", "reactor round", "clean", "demo", "bench", "errors", "explain", "version", "help")
 
 
 def usage(b):

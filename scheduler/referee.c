@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "scheduler/referee.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "scheduler/wheel.h"
+
+enum { ROUND_PARTS = WR_WHEEL_ROUND * WR_WHEEL_PARTS };
+
+static void breaks(struct wr_referee *referee, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void
+breaks(struct wr_referee *referee, const char *fmt, ...)
+{
+	va_list args;
+	int length;
+
+	if (referee->broken++ > 0)
+		return;
+	length = snprintf(referee->text, sizeof(referee->text), "step %" PRIu64 ": ",
+		referee->step);
+	va_start(args, fmt);
+	vsnprintf(referee->text + length, sizeof(referee->text) - (size_t)length, fmt,
+		args);
+	va_end(args);
+}
+
+static uint64_t
+round_of(const struct wr_referee *referee)
+{
+	return *referee->now / WR_WHEEL_ROUND;
+}
+
+/* Its stride is a whole number of parts: only then is there something exact to say. */
+static bool
+is_exact(const struct wr_turn *turn)
+{
+	return wr_turn_factor(turn) == WR_FACTOR_100 &&
+		ROUND_PARTS % wr_turn_weight(turn) == 0;
+}
+
+/* ---- in and out --------------------------------------------------------------------------- */
+
+static void
+check_sums(struct wr_referee *referee)
+{
+	referee->checks++;
+	if (referee->select->count != referee->in_count)
+		breaks(referee, "%" PRIu32 " consumers are in, the queue counts %" PRIu32,
+			referee->in_count, referee->select->count);
+	if (referee->select->quarters != referee->in_quarters)
+		breaks(referee,
+			"they weigh %" PRIu32 " quarters, the queue counts %" PRIu32,
+			referee->in_quarters, referee->select->quarters);
+}
+
+static void
+begin_comparison(struct wr_referee *referee, const struct wr_player *player)
+{
+	uint32_t row = player->watched - 1u;
+
+	if (player->watched == 0)
+		return;
+	for (uint32_t i = 0; i < referee->watched_count; i++)
+		referee->more[row][i] = referee->more[i][row] = 0;
+}
+
+void
+wr_referee_added(struct wr_referee *referee, uint32_t i)
+{
+	struct wr_player *player = &referee->players[i];
+
+	if (player->in)
+		return;
+	player->in = true;
+	player->out = player->settling = false;
+	player->seen = referee->step;
+	player->polls = 0;
+	if (referee->now)
+		player->entered = player->round = round_of(referee);
+	referee->in_count++;
+	player->quarters = (uint16_t)wr_turn_quarters(referee->turns[i]);
+	referee->in_quarters += player->quarters;
+	begin_comparison(referee, player);
+	check_sums(referee);
+}
+
+static void
+leave(struct wr_referee *referee, uint32_t i)
+{
+	struct wr_player *player = &referee->players[i];
+
+	player->in = player->out = false;
+	referee->in_count--;
+	referee->in_quarters -= player->quarters;
+	check_sums(referee);
+}
+
+void
+wr_referee_removed(struct wr_referee *referee, uint32_t i)
+{
+	if (referee->players[i].in)
+		leave(referee, i);
+}
+
+void
+wr_referee_rested(struct wr_referee *referee, uint32_t i)
+{
+	leave(referee, i);
+}
+
+void
+wr_referee_weighed(struct wr_referee *referee, uint32_t i)
+{
+	struct wr_player *player = &referee->players[i];
+	uint32_t quarters = wr_turn_quarters(referee->turns[i]);
+
+	if (!player->in)
+		return;
+	referee->in_quarters += quarters - player->quarters;
+	player->quarters = (uint16_t)quarters;
+	player->settling = true;
+	check_sums(referee);
+}
+
+void
+wr_referee_taken(struct wr_referee *referee, uint32_t i)
+{
+	struct wr_player *player = &referee->players[i];
+	uint64_t gap = ++referee->step - player->seen;
+
+	if (!player->in)
+		breaks(referee, "consumer %" PRIu32 " is taken out and was not in", i);
+	if (player->out)
+		breaks(referee, "consumer %" PRIu32 " is taken out and was out", i);
+	if (player->bound > 0 && gap > player->bound)
+		breaks(referee,
+			"consumer %" PRIu32 " has waited %" PRIu64
+			" polls, more than %" PRIu32,
+			i, gap, player->bound);
+	player->seen = referee->step;
+	player->out = true;
+	check_sums(referee);
+}
+
+void
+wr_referee_nobody(struct wr_referee *referee, uint32_t ready)
+{
+	referee->checks++;
+	if (ready > 0)
+		breaks(referee, "nobody is found, and %" PRIu32 " are ready", ready);
+}
+
+/* ---- polls -------------------------------------------------------------------------------- */
+
+/* The first poll in a round ends the one before. Who came in it may have been served early
+ * for the next, so that one does not count either. */
+static void
+check_round(struct wr_referee *referee, uint32_t i)
+{
+	struct wr_player *player = &referee->players[i];
+	const struct wr_turn *turn = referee->turns[i];
+	uint64_t round = round_of(referee);
+	uint32_t polls = player->polls;
+
+	if (round == player->round) {
+		player->polls++;
+		return;
+	}
+	if (round > player->round + 1)
+		polls = 0;
+	player->polls = 1;
+	player->round = round;
+	if (round < player->entered + 3 || !is_exact(turn))
+		return;
+	referee->checks++;
+	if (polls != wr_turn_weight(turn))
+		breaks(referee,
+			"consumer %" PRIu32 " had %" PRIu32
+			" polls in a round, its weight is "
+			"%u",
+			i, polls, wr_turn_weight(turn));
+}
+
+static void
+compare(struct wr_referee *referee, uint32_t i)
+{
+	uint32_t row = referee->players[i].watched - 1u;
+	int64_t step = ROUND_PARTS / (int64_t)wr_turn_weight(referee->turns[i]);
+
+	for (uint32_t k = 0; k < referee->watched_count; k++) {
+		uint32_t other = referee->watched[k];
+		const struct wr_player *player = &referee->players[other];
+
+		if (other == i || !player->in || player->settling)
+			continue;
+		referee->more[row][k] += step;
+		referee->more[k][row] -= step;
+		if (!is_exact(referee->turns[i]) || !is_exact(referee->turns[other]))
+			continue;
+		if (referee->more[row][k] > referee->more_most)
+			referee->more_most = referee->more[row][k];
+		if (referee->more[row][k] > ROUND_PARTS)
+			breaks(referee,
+				"consumer %" PRIu32 " is %.3f rounds ahead of %" PRIu32,
+				i, (double)referee->more[row][k] / ROUND_PARTS, other);
+	}
+	referee->checks++;
+}
+
+void
+wr_referee_polled(struct wr_referee *referee, uint32_t i)
+{
+	struct wr_player *player = &referee->players[i];
+
+	player->out = false;
+	if (!referee->now)
+		return;
+	/* A new weight counts from the charge for this poll on. */
+	if (player->settling) {
+		player->settling = false;
+		player->entered = player->round = round_of(referee);
+		player->polls = 0;
+		begin_comparison(referee, player);
+		return;
+	}
+	check_round(referee, i);
+	if (player->watched > 0)
+		compare(referee, i);
+}
+
+void
+wr_referee_sweep(struct wr_referee *referee)
+{
+	for (uint32_t i = 0; i < referee->count; i++) {
+		const struct wr_player *player = &referee->players[i];
+
+		referee->checks++;
+		if (player->in && player->bound > 0 &&
+			referee->step - player->seen > player->bound)
+			breaks(referee,
+				"consumer %" PRIu32 " is in, and has waited %" PRIu64
+				" polls, more than %" PRIu32,
+				i, referee->step - player->seen, player->bound);
+	}
+}
+
+/* ---- lifecycle ---------------------------------------------------------------------------- */
+
+void
+wr_referee_bound(struct wr_referee *referee, uint32_t i, uint32_t steps)
+{
+	referee->players[i].bound = steps;
+}
+
+void
+wr_referee_init(struct wr_referee *referee, const struct wr_select *select,
+	const uint64_t *now, const struct wr_turn *const *turns,
+	struct wr_player *players, uint32_t count, uint64_t seed)
+{
+	uint32_t first = 0, apart = 1;
+
+	*referee = (struct wr_referee){.select = select,
+		.now = now,
+		.turns = turns,
+		.players = players,
+		.count = count};
+	for (uint32_t i = 0; i < count; i++)
+		players[i] = (struct wr_player){.in = false};
+	if (count > WR_REFEREE_WATCHED) {
+		apart = count / WR_REFEREE_WATCHED;
+		first = (uint32_t)(seed % apart);
+	}
+	for (uint32_t i = first;
+		i < count && referee->watched_count < WR_REFEREE_WATCHED; i += apart) {
+		referee->watched[referee->watched_count++] = i;
+		players[i].watched = (uint8_t)referee->watched_count;
+	}
+}

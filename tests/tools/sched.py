@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""sched.py WEIR CASE: weir bench sched measures, and its lines have the fields of every
+benchmark. No figure of it is judged here."""
+import json
+import subprocess
+
+from harness import Failure, check, equal, lines, main
+
+FIELDS = ("case", "peer", "work", "size", "publishers", "subscribers", "wait", "msgs_per_s",
+          "delivered_per_s", "lost", "p50_ns", "p99_ns", "p999_ns", "max_ns", "value", "unit",
+          "ratio_of", "ratio", "lo", "hi", "runs", "machine", "commit")
+WATCHDOG = 120
+
+
+def measure(b, case):
+    p = b.start("bench", "sched", "--json", "--quick", "--case", case)
+    try:
+        out, err = (text.decode() for text in p.communicate(timeout=WATCHDOG))
+    except subprocess.TimeoutExpired:
+        p.kill()
+        raise Failure("bench sched does not end") from None
+    if not out and "needs two cores" in err:
+        return None
+    equal(p.returncode, 0, f"exit, {err!r}")
+    got = lines(out)
+    for line in got:
+        equal(tuple(line), FIELDS, "fields")
+        equal((line["case"], line["unit"]), (case, "ns"), "case and unit")
+        check(line["value"] > 0 and line["runs"] > 5, line)
+    path = b.path("run.jsonl", out.encode())
+    code, told, err = b.run("bench", "compare", path, path, "-o", "json")
+    if code != 3:  # bench compare is there
+        equal(code, 0, f"exit of compare, {err!r}")
+        equal(json.loads(told)["old"]["lines"], len(got), "lines that compare understood")
+    return got
+
+
+def decision(b):
+    """The allocator's decision for 48 and for 4,096, beside a bare call of as many."""
+    got = measure(b, "decision")
+    if got is None:
+        return 77
+    equal([(r["peer"], r["subscribers"]) for r in got],
+          [("ours", 48), ("ours", 4096), ("limit", 48), ("ours", 48), ("limit", 4096),
+           ("ours", 4096)], "rows")
+    return 0
+
+
+def disciplines(b):
+    got = measure(b, "disciplines")
+    if got is None:
+        return 77
+    equal([r["peer"] for r in got], ["ours-time", "ours-classes", "ours-robin"], "rows")
+    return 0
+
+
+def idle(b):
+    got = measure(b, "idle")
+    if got is None:
+        return 77
+    equal([(r["ratio_of"], r["lo"] <= r["ratio"] <= r["hi"]) for r in got], [("ours", True)],
+          "the ratio")
+    return 0
+
+
+main({f.__name__: f for f in (decision, disciplines, idle)})
