@@ -108,9 +108,16 @@ K12_the_edges(void)
 	CHECK_EQ(wr_hist_quantile(&hist, -3), 12345);
 	CHECK_EQ(wr_hist_quantile(&hist, 7), 12345);
 	CHECK_EQ(wr_hist_quantile(&hist, (double)0 / 0.0), 12345);
+	/* The value at which the share is reached. */
+	wr_hist_add(&hist, 10);
+	wr_hist_add(&hist, 20);
+	CHECK_EQ(wr_hist_quantile(&hist, 0.33), 10);
+	CHECK_EQ(wr_hist_quantile(&hist, 0.34), 20);
+	CHECK_EQ(wr_hist_quantile(&hist, 0.66), 20);
+	CHECK_EQ(wr_hist_quantile(&hist, 0.67), 12345);
 	/* Longer than 18 minutes: counted, and the maximum is exact. */
 	wr_hist_add(&hist, UINT64_MAX - 5);
-	CHECK_EQ(wr_hist_count(&hist), 2);
+	CHECK_EQ(wr_hist_count(&hist), 4);
 	CHECK_EQ(wr_hist_quantile(&hist, 1), UINT64_MAX - 5);
 	/* Switched off. */
 	wr_hist_add(NULL, 5);
