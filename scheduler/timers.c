@@ -4,7 +4,13 @@
 #include <string.h>
 #include <weir/error.h>
 
-enum { DIGIT = 6, DIGIT_MASK = WR_TIMER_SLOTS - 1, HEAP_ARITY = 4, AHEAD = 6 };
+enum {
+	DIGIT = 6,
+	DIGIT_MASK = WR_TIMER_SLOTS - 1,
+	HEAP_ARITY = 4,
+	AHEAD = 6,
+	SLACK = 64
+};
 
 #define NONE UINT32_MAX
 
@@ -39,7 +45,7 @@ take_timer(struct wr_timers *t)
 	uint32_t index = t->timer_free;
 
 	if (index != NONE) {
-		t->timer_free = (uint32_t)t->timers[index].user;
+		t->timer_free = (uint32_t)t->timers[index].at_ns;
 	} else if (t->timers_used < t->timers_most) {
 		index = t->timers_used++;
 		t->timers[index] = (struct wr_timer){0};
@@ -55,22 +61,20 @@ static void
 give_timer(struct wr_timers *t, struct wr_timer *timer)
 {
 	timer->use++;
-	timer->stamp = t->stamp++;
-	timer->user = t->timer_free;
+	timer->at_ns = t->timer_free;
 	t->timer_free = (uint32_t)(timer - t->timers);
 	t->armed--;
 }
 
-/* Stamps come round after 2^32 entries. An entry so old that its stamp is somebody's again
- * would have to be for the same time of the same timer, and then it is as good as the other:
- * the first of the two that comes up makes the second one stale. */
+/* Stamps come round after 2^32 entries. An entry so old that its stamp is its timer's again
+ * does no harm: before the deadline it is put there anew, and the other one is stale from
+ * then on; at the deadline one of the two fires, and that is the end of both. */
 static bool
 is_stale(const struct wr_timers *t, const struct wr_timer_entry *entry)
 {
 	const struct wr_timer *timer = &t->timers[entry->timer];
 
-	return timer->stamp != entry->stamp || timer->entry_ns != entry->at_ns ||
-		!(timer->use & 1);
+	return timer->stamp != entry->stamp || !(timer->use & 1);
 }
 
 /* ---- the heap of the present tick ----------------------------------------------------------- */
@@ -204,6 +208,7 @@ append(struct wr_timers *t, uint32_t place, struct wr_timer_entry entry)
 	}
 	last->entries[last->count++] = entry;
 	slot->entries++;
+	t->entries++;
 }
 
 /* Takes the oldest chunk out of a slot; the caller gives it back. */
@@ -215,10 +220,9 @@ detach_chunk(struct wr_timers *t, uint32_t place)
 
 	slot->first = t->chunks[chunk].next;
 	slot->entries -= t->chunks[chunk].count;
-	if (slot->first == NONE) {
-		slot->stale = 0;
+	t->entries -= t->chunks[chunk].count;
+	if (slot->first == NONE)
 		t->occupied[place >> DIGIT] &= ~(1ull << (place & DIGIT_MASK));
-	}
 	return chunk;
 }
 
@@ -226,17 +230,35 @@ detach_chunk(struct wr_timers *t, uint32_t place)
 static void
 sort_out(struct wr_timers *t, uint32_t place)
 {
-	uint32_t chunk = detach_chunk(t, place), stale = 0;
+	uint32_t chunk = detach_chunk(t, place);
 	struct wr_timer_chunk from = t->chunks[chunk];
-	struct wr_timer_slot *slot = &t->slots[place];
 
 	give_chunk(t, chunk);
 	for (uint32_t i = 0; i < from.count; i++)
-		if (is_stale(t, &from.entries[i]))
-			stale++;
-		else
+		if (!is_stale(t, &from.entries[i]))
 			append(t, place, from.entries[i]);
-	slot->stale -= stale < slot->stale ? stale : slot->stale;
+}
+
+/* The hand goes round the slots that hold something; each is sorted out as far as it was
+ * full when the hand came to it. */
+static void
+sort_out_next(struct wr_timers *t)
+{
+	uint32_t count;
+
+	while (t->hand_left == 0 || t->slots[t->hand].entries == 0) {
+		uint32_t level = t->hand >> DIGIT;
+		uint64_t later = t->occupied[level] & -(2ull << (t->hand & DIGIT_MASK));
+
+		if (later != 0)
+			t->hand = level << DIGIT | (uint32_t)__builtin_ctzll(later);
+		else
+			t->hand = (level + 1) % WR_TIMER_LEVELS << DIGIT;
+		t->hand_left = t->slots[t->hand].entries;
+	}
+	count = t->chunks[t->slots[t->hand].first].count;
+	t->hand_left -= count < t->hand_left ? count : t->hand_left;
+	sort_out(t, t->hand);
 }
 
 /* Every stale entry of every slot. What is left fits: there are chunks for twice as many. */
@@ -252,12 +274,11 @@ sort_out_all(struct wr_timers *t)
 			left -= count < left ? count : left;
 			sort_out(t, place);
 		}
-		t->slots[place].stale = 0;
 	}
 }
 
-/* Puts an entry where its time says. A slot that is sorted out as often as something in it
- * becomes stale never needs the last chunk; if one did, everything is sorted out. */
+/* Puts an entry where its time says. The hand has seen to it that there is a chunk, unless
+ * entries move down behind it for a long while; then everything is sorted out. */
 static void
 put(struct wr_timers *t, struct wr_timer_entry entry)
 {
@@ -276,7 +297,6 @@ put(struct wr_timers *t, struct wr_timer_entry entry)
 static void
 enter(struct wr_timers *t, struct wr_timer *timer)
 {
-	timer->entry_ns = timer->at_ns;
 	timer->stamp = t->stamp++;
 	put(t,
 		(struct wr_timer_entry){.at_ns = timer->at_ns,
@@ -284,25 +304,23 @@ enter(struct wr_timers *t, struct wr_timer *timer)
 			.stamp = timer->stamp});
 }
 
-/* The entry that a timer had, at entry_ns, is stale from here on. Its slot may be moving
- * down just now: then another one is blamed, and at worst looked through for nothing. */
+/* Each timer has one entry that counts, so more than twice as many are half stale. A whole
+ * round takes a fifteenth as many calls as there are entries. */
 static void
-note_stale(struct wr_timers *t, uint64_t entry_ns)
+keep_bounded(struct wr_timers *t)
 {
-	struct wr_timer_slot *slot;
-	uint32_t place;
-
-	if (tick_of(entry_ns) <= t->tick)
-		return;
-	place = place_of(t, tick_of(entry_ns));
-	slot = &t->slots[place];
-	if (slot->stale < slot->entries)
-		slot->stale++;
-	if (slot->stale * 2 > slot->entries && slot->entries > WR_TIMER_CHUNK)
-		sort_out(t, place);
+	if (t->entries > 2 * t->armed + SLACK)
+		sort_out_next(t);
 }
 
 /* ---- what is due -------------------------------------------------------------------------------- */
+
+static void
+prefetch(const struct wr_timers *t, uint32_t timer)
+{
+	__builtin_prefetch(&t->timers[timer]);
+	__builtin_prefetch(&t->users[timer]);
+}
 
 /* One chunk of a slot that the present has reached: down to where its entries belong.
  * Entries of the present tick are looked at, the others are only moved. */
@@ -322,10 +340,10 @@ move_down(struct wr_timers *t, uint32_t place)
 			continue;
 		}
 		if (i + AHEAD < from.count)
-			__builtin_prefetch(&t->timers[from.entries[i + AHEAD].timer]);
+			prefetch(t, from.entries[i + AHEAD].timer);
 		if (is_stale(t, entry))
 			continue;
-		if (timer->at_ns > timer->entry_ns)
+		if (timer->at_ns > entry->at_ns)
 			enter(t, timer);
 		else
 			heap_push(t, *entry);
@@ -387,12 +405,12 @@ fire_first(struct wr_timers *t, struct wr_timer_due *due)
 	heap_pop(t);
 	if (is_stale(t, &entry))
 		return 0;
-	if (timer->at_ns > timer->entry_ns) {
+	if (timer->at_ns > entry.at_ns) {
 		enter(t, timer);
 		return 0;
 	}
 	*due = (struct wr_timer_due){.id = name_of(t, entry.timer),
-		.user = timer->user,
+		.user = t->users[entry.timer],
 		.at_ns = timer->at_ns};
 	give_timer(t, timer);
 	return 1;
@@ -445,8 +463,9 @@ wr_timers_arm(struct wr_timers *t, uint64_t at_ns, uint64_t user)
 	if (index == NONE)
 		return 0;
 	t->timers[index].at_ns = at_ns;
-	t->timers[index].user = user;
+	t->users[index] = user;
 	enter(t, &t->timers[index]);
+	keep_bounded(t);
 	return name_of(t, index);
 }
 
@@ -454,15 +473,15 @@ bool
 wr_timers_rearm(struct wr_timers *t, wr_timer_id id, uint64_t at_ns)
 {
 	struct wr_timer *timer = armed_by(t, id);
-	uint64_t entry_ns;
+	uint64_t was_ns;
 
 	if (!timer)
 		return false;
+	was_ns = timer->at_ns;
 	timer->at_ns = at_ns;
-	entry_ns = timer->entry_ns;
-	if (at_ns < entry_ns) {
+	if (at_ns < was_ns) {
 		enter(t, timer);
-		note_stale(t, entry_ns);
+		keep_bounded(t);
 	}
 	return true;
 }
@@ -471,24 +490,21 @@ bool
 wr_timers_cancel(struct wr_timers *t, wr_timer_id id)
 {
 	struct wr_timer *timer = armed_by(t, id);
-	uint64_t entry_ns;
 
 	if (!timer)
 		return false;
-	entry_ns = timer->entry_ns;
 	give_timer(t, timer);
-	note_stale(t, entry_ns);
 	return true;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------ */
 
-/* Stale ones included there are fewer than 2.4 entries a timer, and a slot has one chunk
+/* Stale ones included there are fewer than 2.2 entries a timer, and a slot has one chunk
  * that is not full yet. With few timers there are no more chunks than entries. */
 static uint32_t
 chunks_for(uint32_t most)
 {
-	uint32_t entries = most * 2 + most / 2;
+	uint32_t entries = most * 2 + most / 2 + SLACK;
 	uint32_t full = entries / WR_TIMER_CHUNK + WR_TIMER_PLACES;
 
 	return (entries < full ? entries : full) + 2;
@@ -506,7 +522,7 @@ wr_timers_bytes(uint32_t most)
 	if (most == 0 || most > WR_TIMERS_MOST)
 		return 0;
 	return chunks_for(most) * sizeof(struct wr_timer_chunk) +
-		lines(most * sizeof(struct wr_timer)) +
+		lines(most * sizeof(struct wr_timer)) + lines(most * sizeof(uint64_t)) +
 		lines(2 * (size_t)most * sizeof(struct wr_timer_entry));
 }
 
@@ -529,6 +545,8 @@ wr_timers_init(struct wr_timers *t, void *memory, uint32_t most, uint64_t now_ns
 	at += t->chunks_most * sizeof(struct wr_timer_chunk);
 	t->timers = (struct wr_timer *)(void *)at;
 	at += lines(most * sizeof(struct wr_timer));
+	t->users = (uint64_t *)(void *)at;
+	at += lines(most * sizeof(uint64_t));
 	t->heap = (struct wr_timer_entry *)(void *)at;
 	return 0;
 }

@@ -11,10 +11,10 @@
  *
  *   cancel     makes the entry stale and leaves it where it is;
  *   re-arm     to a later time writes that time down, and the entry is put there when it
- *              comes up; to an earlier time it makes a new entry and the old one stale.
+ *              comes up; to an earlier one it makes a new entry and the old one stale.
  *
- * Stale entries are at most half of a slot, and a little: from there on each call that makes
- * one stale sorts one chunk of that slot out.
+ * There are at most twice as many entries as there are timers, and a little: from there on
+ * each call that makes an entry sorts one chunk of them out.
  *
  * Entries of the present tick lie in a heap by their exact time, so timers come out ordered
  * by deadline to the nanosecond, equal ones in the order in which they were armed, and none
@@ -63,27 +63,30 @@ struct wr_timer_chunk {
 
 _Static_assert(sizeof(struct wr_timer_chunk) == 256, "four cache lines");
 
+/* As small as can be: cancelling and re-arming is finding it in memory, and little else. */
 struct wr_timer {
-	uint64_t at_ns;    /* the deadline */
-	uint64_t entry_ns; /* when its entry comes up, not after it */
-	uint64_t user;
+	uint64_t at_ns; /* the deadline; while it is free, which one is free next */
 	uint32_t stamp; /* of its entry */
 	uint32_t use;   /* odd while it is armed */
 };
 
-_Static_assert(sizeof(struct wr_timer) == 32, "two in a cache line");
+_Static_assert(sizeof(struct wr_timer) == 16, "four in a cache line");
 
 /* A slot: chunks from the oldest to the one that is being filled. */
 struct wr_timer_slot {
 	uint32_t first, last;
-	uint32_t entries, stale;
+	uint32_t entries;
 };
 
 struct wr_timers {
 	uint64_t tick; /* the present one: what is later lies in the slots */
 	uint64_t occupied[WR_TIMER_LEVELS];
 	struct wr_timer_slot slots[WR_TIMER_PLACES];
+	uint32_t entries;   /* in all slots */
+	uint32_t hand;      /* the slot that is being sorted out, */
+	uint32_t hand_left; /* and how much of it */
 	struct wr_timer *timers;
+	uint64_t *users; /* of each timer, what its owner gave */
 	struct wr_timer_chunk *chunks;
 	struct wr_timer_entry *heap; /* of the present tick and before */
 	uint32_t heap_count, heap_most;
@@ -100,7 +103,7 @@ struct wr_timer_due {
 };
 
 /* Bytes that `most` timers need, 1 to WR_TIMERS_MOST; 0 for any other number. Memory that
- * is not touched is not used: about 50 bytes for each timer that is armed. */
+ * is not touched is not used: about 45 bytes for each timer that is armed. */
 size_t wr_timers_bytes(uint32_t most);
 
 /* memory: wr_timers_bytes(most) of it, aligned to a cache line, the caller's until the
