@@ -62,7 +62,7 @@ shown(const char *text, char buf[SHOWN + 4])
 {
 	size_t len = 0;
 
-	for (; text[len] != '\0' && len < SHOWN; len++)
+	for (; len < SHOWN && text[len] != '\0'; len++)
 		buf[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
 	strcpy(buf + len, text[len] != '\0' ? "..." : "");
 	return buf;

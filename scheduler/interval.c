@@ -219,7 +219,7 @@ wr_intervals_expire(struct wr_intervals *t, uint64_t now_ns,
 	while (fired < most) {
 		uint32_t index = earliest(t);
 
-		if (t->first_ns[index] > now_ns)
+		if (t->first_ns[index] > now_ns || t->first_ns[index] == NEVER)
 			break;
 		fire_first(t, index, now_ns, &due[fired++]);
 	}

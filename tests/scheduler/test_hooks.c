@@ -296,7 +296,7 @@ P11_a_hook_may_exchange_the_table(void)
 
 /* ---- under load ------------------------------------------------------------------------------------ */
 
-enum { READERS = 4, SWAPPERS = 2, SWAPS = 4000, ALIVE = 0x600d };
+enum { READERS = 8, SWAPPERS = 2, SWAPS = 4000, ALIVE = 0x600d };
 
 /* What dies with its table. */
 struct life {
@@ -391,7 +391,7 @@ swap_often(void *arg)
 	return NULL;
 }
 
-/* Tables come and go while four threads poll: none is used when it is dead, none is lost,
+/* Tables come and go while eight threads poll: none is used when it is dead, none is lost,
  * and every call has gone to one of them. */
 static void
 P11_exchanged_under_load(void)

@@ -200,6 +200,24 @@ K40_refuses_what_it_cannot_hold(void)
 	CHECK_EQ(wr_intervals_arm(&all, &some[9], 3, 77, WR_INTERVAL_BURST), 0);
 }
 
+/* At the end of time: nothing that is not there fires, and nothing overflows. */
+static void
+K39_the_end_of_time(void)
+{
+	struct wr_interval one = {0};
+	struct wr_interval_due due[4];
+
+	make();
+	CHECK_EQ(wr_intervals_expire(&all, UINT64_MAX, due, 4), 0);
+	REQUIRE_EQ(wr_intervals_arm(&all, &one, UINT64_MAX, UINT64_MAX, WR_INTERVAL_SKIP),
+		0);
+	CHECK_EQ(wr_intervals_expire(&all, UINT64_MAX - 2, due, 4), 0);
+	CHECK(wr_intervals_expire(&all, UINT64_MAX, due, 4) >= 1);
+	CHECK(wr_intervals_cancel(&all, &one));
+	CHECK_EQ(wr_intervals_expire(&all, UINT64_MAX, due, 4), 0);
+	CHECK_EQ(wr_intervals_next_ns(&all), UINT64_MAX);
+}
+
 /* ---- beside a table ------------------------------------------------------------------------------- */
 
 enum { MODEL = 60, OPS = 120000 };
@@ -294,5 +312,6 @@ static const struct wr_test tests[] = {TEST(K39_the_next_time_keeps_the_phase),
 	TEST(K39_does_not_skip_2_to_the_32), TEST(K39_who_is_late_follows_its_rule),
 	TEST(K39_a_list_fires_in_order_with_one_move_each),
 	TEST(K39_a_late_list_is_in_order_again), TEST(K40_refuses_what_it_cannot_hold),
-	TEST(K39_random_intervals_come_as_a_table_says), TEST_END};
+	TEST(K39_the_end_of_time), TEST(K39_random_intervals_come_as_a_table_says),
+	TEST_END};
 const struct wr_suite wr_suite_interval = {.name = "interval", .tests = tests};

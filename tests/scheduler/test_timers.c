@@ -326,6 +326,24 @@ K9_time_that_goes_back_fires_nothing_early(void)
 	spare();
 }
 
+static void
+K9_the_end_of_time(void)
+{
+	struct wr_timer_due due[4];
+
+	make(4, 0);
+	CHECK_EQ(wr_timers_expire(&wheel, UINT64_MAX, due, 4), 0);
+	spare();
+	make(4, UINT64_MAX - 5 * S);
+	REQUIRE(wr_timers_arm(&wheel, UINT64_MAX, 1) != 0);
+	REQUIRE(wr_timers_arm(&wheel, 0, 2) != 0);
+	CHECK_EQ(wr_timers_expire(&wheel, UINT64_MAX - 1, due, 4), 1);
+	CHECK_EQ(due[0].user, 2);
+	CHECK_EQ(wr_timers_expire(&wheel, UINT64_MAX, due, 4), 1);
+	CHECK_EQ(due[0].user, 1);
+	spare();
+}
+
 /* ---- names ------------------------------------------------------------------------------------ */
 
 static void
@@ -600,7 +618,7 @@ static const struct wr_test tests[] = {TEST(K39_random_timers_come_as_from_a_sor
 	TEST(K9_a_timer_fires_at_its_nanosecond_and_not_before),
 	TEST(K23_five_keys_within_one_tick_come_by_deadline),
 	TEST(K39_equal_deadlines_come_as_they_were_armed),
-	TEST(K9_time_that_goes_back_fires_nothing_early),
+	TEST(K9_time_that_goes_back_fires_nothing_early), TEST(K9_the_end_of_time),
 	TEST(K39_a_name_is_never_somebody_elses), TEST(K40_refuses_what_it_cannot_hold),
 	TEST(K39_stale_entries_are_bounded),
 	TEST(K39_without_a_chunk_left_all_is_sorted_out),
