@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bench/micro/heap4.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 enum { ARITY = 4 };
 
 static void
@@ -55,26 +52,17 @@ move(struct heap4 *heap, uint32_t place, struct heap4_entry entry)
 		sink(heap, place, entry);
 }
 
-int
-heap4_init(struct heap4 *heap, uint32_t most)
+size_t
+heap4_bytes(uint32_t most)
 {
-	*heap = (struct heap4){.entries = malloc(most * sizeof(*heap->entries)),
-		.places = malloc(most * sizeof(*heap->places))};
-	if (!heap->entries || !heap->places) {
-		heap4_fini(heap);
-		return -1;
-	}
-	memset(heap->entries, 0, most * sizeof(*heap->entries));
-	memset(heap->places, 0, most * sizeof(*heap->places));
-	return 0;
+	return most * (sizeof(struct heap4_entry) + sizeof(uint32_t));
 }
 
 void
-heap4_fini(struct heap4 *heap)
+heap4_init(struct heap4 *heap, void *memory, uint32_t most)
 {
-	free(heap->entries);
-	free(heap->places);
-	*heap = (struct heap4){0};
+	*heap = (struct heap4){.entries = memory,
+		.places = (uint32_t *)(void *)((struct heap4_entry *)memory + most)};
 }
 
 void

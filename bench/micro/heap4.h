@@ -6,6 +6,7 @@
 #ifndef BENCH_MICRO_HEAP4_H
 #define BENCH_MICRO_HEAP4_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct heap4_entry {
@@ -19,9 +20,10 @@ struct heap4 {
 	uint32_t count;
 };
 
-/* 0, or -1: no memory. */
-int heap4_init(struct heap4 *heap, uint32_t most);
-void heap4_fini(struct heap4 *heap);
+/* Bytes that so many timers need, at a multiple of 64. */
+size_t heap4_bytes(uint32_t most);
+/* The memory is the caller's. */
+void heap4_init(struct heap4 *heap, void *memory, uint32_t most);
 
 void heap4_arm(struct heap4 *heap, uint32_t timer, uint64_t at_ns);
 void heap4_rearm(struct heap4 *heap, uint32_t timer, uint64_t at_ns);

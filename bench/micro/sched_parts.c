@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "bench/lib/cases.h"
 #include "bench/lib/clock.h"
@@ -258,7 +259,7 @@ static const double step_goals[STEPS] = {15, 20, 10, 300, 0};
 
 static struct wr_timers wheel;
 static struct heap4 heap;
-static void *wheel_memory;
+static void *wheel_memory, *heap_memory;
 static wr_timer_id *ids;      /* of each timer, and */
 static wr_timer_id *shuffled; /* as their owners come */
 static uint64_t *deadlines;
@@ -358,35 +359,47 @@ choose_deadlines(void)
 		later[i] = deadlines[order[i]] + rnd(LATER_NS);
 }
 
-/* Memory that was touched before, so that the kernel's part is not measured. */
+/* Memory that was touched before, so that the kernel's part is not measured; in large pages
+ * where there are any, as one would give to so many timers. */
+static void *
+large_memory(size_t bytes)
+{
+	enum { LARGE_PAGE = 2 << 20 };
+	size_t whole = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+	void *memory = aligned_alloc(LARGE_PAGE, whole);
+
+	if (!memory)
+		return NULL;
+	(void)madvise(memory, whole, MADV_HUGEPAGE);
+	memset(memory, 0, whole);
+	return memory;
+}
+
 static int
 make_timers(void)
 {
-	size_t bytes = wr_timers_bytes(TIMERS);
-
-	wheel_memory = aligned_alloc(64, bytes);
-	ids = malloc(TIMERS * sizeof(*ids));
-	shuffled = malloc(TIMERS * sizeof(*shuffled));
-	deadlines = malloc(TIMERS * sizeof(*deadlines));
-	later = malloc(TIMERS * sizeof(*later));
-	order = malloc(TIMERS * sizeof(*order));
-	if (!wheel_memory || !ids || !shuffled || !deadlines || !later || !order)
-		return -1;
-	memset(wheel_memory, 0, bytes);
-	memset(ids, 0, TIMERS * sizeof(*ids));
-	return heap4_init(&heap, TIMERS);
+	wheel_memory = large_memory(wr_timers_bytes(TIMERS));
+	heap_memory = large_memory(heap4_bytes(TIMERS));
+	ids = large_memory(TIMERS * sizeof(*ids));
+	shuffled = large_memory(TIMERS * sizeof(*shuffled));
+	deadlines = large_memory(TIMERS * sizeof(*deadlines));
+	later = large_memory(TIMERS * sizeof(*later));
+	order = large_memory(TIMERS * sizeof(*order));
+	return wheel_memory && heap_memory && ids && shuffled && deadlines && later && order
+		? 0
+		: -1;
 }
 
 static void
 discard_timers(void)
 {
 	free(wheel_memory);
+	free(heap_memory);
 	free(ids);
 	free(shuffled);
-	free(later);
 	free(deadlines);
+	free(later);
 	free(order);
-	heap4_fini(&heap);
 }
 
 static int
@@ -404,6 +417,7 @@ measure_timers(int runs)
 
 		choose_deadlines();
 		(void)wr_timers_init(&wheel, wheel_memory, TIMERS, 0);
+		heap4_init(&heap, heap_memory, TIMERS);
 		run_wheel(over);
 		run_heap(under);
 		for (int step = 0; step < STEPS; step++) {
