@@ -40,6 +40,9 @@ target_link_libraries(weir_mutants PRIVATE weir_flags INTERFACE Threads::Threads
 target_include_directories(weir_mutants INTERFACE ${PROJECT_SOURCE_DIR}/include)
 target_compile_definitions(weir_mutants PUBLIC WR_MUTANTS=1 WR_POINTS=1)
 
+include(ck)
+weir_ck(weir weir_static weir_mutants)
+
 # Each build that changes the library says how large it is.
 add_custom_command(TARGET weir POST_BUILD
 	COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/size.sh ${PROJECT_SOURCE_DIR}

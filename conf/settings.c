@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "conf/settings.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct key {
+	const char *name, *variable;
+	uint64_t least, most, built_in;
+	bool is_switch;
+};
+
+static const struct key keys[WR_SETTINGS] = {
+	[WR_SETTING_BUDGET] = {.name = "budget",
+		.variable = "WEIR_BUDGET",
+		.least = 100,
+		.most = 10000,
+		.built_in = 2000},
+	[WR_SETTING_CPU_THRESHOLD_NS] = {.name = "cpu_threshold_ns",
+		.variable = "WEIR_CPU_THRESHOLD_NS",
+		.least = 1000,
+		.most = 4000000000,
+		.built_in = 1000000},
+	[WR_SETTING_TIER_ESCALATION] = {.name = "tier_escalation",
+		.variable = "WEIR_TIER_ESCALATION",
+		.most = 1,
+		.built_in = 1,
+		.is_switch = true},
+};
+
+static const char *const layers[WR_LAYERS] = {
+	"built in", "the program", "the file", "the environment"};
+
+const char *
+wr_setting_name(enum wr_setting setting)
+{
+	return (unsigned)setting < WR_SETTINGS ? keys[setting].name : "unknown";
+}
+
+const char *
+wr_setting_variable(enum wr_setting setting)
+{
+	return (unsigned)setting < WR_SETTINGS ? keys[setting].variable : "unknown";
+}
+
+const char *
+wr_layer_name(enum wr_layer layer)
+{
+	return (unsigned)layer < WR_LAYERS ? layers[layer] : "unknown";
+}
+
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+enum { SHOWN = 60 }; /* bytes of what was written, for a person */
+
+/* As it was written, without what would harm a terminal. */
+static const char *
+shown(const char *text, char buf[SHOWN + 4])
+{
+	size_t len = 0;
+
+	for (; len < SHOWN && text[len] != '\0'; len++)
+		buf[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
+	strcpy(buf + len, text[len] != '\0' ? "..." : "");
+	return buf;
+}
+
+static int
+refuse(struct weir_error *err, enum wr_layer layer, const char *name, const char *text)
+{
+	char buf[SHOWN + 4];
+
+	if (err) {
+		*err = (struct weir_error){.code = WEIR_E_USAGE_INVAL};
+		snprintf(err->text, sizeof(err->text), "%s is '%s'", name,
+			shown(text, buf));
+		snprintf(err->where, sizeof(err->where), "%s", wr_layer_name(layer));
+	}
+	return -WEIR_E_USAGE_INVAL;
+}
+
+static int
+refuse_value(struct weir_error *err, enum wr_layer layer, const struct key *key,
+	const char *text)
+{
+	const char *name = layer == WR_LAYER_ENVIRONMENT ? key->variable : key->name;
+	int rc = refuse(err, layer, name, text);
+
+	if (!err)
+		return rc;
+	if (key->is_switch) {
+		snprintf(err->differs, sizeof(err->differs), "true or false is possible");
+		snprintf(err->hint, sizeof(err->hint), "without it: true");
+		return rc;
+	}
+	snprintf(err->differs, sizeof(err->differs),
+		"a whole number from %llu to %llu is possible",
+		(unsigned long long)key->least, (unsigned long long)key->most);
+	snprintf(err->hint, sizeof(err->hint), "without it: %llu",
+		(unsigned long long)key->built_in);
+	return rc;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static bool
+read_switch(const char *text, uint64_t *value)
+{
+	static const char *const words[2][4] = {
+		{"false", "no", "off", "0"}, {"true", "yes", "on", "1"}};
+
+	for (unsigned is = 0; is < 2; is++)
+		for (unsigned i = 0; i < 4; i++)
+			if (strcasecmp(text, words[is][i]) == 0) {
+				*value = is;
+				return true;
+			}
+	return false;
+}
+
+/* Digits, and nothing but digits. */
+static bool
+read_number(const char *text, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	for (const char *at = text; *at; at++) {
+		if (*at < '0' || *at > '9' || sum > (UINT64_MAX - 9) / 10)
+			return false;
+		sum = sum * 10 + (uint64_t)(*at - '0');
+	}
+	*value = sum;
+	return text[0] != '\0';
+}
+
+static int
+read_text(enum wr_layer layer, const struct key *key, const char *text, uint64_t *value,
+	struct weir_error *err)
+{
+	bool good = key->is_switch ? read_switch(text, value) : read_number(text, value);
+
+	if (!good || *value < key->least || *value > key->most)
+		return refuse_value(err, layer, key, text);
+	return 0;
+}
+
+/* What a lower layer says does not matter any more. */
+static void
+take(struct wr_settings *settings, enum wr_layer layer, unsigned setting, uint64_t value)
+{
+	if ((uint8_t)layer < settings->layers[setting])
+		return;
+	settings->values[setting] = value;
+	settings->layers[setting] = (uint8_t)layer;
+}
+
+void
+wr_settings_init(struct wr_settings *settings)
+{
+	*settings = (struct wr_settings){0};
+	for (unsigned i = 0; i < WR_SETTINGS; i++)
+		settings->values[i] = keys[i].built_in;
+}
+
+uint64_t
+wr_settings_get(const struct wr_settings *settings, enum wr_setting setting)
+{
+	return (unsigned)setting < WR_SETTINGS ? settings->values[setting] : 0;
+}
+
+int
+wr_settings_set(struct wr_settings *settings, enum wr_layer layer,
+	enum wr_setting setting, uint64_t value, struct weir_error *err)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	if ((unsigned)setting >= WR_SETTINGS || (unsigned)layer >= WR_LAYERS)
+		return refuse(err, layer, wr_setting_name(setting), text);
+	if (value < keys[setting].least || value > keys[setting].most)
+		return refuse_value(err, layer, &keys[setting], text);
+	take(settings, layer, setting, value);
+	return 0;
+}
+
+int
+wr_settings_put(struct wr_settings *settings, enum wr_layer layer, const char *name,
+	const char *text, struct weir_error *err)
+{
+	uint64_t value;
+
+	for (unsigned i = 0; i < WR_SETTINGS && (unsigned)layer < WR_LAYERS; i++) {
+		if (strcmp(keys[i].name, name) != 0)
+			continue;
+		if (read_text(layer, &keys[i], text, &value, err) < 0)
+			return -WEIR_E_USAGE_INVAL;
+		take(settings, layer, i, value);
+		return 0;
+	}
+	(void)refuse(err, layer, "a setting's name", name);
+	if (err)
+		snprintf(err->hint, sizeof(err->hint),
+			"budget, cpu_threshold_ns or tier_escalation");
+	return -WEIR_E_USAGE_INVAL;
+}
+
+/* ---- the environment ------------------------------------------------------------------------- */
+
+int
+wr_settings_environment(struct wr_settings *settings,
+	const char *(*look)(void *ctx, const char *variable), void *ctx,
+	struct weir_error *err)
+{
+	struct wr_settings all = *settings;
+
+	for (unsigned i = 0; i < WR_SETTINGS; i++) {
+		const char *text = look(ctx, keys[i].variable);
+		uint64_t value;
+
+		if (!text || text[0] == '\0')
+			continue;
+		if (read_text(WR_LAYER_ENVIRONMENT, &keys[i], text, &value, err) < 0)
+			return -WEIR_E_USAGE_INVAL;
+		take(&all, WR_LAYER_ENVIRONMENT, i, value);
+	}
+	*settings = all;
+	return 0;
+}
+
+static const char *
+look_in_environment(void *ctx, const char *variable)
+{
+	(void)ctx;
+	return getenv(variable);
+}
+
+int
+wr_settings_getenv(struct wr_settings *settings, struct weir_error *err)
+{
+	return wr_settings_environment(settings, look_in_environment, NULL, err);
+}
