@@ -18,7 +18,7 @@
 #include "scheduler/select.h"
 
 struct wr_class {
-	struct wr_link line;
+	struct wr_ring line;
 	int64_t credit;    /* in quarters of a poll, times those of a round */
 	uint32_t count;    /* its turns, waiting or out */
 	uint32_t quarters; /* and what they have of a round */

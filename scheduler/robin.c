@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "scheduler/robin.h"
 
-static struct wr_link *
+static struct wr_ring *
 line_of(struct wr_select *s)
 {
 	return &((struct wr_robin *)(void *)s)->line;

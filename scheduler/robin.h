@@ -10,7 +10,7 @@
 
 struct wr_robin {
 	struct wr_select select;
-	struct wr_link line;
+	struct wr_ring line;
 };
 
 extern const struct wr_discipline wr_robin;

@@ -20,7 +20,7 @@ struct wr_table {
 	uint32_t room, length;   /* places that there are, that the round has */
 	uint32_t at;             /* the next of them; length: the guests' */
 	uint32_t waiting;        /* turns with a place that wait */
-	struct wr_link guests;
+	struct wr_ring guests;
 };
 
 extern const struct wr_discipline wr_table;

@@ -30,12 +30,12 @@ enum wr_turn_state {
 /* Of laps: it was in no queue yet. */
 enum { WR_TURN_FRESH = UINT16_MAX };
 
-struct wr_link {
-	struct wr_link *next, *prev;
+struct wr_ring {
+	struct wr_ring *next, *prev;
 };
 
 struct wr_turn {
-	struct wr_link link;
+	struct wr_ring link;
 	uint16_t part; /* wheel: how far into its bucket, WR_WHEEL_PARTS to each */
 	uint16_t laps; /* wheel: passes over it before it is due; classes: its credit */
 	uint8_t at;    /* wheel: the bucket that it is charged from */
@@ -73,20 +73,20 @@ wr_turn_quarters(const struct wr_turn *turn)
 /* ---- lists of turns: circles with a link of their own as their head ---------------------- */
 
 static inline void
-wr_list_init(struct wr_link *head)
+wr_list_init(struct wr_ring *head)
 {
 	head->next = head->prev = head;
 }
 
 static inline bool
-wr_list_is_empty(const struct wr_link *head)
+wr_list_is_empty(const struct wr_ring *head)
 {
 	return head->next == head;
 }
 
 /* Behind `before`: the head for the front, head->prev for the end. */
 static inline void
-wr_list_insert(struct wr_link *before, struct wr_link *link)
+wr_list_insert(struct wr_ring *before, struct wr_ring *link)
 {
 	link->prev = before;
 	link->next = before->next;
@@ -95,13 +95,13 @@ wr_list_insert(struct wr_link *before, struct wr_link *link)
 }
 
 static inline void
-wr_list_append(struct wr_link *head, struct wr_link *link)
+wr_list_append(struct wr_ring *head, struct wr_ring *link)
 {
 	wr_list_insert(head->prev, link);
 }
 
 static inline void
-wr_list_unlink(struct wr_link *link)
+wr_list_unlink(struct wr_ring *link)
 {
 	link->prev->next = link->next;
 	link->next->prev = link->prev;
@@ -109,9 +109,9 @@ wr_list_unlink(struct wr_link *link)
 
 /* The first, taken out; NULL if there is none. */
 static inline struct wr_turn *
-wr_list_take(struct wr_link *head)
+wr_list_take(struct wr_ring *head)
 {
-	struct wr_link *link = head->next;
+	struct wr_ring *link = head->next;
 
 	if (link == head)
 		return NULL;

@@ -28,7 +28,7 @@ wheel_of(struct wr_select *s)
 	return (struct wr_wheel *)(void *)s;
 }
 
-static struct wr_link *
+static struct wr_ring *
 bucket_of(struct wr_wheel *wheel, uint64_t bucket)
 {
 	return &wheel->buckets[bucket % WR_WHEEL_BUCKETS];

@@ -48,12 +48,12 @@ struct wr_wheel {
 	struct wr_select select;
 	uint64_t now;          /* bucket that is being served, counted since ever */
 	uint64_t full[2];      /* a bit for each bucket that may have somebody in it */
-	struct wr_link *woken; /* the last in front of those with that stride, or NULL */
+	struct wr_ring *woken; /* the last in front of those with that stride, or NULL */
 	uint32_t shortest; /* stride of those served in this bucket, or woken in it */
 	uint8_t quantum_shift;          /* the quantum is this power of two */
 	uint64_t cost_sum;              /* 64 times the mean cost */
 	uint16_t joined[WR_WEIGHT_MAX]; /* first places given, of each weight */
-	struct wr_link buckets[WR_WHEEL_BUCKETS];
+	struct wr_ring buckets[WR_WHEEL_BUCKETS];
 };
 
 /* Polls are what is shared: a cost counts for nothing. */
