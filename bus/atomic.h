@@ -62,6 +62,10 @@ extern void (*wr_point_hook)(const char *label);
 /* Private words that several threads of this process share. */
 #define wr_exchange(label, p, v) \
 	atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+/* May fail without a reason; *was is then what was there. */
+#define wr_compare_exchange(label, p, was, v) \
+	atomic_compare_exchange_weak_explicit( \
+		(p), (was), (v), memory_order_acq_rel, memory_order_relaxed)
 #define wr_fetch_add(label, p, v) \
 	atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define wr_fetch_sub_acq_rel(label, p, v) \

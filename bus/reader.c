@@ -567,6 +567,34 @@ wr_reader_ready(struct wr_reader *r)
 	return wr_reader_is_over(r);
 }
 
+uint32_t
+wr_reader_lag(const struct wr_reader *r, uint64_t quota)
+{
+	const struct wr_stream_hdr *hdr = r->store->hdr;
+	uint64_t head = wr_place_ord(wr_load_acquire(overrun_head, &hdr->head));
+	uint64_t behind = head > r->ord ? head - r->ord : 0;
+	uint64_t all = (quota ? quota : hdr->window_bytes) / r->seg_bytes;
+
+	if (r->over || r->astray)
+		return 0;
+	return behind < all ? (uint32_t)(behind * 1000 / all) : behind > 0 ? 1000 : 0;
+}
+
+uint64_t
+wr_reader_age_ns(const struct wr_reader *r, uint64_t now_ns)
+{
+	const struct wr_frame *frame = frame_at(r, r->off);
+	uint64_t word, time_ns;
+
+	if (r->over || r->astray)
+		return 0;
+	word = wr_load_acquire(sleep_look, &frame->word);
+	time_ns = wr_load_relaxed(read_stamp, &frame->stamp);
+	if (wr_word_extent(word) == 0 || wr_word_kind(word) != WR_DATA || time_ns == 0)
+		return 0;
+	return now_ns > time_ns ? now_ns - time_ns : 0;
+}
+
 bool
 wr_reader_is_over(const struct wr_reader *r)
 {

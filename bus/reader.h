@@ -144,6 +144,13 @@ uint64_t wr_reader_waiting(const struct wr_reader *r, uint64_t most);
 /* True if a peek would answer with something: a look without steps. */
 bool wr_reader_ready(struct wr_reader *r);
 
+/* How far it is behind, in thousandths of so many bytes (0: of the window), and how long ago
+ * the oldest message was committed that it has not read, 0 if there is none or it carries no
+ * time. Two looks at the publisher's words; what a hostile one says is only ever believed
+ * here. */
+uint32_t wr_reader_lag(const struct wr_reader *r, uint64_t quota);
+uint64_t wr_reader_age_ns(const struct wr_reader *r, uint64_t now_ns);
+
 /* True if the publisher leaves the fence of the sleeping pair to us. */
 bool wr_reader_heavy(const struct wr_reader *r);
 

@@ -1,41 +1,48 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "scheduler/reactor.h"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 #include <weir/weir.h>
 
-#include "bus/mutant.h"
-#include "bus/os/clock.h"
+#include "scheduler/rest.h"
 
 enum {
-	SPINS_MAX = 2000, /* looks with a pause: some tens of microseconds */
-	SPINS_MIN = 16,
-	CROWD_NS = 5 * 1000 * 1000, /* how long an answer about the cores is believed */
-	FLOW_MIN = 32,      /* work since the last sleep that counts as a flow */
-	NAP_NS = 50 * 1000, /* in a flow: let a batch gather instead of being rung for one */
-	NAPS_MAX = 16,      /* that find nothing, before it parks: about 2 ms */
-	SLEEP_MS_MAX = 1000 /* no sleep is longer without a look */
+	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
+	EVENTS = 64        /* of descriptors, that one call takes */
 };
 
 int
-wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, uint32_t idle)
+wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32_t idle)
 {
-	*r = (struct wr_reactor){
-		.flag = flag, .epoch = wr_stat_get(flag), .idle = idle, .spins = SPINS_MIN};
-	r->load_fd = -1;
+	*r = (struct wr_reactor){.flag = flag,
+		.bell = bell,
+		.epoch = wr_stat_get(flag),
+		.idling = idle,
+		.spins = WR_SPINS_MIN,
+		.load_fd = -1};
+	wr_wheel_init(&r->queue.wheel, &wr_wheel_polls);
+	wr_rounds_init(&r->rounds, 0);
+	wr_list_init(&r->idle);
+	wr_list_init(&r->busy);
+	wr_list_init(&r->pulled);
+	wr_list_init(&r->urgent);
+	wr_meter_init(&r->meter, WR_REACTOR_POLL_NS);
+	(void)wr_budget_init(&r->budget, WR_BUDGET_DEFAULT);
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	wr_clockwork_init(&r->clockwork, r->epoll_fd);
 	return r->epoll_fd < 0 ? -WEIR_E_ENV_FILES : 0;
 }
 
 void
 wr_reactor_fini(struct wr_reactor *r)
 {
+	if (r->inside)
+		wr_hooks_part(r->inside);
+	r->inside = NULL;
+	wr_clockwork_fini(&r->clockwork);
 	if (r->epoll_fd >= 0)
 		close(r->epoll_fd);
 	if (r->load_fd >= 0)
@@ -43,290 +50,583 @@ wr_reactor_fini(struct wr_reactor *r)
 	r->epoll_fd = r->load_fd = -1;
 }
 
-void
-wr_reactor_add(struct wr_reactor *r, struct wr_task *task)
+int
+wr_reactor_discipline(struct wr_reactor *r, const char *name)
 {
-	r->task_count++;
-	if (!r->tasks) {
-		task->next = task;
-		r->tasks = task;
+	r->timed = strcmp(name, wr_wheel_times.name) == 0;
+	if (r->timed)
+		wr_wheel_init(&r->queue.wheel, &wr_wheel_times);
+	else if (strcmp(name, wr_wheel_polls.name) == 0)
+		wr_wheel_init(&r->queue.wheel, &wr_wheel_polls);
+	else if (strcmp(name, wr_classes.name) == 0)
+		wr_classes_init(&r->queue.classes);
+	else if (strcmp(name, wr_robin.name) == 0)
+		wr_robin_init(&r->queue.robin);
+	else
+		return -WEIR_E_USAGE_INVAL;
+	return 0;
+}
+
+/* ---- tasks come and go ---------------------------------------------------------------------- */
+
+static struct wr_task *
+of_looks(struct wr_ring *link)
+{
+	return (struct wr_task *)(void *)((uint8_t *)link -
+		offsetof(struct wr_task, looks));
+}
+
+/* It has something to do: from here on it waits for its turn. */
+static void
+rouse(struct wr_reactor *r, struct wr_task *task)
+{
+	if (task->ready) {
+		wr_list_unlink(&task->looks);
+		wr_list_append(&r->busy, &task->looks);
+		r->idle_count--;
+	} else {
+		r->told_count++;
+	}
+	if (!task->urgent) {
+		wr_select_add(&r->queue.select, &task->turn);
 		return;
 	}
-	task->next = r->tasks->next;
-	r->tasks->next = task;
+	task->turn.state = WR_TURN_WAITING;
+	wr_list_append(&r->urgent, &task->turn.link);
+}
+
+/* Found without work when its turn came. */
+static void
+lay_down(struct wr_reactor *r, struct wr_task *task)
+{
+	if (task->urgent)
+		task->turn.state = WR_TURN_AWAY;
+	else
+		wr_select_rest(&r->queue.select, &task->turn);
+	if (!task->ready) {
+		r->told_count--;
+		return;
+	}
+	wr_list_unlink(&task->looks);
+	wr_list_append(&r->idle, &task->looks);
+	r->idle_count++;
+}
+
+/* True if it is one of those among whom a round is shared out. */
+static bool
+has_turns(const struct wr_task *task)
+{
+	return task->poll && !task->urgent;
+}
+
+int
+wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
+	struct weir_error *err)
+{
+	int rc = has_turns(task) ? wr_rounds_admit(&r->rounds, weight, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	wr_turn_init(&task->turn, weight);
+	wr_tier_init(&task->tier, wr_now_ns());
+	task->measured = 0;
+	task->number = ++r->tasks_ever;
+	memset(&task->stats, 0, sizeof(task->stats));
+	task->added = true;
+	r->task_count++;
+	if (!task->poll) {
+		wr_list_append(&r->pulled, &task->looks);
+	} else if (task->ready) {
+		wr_list_append(&r->idle, &task->looks);
+		r->idle_count++;
+		rouse(r, task);
+	}
+	return 0;
+}
+
+/* Out of the inbox, if it is there; the others stay in their order. */
+static void
+unsend(struct wr_reactor *r, struct wr_task *task)
+{
+	if (wr_load_acquire(send_mark, &task->sent) != 0)
+		wr_reactor_take_inbox(r);
 }
 
 void
 wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 {
-	struct wr_task *before = r->tasks;
-
-	if (!before)
+	if (!task->added)
 		return;
-	while (before->next != task) {
-		before = before->next;
-		if (before == r->tasks)
-			return;
-	}
-	before->next = task->next;
+	unsend(r, task);
+	task->added = false;
 	r->task_count--;
-	if (r->tasks == task)
-		r->tasks = before == task ? NULL : task->next;
+	if (has_turns(task))
+		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
+	for (struct wr_polling *frame = r->polling; frame; frame = frame->outer)
+		if (frame->task == task)
+			frame->task = NULL;
+	if (task->poll && !task->ready && task->turn.state != WR_TURN_AWAY)
+		r->told_count--;
+	if (task->poll && task->ready && task->turn.state == WR_TURN_AWAY)
+		r->idle_count--;
+	if (!task->poll || task->ready)
+		wr_list_unlink(&task->looks);
+	if (!task->urgent)
+		wr_select_remove(&r->queue.select, &task->turn);
+	else if (task->turn.state == WR_TURN_WAITING)
+		wr_list_unlink(&task->turn.link);
+	task->turn.state = WR_TURN_AWAY;
+	if (r->hooked)
+		wr_hook_on_completion(wr_hooks_look(r->hooks), (uintptr_t)task);
+	wr_meter_forget(&r->meter, task);
+}
+
+int
+wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight)
+{
+	unsigned was = wr_turn_weight(&task->turn);
+	int rc;
+
+	wr_rounds_release(&r->rounds, was);
+	rc = wr_rounds_admit(&r->rounds, weight, NULL);
+	if (rc < 0) {
+		(void)wr_rounds_admit(&r->rounds, was, NULL);
+		return rc;
+	}
+	wr_select_weigh(
+		&r->queue.select, &task->turn, weight, wr_turn_factor(&task->turn));
+	return 0;
+}
+
+void
+wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules)
+{
+	r->rules = rules;
+	r->meter.limit_ns = rules ? rules->threshold_ns : WR_REACTOR_POLL_NS;
+	if (rules)
+		(void)wr_budget_resize(&r->budget, rules->poll_budget);
+}
+
+int
+wr_reactor_hook(struct wr_reactor *r, struct wr_hooks *hooks)
+{
+	r->inside = wr_hooks_join(hooks);
+	if (!r->inside)
+		return -WEIR_E_ENV_MEMORY;
+	r->hooks = hooks;
+	return 0;
+}
+
+/* ---- who has something to do ---------------------------------------------------------------- */
+
+void
+wr_reactor_tell(struct wr_reactor *r, struct wr_task *task)
+{
+	if (!task->added)
+		return;
+	if (task->turn.state == WR_TURN_AWAY)
+		rouse(r, task);
+	else
+		task->again = true;
+}
+
+void
+wr_reactor_send(struct wr_reactor *r, struct wr_task *task)
+{
+	struct wr_task *first;
+	uint64_t epoch;
+
+	/* Not a look first: that could be earlier than what the caller has just put, and what
+	 * is then in the inbox may be polled without it. */
+	if (wr_exchange(send_mark, &task->sent, 1) != 0)
+		return;
+	first = wr_load_relaxed(send_head, &r->inbox);
+	do
+		task->inbox = first;
+	while (!wr_compare_exchange(send_push, &r->inbox, &first, task));
+	/* Dekker with sleep_fence: either we see that it sleeps, or it sees the inbox. */
+	wr_fence_sc(send_fence);
+	epoch = wr_load_relaxed(send_look, r->flag);
+	if ((epoch & 1) != 0)
+		(void)wr_bell_ring_epoch(r->bell, epoch);
+}
+
+void
+wr_reactor_take_inbox(struct wr_reactor *r)
+{
+	struct wr_task *last, *first = NULL;
+
+	if (!wr_load_relaxed(send_head, &r->inbox))
+		return;
+	last = wr_exchange(send_take, &r->inbox, NULL);
+	while (last) {
+		struct wr_task *next = last->inbox;
+
+		last->inbox = first;
+		first = last;
+		last = next;
+	}
+	while (first) {
+		struct wr_task *task = first;
+
+		first = task->inbox;
+		/* From here on it may be sent again: whatever was there before, its next
+		 * poll sees. */
+		(void)wr_exchange(send_mark, &task->sent, 0);
+		wr_reactor_tell(r, task);
+	}
+}
+
+static void
+fire_alarms(struct wr_reactor *r)
+{
+	struct wr_task *due[WR_TIMERS_FIRE];
+	unsigned count;
+
+	if (wr_clockwork_next_ns(&r->clockwork) == WR_TIMER_NEVER)
+		return;
+	count = wr_clockwork_due(&r->clockwork, wr_clock_now(&r->meter.clock), due);
+	wr_stat_add(&r->stats.timers, count);
+	for (unsigned i = 0; i < count; i++)
+		wr_reactor_tell(r, due[i]);
+}
+
+/* Looks at so many of the idle ones, each in its turn. */
+static void
+look(struct wr_reactor *r, uint32_t most)
+{
+	uint32_t left = most < r->idle_count ? most : r->idle_count;
+
+	for (; left > 0; left--) {
+		struct wr_ring *link = r->idle.next;
+		struct wr_task *task = of_looks(link);
+
+		if (task->ready(task)) {
+			rouse(r, task);
+		} else {
+			wr_list_unlink(link);
+			wr_list_append(&r->idle, link);
+		}
+	}
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------ */
+
+int
+wr_reactor_watch(struct wr_reactor *r, struct wr_task *task, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = task};
+
+	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		if (errno != EPERM)
+			return -WEIR_E_ENV_OS;
+		wr_reactor_tell(r, task);
+		return WR_WATCH_ALWAYS;
+	}
+	r->fd_count++;
+	return 0;
+}
+
+void
+wr_reactor_unwatch(struct wr_reactor *r, int fd)
+{
+	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0)
+		r->fd_count--;
+}
+
+void
+wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
+{
+	struct epoll_event events[EVENTS];
+	int count = epoll_wait(r->epoll_fd, events, EVENTS, timeout_ms);
+
+	for (int i = 0; i < count; i++)
+		if (events[i].data.ptr) /* a bell says nothing more than that it rang */
+			wr_reactor_tell(r, events[i].data.ptr);
+}
+
+/* ---- a turn ------------------------------------------------------------------------------------- */
+
+/* What the tier leaves of its turns. */
+static enum wr_factor
+factor_of(unsigned tier)
+{
+	return tier == WR_TIER_MONITOR  ? WR_FACTOR_100
+		: tier == WR_TIER_WARN  ? WR_FACTOR_75
+		: tier == WR_TIER_YIELD ? WR_FACTOR_50
+					: WR_FACTOR_25;
+}
+
+/* Looks whether the consumer is at the right tier; poll_ns: what its poll took, 0: unknown. */
+static void
+judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now_ns)
+{
+	struct wr_tier_signs signs = {
+		.now_ns = now_ns, .poll_ns = poll_ns, .overdrawn = r->overdrawn};
+	struct wr_tier_change change;
+
+	if (task->signs)
+		task->signs(task, &signs);
+	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
+		wr_stat_add(&task->stats.violations, 1);
+		wr_stat_add(&r->stats.violations, 1);
+	}
+	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
+		return;
+	if (change.to > change.from)
+		wr_stat_add(&task->stats.promotions, 1);
+	else
+		wr_stat_add(&task->stats.demotions, 1);
+	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
+		factor_of(change.to));
+	if (r->changed)
+		r->changed(r->ctx, task, &change);
+}
+
+/* The group's time is over. Who has more to tell than a time is looked at now and then. */
+static void
+close_group(struct wr_reactor *r)
+{
+	struct wr_task *group[WR_METER_GROUP];
+	uint32_t count = r->meter.count;
+	uint64_t now_ns;
+
+	memcpy(group, r->meter.group, sizeof(group));
+	now_ns = wr_meter_close(&r->meter);
+	for (uint32_t i = 0; i < count; i++)
+		if (group[i] && group[i]->signs &&
+			now_ns - group[i]->tier.looked_ns > WR_TIER_LAG_LOOK_NS)
+			judge(r, group[i], 0, now_ns);
+}
+
+/* The books of a poll. Of one that has left nothing is to be told but that. */
+static bool
+done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
+{
+	if (!task) {
+		wr_stat_add(&r->stats.polls, 1);
+		wr_stat_add(&r->stats.messages, (uint64_t)work);
+		return false;
+	}
+	wr_stats_poll(&task->stats, &r->stats, (uint64_t)work, 0);
+	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
+	if (r->yields) {
+		wr_stat_add(&task->stats.yields, 1);
+		wr_hook_on_yield(told, (uintptr_t)task);
+	}
+	return true;
+}
+
+/* Polls it. False if it has left meanwhile. */
+static bool
+run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
+{
+	const struct wr_hook_table *told = r->hooked ? wr_hooks_look(r->hooks) : NULL;
+	struct wr_polling here = {.task = task, .outer = r->polling};
+
+	task->again = false;
+	r->polling = &here;
+	wr_budget_fill(&r->budget);
+	r->budget.until_ns = 0;
+	r->overdrawn = r->yields = false;
+	wr_hook_before_poll(told, (uintptr_t)task);
+	*work = task->poll(task, verdict);
+	r->polling = here.outer;
+	return done(r, told, here.task, *work);
+}
+
+/* Suspects stay suspects as long as they are not at the first tier. */
+static bool
+run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
+{
+	struct wr_meter_start start;
+	uint64_t took_ns;
+
+	wr_meter_begin(&r->meter, &start);
+	if (!run(r, task, work, verdict))
+		return false;
+	took_ns = wr_meter_end(&r->meter, &start);
+	wr_stat_add(&task->stats.busy_ns, took_ns);
+	wr_stat_add(&r->stats.busy_ns, took_ns);
+	if (task->tier.tier == WR_TIER_MONITOR)
+		task->measured--;
+	judge(r, task, took_ns, start.wall_ns + took_ns);
+	return true;
+}
+
+/* Nobody is watched any more: what was held against it is forgotten. */
+static void
+absolve(struct wr_reactor *r, struct wr_task *task)
+{
+	task->measured = 0;
+	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
+	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
+		WR_FACTOR_100);
+}
+
+static bool
+run_unmeasured(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
+{
+	if (task->measured > 0)
+		absolve(r, task);
+	if (!run(r, task, work, verdict))
+		return false;
+	if (r->overdrawn && r->rules)
+		judge(r, task, 0, wr_clock_now(&r->meter.clock));
+	if (wr_meter_count(&r->meter, task))
+		close_group(r);
+	return true;
+}
+
+/* Polls it, and measures it if it is suspect. False if it has left meanwhile. */
+static bool
+poll_one(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
+{
+	if (task->measured > 0 && r->rules)
+		return run_suspect(r, task, work, verdict);
+	return run_unmeasured(r, task, work, verdict);
+}
+
+/* The clock is read for the charge only where time is what is shared. */
+static int
+poll_task(struct wr_reactor *r, struct wr_task *task, int *verdict)
+{
+	uint64_t began_ns = r->timed ? wr_clock_now(&r->meter.clock) : 0;
+	int work;
+
+	if (!poll_one(r, task, &work, verdict))
+		return work;
+	if (!task->again && (task->once || (work == 0 && *verdict == 0)))
+		lay_down(r, task);
+	else if (task->urgent)
+		wr_list_append(&r->urgent, &task->turn.link);
+	else
+		wr_select_put(&r->queue.select, &task->turn,
+			r->timed ? wr_clock_now(&r->meter.clock) - began_ns : 1);
+	return work;
+}
+
+/* Whoever is urgent has one poll each before anybody else has one. */
+static int
+poll_urgent(struct wr_reactor *r, int *verdict)
+{
+	struct wr_ring *last = r->urgent.prev;
+	bool more = !wr_list_is_empty(&r->urgent);
+	int work = 0;
+
+	while (more && *verdict == 0) {
+		struct wr_turn *turn = wr_list_take(&r->urgent);
+
+		more = &turn->link != last && !wr_list_is_empty(&r->urgent);
+		turn->state = WR_TURN_OUT;
+		work += poll_task(r, wr_task_of(turn), verdict);
+	}
+	return work;
+}
+
+/* What has come up since the last poll, and does not wait for a turn. */
+static int
+heed(struct wr_reactor *r, int *verdict)
+{
+	wr_reactor_take_inbox(r);
+	return wr_list_is_empty(&r->urgent) ? 0 : poll_urgent(r, verdict);
+}
+
+/* As many polls as there are tasks with something to do. */
+static int
+poll_all(struct wr_reactor *r, int *verdict)
+{
+	struct wr_turn *turn;
+	int work = heed(r, verdict);
+	uint32_t left = r->queue.select.count;
+
+	if (r->rules && left > 0)
+		wr_meter_open(&r->meter);
+	while (left > 0 && *verdict == 0 && (turn = wr_select_next(&r->queue.select))) {
+		left--;
+		work += poll_task(r, wr_task_of(turn), verdict);
+		look(r, 1);
+		work += heed(r, verdict);
+	}
+	return work;
+}
+
+/* Who wants to be told of polls has what it is called by kept for the turn. */
+static int
+poll_hooked(struct wr_reactor *r, int *verdict)
+{
+	bool outer = r->hooked;
+	int work;
+
+	wr_hooks_enter(r->inside);
+	r->hooked = true;
+	work = poll_all(r, verdict);
+	r->hooked = outer;
+	wr_hooks_leave(r->inside);
+	return work;
 }
 
 int
 wr_reactor_poll(struct wr_reactor *r, int *verdict)
 {
-	int work = 0;
+	const struct wr_budget outer = r->budget; /* of the poll that this is called by */
+	int work;
 
 	*verdict = 0;
-	/* The circle turns with every poll, so that a task may leave it meanwhile. */
-	for (uint32_t left = r->task_count; left > 0 && r->tasks && *verdict == 0;
-		left--) {
-		struct wr_task *task = r->tasks;
-
-		r->tasks = task->next;
-		work += task->poll(task, verdict);
-	}
-	if (r->tasks && *verdict == 0)
-		r->tasks = r->tasks->next; /* the next turn begins one further */
+	fire_alarms(r);
+	if (r->fd_count > 0)
+		wr_reactor_hear(r, 0);
+	look(r, LOOKS_A_TURN);
+	work = r->hooks && wr_hooks_has(r->hooks) ? poll_hooked(r, verdict)
+						  : poll_all(r, verdict);
+	wr_stat_add(&r->stats.turns, 1);
 	r->flow += (uint32_t)work;
+	r->budget = outer;
 	return work;
 }
 
-static bool
-any_ready(const struct wr_reactor *r)
-{
-	struct wr_task *task = r->tasks;
+/* ---- before it sleeps --------------------------------------------------------------------------- */
 
+static bool
+any_is_ready(struct wr_ring *list)
+{
+	for (struct wr_ring *link = list->next; link != list; link = link->next)
+		if (of_looks(link)->ready(of_looks(link)))
+			return true;
+	return false;
+}
+
+static bool
+any_is_heavy(struct wr_ring *list)
+{
+	for (struct wr_ring *link = list->next; link != list; link = link->next)
+		if (of_looks(link)->heavy && of_looks(link)->heavy(of_looks(link)))
+			return true;
+	return false;
+}
+
+/* Reads the clock only where there are alarms. */
+static bool
+alarm_due(struct wr_reactor *r)
+{
+	uint64_t next_ns = wr_clockwork_next_ns(&r->clockwork);
+
+	return next_ns != WR_TIMER_NEVER && next_ns <= wr_clock_now(&r->meter.clock);
+}
+
+bool
+wr_reactor_any_ready(struct wr_reactor *r)
+{
 	if (r->only)
 		return r->only->ready(r->only);
-	if (!task)
-		return false;
-	do {
-		if (task->ready(task))
-			return true;
-		task = task->next;
-	} while (task != r->tasks);
-	return false;
-}
-
-static bool
-any_heavy(const struct wr_reactor *r)
-{
-	struct wr_task *task = r->tasks;
-
-	if (!task)
-		return false;
-	do {
-		if (task->heavy(task))
-			return true;
-		task = task->next;
-	} while (task != r->tasks);
-	return false;
+	return r->told_count > 0 || wr_load_acquire(send_head, &r->inbox) ||
+		any_is_ready(&r->busy) || any_is_ready(&r->pulled) ||
+		any_is_ready(&r->idle) || alarm_due(r);
 }
 
 bool
-wr_reactor_arm(struct wr_reactor *r)
+wr_reactor_any_heavy(struct wr_reactor *r)
 {
-	bool heavy = WR_MUTANT(WAKE_MODEFIRST) && any_heavy(r);
-
-	if (WR_MUTANT(WAKE_CHECKFIRST) && any_ready(r))
-		return false;
-	r->epoch |= 1;
-	wr_store_release(sleep_raise, r->flag, r->epoch); /* -> wake_look, relay_look */
-	/* Dekker with wake_fence; a publisher that does not fence is fenced by us. */
-	if (!WR_MUTANT(WAKE_NORFENCE))
-		wr_fence_sc(sleep_fence);
-	if (!WR_MUTANT(WAKE_MODEFIRST))
-		heavy = any_heavy(r);
-	if (heavy && !WR_MUTANT(WAKE_NORFENCE))
-		wr_fence_heavy(sleep_heavy);
-	if (WR_MUTANT(WAKE_DRAINBEFORE)) {
-		struct epoll_event events[8];
-
-		(void)epoll_wait(r->epoll_fd, events, 8, 0);
-	}
-	if (!WR_MUTANT(WAKE_CHECKFIRST) && any_ready(r)) {
-		wr_reactor_disarm(r);
-		return false;
-	}
-	return true;
-}
-
-void
-wr_reactor_disarm(struct wr_reactor *r)
-{
-	if ((r->epoch & 1) == 0)
-		return;
-	r->epoch++;
-	wr_store_release(sleep_lower, r->flag, r->epoch);
-}
-
-void
-wr_reactor_rise(struct wr_reactor *r)
-{
-	struct epoll_event events[16];
-
-	if ((r->epoch & 1) == 0)
-		return;
-	/* While they are left there the descriptor stays readable, and whoever waits on it
-	 * comes back at once, for ever. */
-	(void)epoll_wait(r->epoll_fd, events, 16, 0);
-	wr_reactor_disarm(r);
-}
-
-void
-wr_reactor_wake(struct wr_reactor *r)
-{
-	wr_store_release(loop_woken, &r->woken, 1);
-}
-
-/* True if a wake-up was asked for; it is answered then. */
-static bool
-was_woken(struct wr_reactor *r)
-{
-	if (wr_load_acquire(loop_woken, &r->woken) == 0)
-		return false;
-	wr_store_relaxed(loop_woken, &r->woken, 0);
-	return true;
-}
-
-/* Sleeps until rung. The wait takes the bells' tokens; nothing else drains them. */
-static void
-park(struct wr_reactor *r, int timeout_ms)
-{
-	struct epoll_event events[16];
-
-	if (timeout_ms < 0 || timeout_ms > SLEEP_MS_MAX)
-		timeout_ms = SLEEP_MS_MAX;
-	if (!wr_reactor_arm(r))
-		return;
-	r->sleeps++;
-	r->flow = 0;
-	(void)epoll_wait(r->epoll_fd, events, 16, timeout_ms);
-	wr_reactor_disarm(r);
-}
-
-/* Threads that could run now, of the whole machine; 0 where the kernel does not say. */
-static int
-runnable(struct wr_reactor *r)
-{
-	char text[64];
-	const char *at;
-	ssize_t size;
-
-	if (r->load_fd < 0)
-		r->load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
-	size = r->load_fd < 0 ? -1 : pread(r->load_fd, text, sizeof(text) - 1, 0);
-	if (size <= 0)
-		return 0;
-	text[size] = 0; /* "0.52 0.58 0.59 3/841 12345": three could run */
-	at = strchr(text, '/');
-	while (at && at > text && at[-1] != ' ')
-		at--;
-	return at ? atoi(at) : 0;
-}
-
-/* True if a spin would take a core from somebody who has work for it. */
-static bool
-crowded(struct wr_reactor *r)
-{
-	uint64_t now = wr_now_ns();
-
-	if (now - r->crowd_ns > CROWD_NS) {
-		r->crowd_ns = now;
-		r->crowded = runnable(r) > sysconf(_SC_NPROCESSORS_ONLN);
-	}
-	return r->crowded;
-}
-
-/* Looks again for a while; pays attention to whether that has paid lately. */
-static bool
-spin(struct wr_reactor *r)
-{
-	if (crowded(r))
-		return any_ready(r);
-	for (uint32_t i = 0; i < r->spins; i++) {
-		if (any_ready(r)) {
-			if (r->spins < SPINS_MAX)
-				r->spins *= 2;
-			return true;
-		}
-		wr_pause();
-	}
-	if (r->spins > SPINS_MIN)
-		r->spins /= 2;
-	return false;
-}
-
-/*
- * In the middle of a flow a short sleep without the flag lets messages gather, and costs
- * the publisher nothing. A flow that pauses is waited for a few times more: to park means
- * to be rung, and where cores are few a publisher that rings everybody is the bottleneck.
- */
-static bool
-nap(struct wr_reactor *r)
-{
-	static const struct timespec rest = {.tv_nsec = NAP_NS};
-
-	if (r->flow >= FLOW_MIN)
-		r->naps_left = NAPS_MAX;
-	r->flow = 0;
-	while (r->naps_left > 0) {
-		r->naps_left--;
-		r->naps++;
-		nanosleep(&rest, NULL);
-		if (any_ready(r))
-			return true;
-	}
-	return false;
-}
-
-static bool
-idle_round(struct wr_reactor *r, int timeout_ms)
-{
-	switch (r->idle) {
-	case WEIR_IDLE_SPIN:
-		wr_pause();
-		return any_ready(r);
-	case WEIR_IDLE_YIELD:
-		sched_yield();
-		return any_ready(r);
-	case WEIR_IDLE_ADAPTIVE:
-		if (spin(r) || nap(r))
-			return true;
-		break;
-	default:
-		break;
-	}
-	park(r, timeout_ms);
-	return any_ready(r);
-}
-
-bool
-wr_reactor_idle(struct wr_reactor *r, int timeout_ms)
-{
-	uint64_t deadline =
-		timeout_ms > 0 ? wr_now_ns() + (uint64_t)timeout_ms * 1000000 : 0;
-	uint32_t rounds = 0;
-
-	if (timeout_ms == 0 || wr_load_acquire(loop_stopped, &r->stopped) || was_woken(r))
-		return false;
-	if (idle_round(r, timeout_ms))
-		return true;
-	if (r->idle == WEIR_IDLE_ADAPTIVE || r->idle == WEIR_IDLE_PARK) {
-		(void)was_woken(r);
-		return false; /* it was rung or is due: the caller looks */
-	}
-	/* Who never sleeps reads the clock now and then. */
-	while (!idle_round(r, timeout_ms)) {
-		if (wr_load_relaxed(loop_stopped, &r->stopped) || was_woken(r))
-			return false;
-		if (deadline && (++rounds & 63) == 0 && wr_now_ns() >= deadline)
-			return false;
-		if (!deadline && (++rounds & 0xfffff) == 0)
-			return false;
-	}
-	return true;
+	return any_is_heavy(&r->busy) || any_is_heavy(&r->pulled) ||
+		any_is_heavy(&r->idle);
 }

@@ -1,73 +1,156 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A reactor is a thread's loop: it polls its tasks in turn, and sleeps when none has
- * anything to do. It knows nothing of messages or topics.
+ * A reactor is a thread's loop: it polls its tasks, each as often as its weight says, and
+ * sleeps when none has anything to do. It knows nothing of messages or topics.
  *
- * One turn: every task once, beginning behind the one that began last time. Falling
- * asleep: raise the flag, fence, look at every task once more, wait on the bells.
+ * One turn: what was sent from elsewhere, timers that are due, a look at who was idle; then
+ * as many polls as there are tasks with something to do, in the order that the discipline
+ * gives (scheduler/select.h). The order goes on in the next turn where this one ended.
+ * Before each poll: what was sent meanwhile, and whoever is urgent.
+ *
+ * A reactor and what is in it belong to one thread. Only wr_reactor_send, wr_reactor_wake
+ * and the words `stopped` and `woken` are for others.
  */
 #ifndef WR_SCHEDULER_REACTOR_H
 #define WR_SCHEDULER_REACTOR_H
 
-#include "bus/atomic.h"
+#include "bus/bell.h"
+#include "bus/layout.h"
+#include "scheduler/budget.h"
+#include "scheduler/classes.h"
+#include "scheduler/clockwork.h"
+#include "scheduler/hooks.h"
+#include "scheduler/meter.h"
+#include "scheduler/task.h"
+#include "scheduler/robin.h"
+#include "scheduler/rounds.h"
+#include "scheduler/wheel.h"
 
-struct wr_task {
-	/* Does at most one budget of work. Returns how much it did; a verdict other than 0
-	 * ends the turn and is handed to the caller. */
-	int (*poll)(struct wr_task *task, int *verdict);
-	/* True if poll would find something: a look without steps. */
-	bool (*ready)(struct wr_task *task);
-	/* True if somebody who feeds it leaves the fence of the sleeping pair to us. */
-	bool (*heavy)(struct wr_task *task);
-	struct wr_task *next;
+enum { WR_REACTOR_POLL_NS = 1000000 }; /* what a poll should not last longer than */
+
+/* A poll that is running, and the one within which it was made. */
+struct wr_polling {
+	struct wr_task *task; /* NULL: it has left */
+	struct wr_polling *outer;
 };
 
 struct wr_reactor {
-	struct wr_task *tasks; /* a circle; begins with the next turn's first task */
-	uint32_t task_count;
+	union {
+		struct wr_select select;
+		struct wr_wheel wheel;
+		struct wr_classes classes;
+		struct wr_robin robin;
+	} queue;
+	bool timed; /* what is shared is time: each poll is charged what it took */
+	struct wr_rounds rounds;
+	struct wr_ring idle; /* that are looked at: those that had nothing to do, */
+	struct wr_ring busy; /* and those that wait for their turn */
+	struct wr_ring pulled;
+	struct wr_ring urgent; /* told tasks that come before all others, once they are told */
+	uint32_t idle_count;
+	uint32_t told_count; /* told tasks that wait for their turn */
+	uint32_t task_count; /* of all kinds */
+	struct wr_polling *polling;
+	struct wr_budget budget; /* of the poll that is running, */
+	bool overdrawn;          /* which took from it when nothing was left, */
+	bool yields;             /* or was told that it should stop */
+	struct wr_clockwork clockwork;
+	struct wr_meter meter;
+
+	const struct wr_tier_rules *rules; /* by which consumers climb; NULL: none do */
+	/* A consumer is at another tier, and has another part of its turns. */
+	void (*changed)(
+		void *ctx, struct wr_task *task, const struct wr_tier_change *change);
+	void *ctx;
+	struct wr_hooks *hooks; /* told of each poll; NULL: nobody may be */
+	struct wr_epoch_reader *inside;
+	bool hooked; /* in this turn somebody is told */
+	uint64_t tasks_ever;
+
 	struct wr_task *only; /* the one task that sleeping is about, NULL = all */
 	wr_a64 *flag;         /* our sleep flag, which feeders look at */
-	uint64_t epoch;       /* its value: odd = asleep or about to be */
-	int epoll_fd;         /* everything that wakes us, edge-triggered */
-	uint32_t idle;        /* enum weir_idle */
+	struct wr_bell *bell; /* what ends our sleep */
+	uint64_t epoch;       /* the flag's value: odd = asleep or about to be */
+	int epoll_fd;         /* everything that wakes us; bells are edge-triggered */
+	uint32_t fd_count;    /* descriptors of tasks in it */
+	uint32_t idling;      /* enum weir_idle */
 	uint32_t spins;       /* looks that an idle turn may spend before it sleeps */
 	uint32_t flow;        /* work done since it last slept */
 	uint32_t naps_left;   /* before it parks */
 	int load_fd;       /* where the kernel tells how many threads could run, -1 */
 	bool crowded;      /* more of them than cores, when last asked */
 	uint64_t crowd_ns; /* when that was */
-	uint64_t naps, sleeps;
-	wr_a64 stopped;
+	uint64_t naps;
+	struct wr_reactor_stats stats; /* writer: the reactor */
+
+	_Alignas(WR_LINE) wr_a64 stopped; /* writers: any thread */
 	wr_a64 woken; /* somebody asked that a wait end; until one has */
+	_Atomic(struct wr_task *) inbox; /* tasks that were sent, the last one first */
 };
 
-/* flag is the node's, and even; ENV_FILES if there is no descriptor to sleep on. */
-int wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, uint32_t idle);
+/* flag and bell are the node's, the flag even; ENV_FILES if there is no descriptor to sleep
+ * on. */
+int wr_reactor_init(
+	struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32_t idle);
 void wr_reactor_fini(struct wr_reactor *r);
 
-void wr_reactor_add(struct wr_reactor *r, struct wr_task *task);
+/* "priority" (what it is unless somebody says otherwise), "time", "classes" or "robin"; before
+ * there are tasks. USAGE_INVAL for any other name. */
+int wr_reactor_discipline(struct wr_reactor *r, const char *name);
+
+/* The task's kind is what it has been given; its weight 1 to 64. AGAIN_QUOTA, and it is not
+ * there, if the round would be longer than it may be; err (NULL: not wanted) says by how
+ * much. */
+int wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
+	struct weir_error *err);
+/* It is not polled any more; from anywhere, its own poll too. One that is not there: nothing
+ * happens. Nobody may be sending it. */
 void wr_reactor_remove(struct wr_reactor *r, struct wr_task *task);
 
-/* Polls every task once, up to the first verdict. Returns the work done; *verdict as the
- * task said. The next turn begins behind the one that began this, or that ended it. */
-int wr_reactor_poll(struct wr_reactor *r, int *verdict);
+/* Another weight, from its next turn on. AGAIN_QUOTA, as above, and it has the old one. */
+int wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight);
 
-/*
- * Waits until a task may have something, the bell rings, or timeout_ms (-1 = ever) have
- * passed. Spins, yields or parks as the idle policy says. Returns true if there is work.
- */
-bool wr_reactor_idle(struct wr_reactor *r, int timeout_ms);
+/* From here on consumers climb by these rules, which stay the caller's; NULL: nobody is
+ * measured, and who had climbed has all of its weight again with its next poll. */
+void wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules);
+
+/* The hooks stay the caller's, until wr_reactor_fini. ENV_MEMORY. Hooks are told of consumers
+ * by the address of their tasks. */
+int wr_reactor_hook(struct wr_reactor *r, struct wr_hooks *hooks);
+
+/* There is work for a told task. The reactor's thread; costs what a place in the queue does. */
+void wr_reactor_tell(struct wr_reactor *r, struct wr_task *task);
+/* The same, from any thread: it wakes the reactor too. A task that was sent and not polled
+ * since is not sent again, so this costs an atomic exchange then. */
+void wr_reactor_send(struct wr_reactor *r, struct wr_task *task);
+
+/* Of wr_reactor_watch: nobody can wait for it, it is always ready. */
+enum { WR_WATCH_ALWAYS = 1 };
+
+/* The task is told when the descriptor can be read or written, as events (EPOLLIN,
+ * EPOLLOUT) say, and again as long as it can. 0; WR_WATCH_ALWAYS for a file, whose task is
+ * told once; -WEIR_E_ENV_OS with errno. The descriptor stays the caller's. */
+int wr_reactor_watch(struct wr_reactor *r, struct wr_task *task, int fd, uint32_t events);
+/* Before the descriptor is closed. */
+void wr_reactor_unwatch(struct wr_reactor *r, int fd);
+
+/* A turn, up to the first verdict. Returns the work done; *verdict as the task said. */
+int wr_reactor_poll(struct wr_reactor *r, int *verdict);
 
 /* Ends the present or the next wait, under every idle policy. Any thread; for a sleeper
  * the caller rings its bell too. */
 void wr_reactor_wake(struct wr_reactor *r);
 
-/* Raises the flag and looks: true = nothing is there, sleep on epoll_fd, then disarm. */
-bool wr_reactor_arm(struct wr_reactor *r);
-void wr_reactor_disarm(struct wr_reactor *r);
+/* Tells the tasks that were sent. */
+void wr_reactor_take_inbox(struct wr_reactor *r);
 
-/* For who was armed and waited on epoll_fd elsewhere: takes the tokens, lowers the flag.
- * Look at the tasks afterwards, not before. */
-void wr_reactor_rise(struct wr_reactor *r);
+/* Takes the bells' tokens, and tells the tasks whose descriptors are ready; waits for the
+ * first of them so long. */
+void wr_reactor_hear(struct wr_reactor *r, int timeout_ms);
+
+/* True if a turn would find something, or something is there to be pulled. */
+bool wr_reactor_any_ready(struct wr_reactor *r);
+/* True if somebody who feeds one of ours leaves the fence of the sleeping pair to us. */
+bool wr_reactor_any_heavy(struct wr_reactor *r);
 
 #endif

@@ -162,6 +162,8 @@ event_words(const weir_event *event)
 		return "+ waits for us again";
 	case WEIR_EV_PROTOCOL:
 		return "! broke the protocol and was put out";
+	case WEIR_EV_TIER:
+		return "~ is at another tier";
 	case WEIR_EV_CUT:
 		return "! is gone, and what it published last cannot be reached";
 	}
@@ -188,6 +190,10 @@ show_event(const weir_event *event)
 	void (*tell)(const char *, ...) = words[0] == '!' ? tool_complain : tool_say;
 	if (event->dropped)
 		tool_complain("! %" PRIu64 " events were not seen", event->dropped);
+	if (event->kind == WEIR_EV_TIER) {
+		tool_say("~ %s", event->why);
+		return;
+	}
 	char stalled[64] = "";
 	if (is_verdict(event) && event->stalled_ns)
 		snprintf(stalled, sizeof(stalled), "; it cost %s of waiting so far",

@@ -3,18 +3,25 @@
  * The composition root: opens and closes a bus out of the rooms, and runs its loop.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <weir/loop.h>
 
+#include "bindings/c/hooks.h"
 #include "bindings/c/signals.h"
+#include "bindings/c/tiers.h"
+#include "bindings/c/turn.h"
 #include "bus/error.h"
 #include "bus/hub.h"
+#include "bus/lines.h"
 #include "bus/meeting.h"
 #include "bus/topic.h"
 #include "protocols/bus.h"
+#include "scheduler/rest.h"
 
 #define INPROC "inproc:"
 
@@ -106,6 +113,36 @@ events_heavy(struct wr_task *task)
 	return false; /* who queues one fences for itself */
 }
 
+/* Binds the calling thread, whose the loop is. */
+static int
+bind_core(uint32_t core, struct weir_error *err)
+{
+	cpu_set_t set;
+
+	if (core == 0)
+		return 0;
+	CPU_ZERO(&set);
+	if (core <= CPU_SETSIZE)
+		CPU_SET(core - 1, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return wr_error_set(err, WEIR_E_ENV_OS, errno,
+			"the thread cannot be bound to core %u", core - 1);
+	return 0;
+}
+
+/* Whose turn it will be, how long a round may become, and how consumers are watched. */
+static int
+plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
+{
+	if (opts->discipline && wr_reactor_discipline(&bus->reactor, opts->discipline) < 0)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"discipline '%s' is none of priority, time, classes and robin",
+			opts->discipline);
+	if (bind_core(opts->core, err) < 0)
+		return -err->code;
+	return wr_bus_tiers_init(bus, opts->tiers, err);
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -119,14 +156,22 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		opts->idle == WEIR_IDLE_ADAPTIVE || opts->idle == WEIR_IDLE_PARK, err);
 	if (rc < 0)
 		return rc;
-	rc = wr_reactor_init(&bus->reactor, bus->node.flag, opts->idle);
+	rc = wr_reactor_init(&bus->reactor, bus->node.flag, bus->node.bell, opts->idle);
 	if (rc < 0) {
 		wr_error_set(err, -rc, errno, "no descriptor for the loop");
 		goto fail_node;
 	}
-	rc = meet(bus, opts, err);
+	rc = plan_loop(bus, opts, err);
 	if (rc < 0)
 		goto fail_reactor;
+	rc = wr_bus_hooks_init(bus);
+	if (rc < 0) {
+		wr_error_set(err, -rc, 0, "no memory for a loop");
+		goto fail_reactor;
+	}
+	rc = meet(bus, opts, err);
+	if (rc < 0)
+		goto fail_hooks;
 	if (bus->node.ops->watch(&bus->node, bus->reactor.epoll_fd) < 0) {
 		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
 		goto fail_meeting;
@@ -134,12 +179,19 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 	bus->events = (struct wr_task){
 		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
 	if (bus->on_event)
-		wr_reactor_add(&bus->reactor, &bus->events);
+		(void)wr_reactor_add(&bus->reactor, &bus->events, WR_WEIGHT_DEFAULT, NULL);
+	/* What is the library's own is not held against the limit. */
+	wr_rounds_init(&bus->reactor.rounds, opts->round_limit);
 	bus->opened = true;
 	return 0;
 
 fail_meeting:
 	bus->node.ops->close(&bus->node, 0);
+fail_hooks:
+	wr_reactor_fini(&bus->reactor);
+	wr_hooks_fini(&bus->hooks);
+	wr_node_fini(&bus->node);
+	return rc;
 fail_reactor:
 	wr_reactor_fini(&bus->reactor);
 fail_node:
@@ -151,12 +203,12 @@ weir_bus *
 weir_open_(const weir_bus_opts *opts)
 {
 	static struct weir_bus none = {.handle = WR_HANDLE_NONE};
-	struct weir_bus *bus = NULL;
+	struct weir_bus *bus;
 
 	/* The words that other threads touch have lines of their own. */
-	if (posix_memalign((void **)&bus, WR_LINE, sizeof(*bus)) != 0)
+	bus = wr_lines_alloc(sizeof(*bus));
+	if (!bus)
 		return &none;
-	memset(bus, 0, sizeof(*bus));
 	wr_handle_init(&bus->handle);
 	if (!opts) {
 		wr_error_set(&bus->handle.err, WEIR_E_USAGE_INVAL, 0,
@@ -222,11 +274,14 @@ weir_close(weir_bus *bus)
 	if (bus->signals)
 		wr_signals_release(bus);
 	bus->close_by_ns = wr_deadline_ns(bus->close_ms);
+	wr_hung_close_all(bus);
+	wr_actors_close(bus);
 	wr_subs_close(bus);
 	wr_pubs_close(bus);
 	if (bus->opened) {
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_reactor_fini(&bus->reactor);
+		wr_hooks_fini(&bus->hooks);
 		wr_node_fini(&bus->node);
 	}
 	rc = answer_for(bus);
@@ -243,6 +298,7 @@ weir_adopt(weir_bus *bus)
 		return rc;
 	wr_pubs_adopt(bus);
 	wr_subs_adopt(bus);
+	wr_hung_adopt(bus);
 	return 0;
 }
 
@@ -270,8 +326,8 @@ turn_once(struct weir_bus *bus, int timeout_ms, int *verdict)
 	return wr_reactor_poll(&bus->reactor, verdict);
 }
 
-static int
-turn(struct weir_bus *bus, int timeout_ms, int *verdict)
+int
+wr_bus_turn(struct weir_bus *bus, int timeout_ms, int *verdict)
 {
 	bool within = bus->in_turn; /* called by a callback of an outer turn */
 	int work;
@@ -293,7 +349,7 @@ weir_turn(weir_bus *bus, int timeout_ms)
 	if (stopped(bus))
 		return -WEIR_E_GONE_STOPPED;
 	wr_reactor_rise(&bus->reactor);
-	rc = turn(bus, timeout_ms, &verdict);
+	rc = wr_bus_turn(bus, timeout_ms, &verdict);
 	return verdict != 0 ? verdict : rc;
 }
 
@@ -318,7 +374,7 @@ weir_run(weir_bus *bus)
 	watch_signals(bus);
 	bus->in_run = true;
 	while (!stopped(bus) && verdict == 0)
-		(void)turn(bus, WEIR_FOREVER, &verdict);
+		(void)wr_bus_turn(bus, WEIR_FOREVER, &verdict);
 	bus->in_run = false;
 	if (!watched && bus->signals) {
 		wr_signals_release(bus);
@@ -368,7 +424,7 @@ weir_sleep(weir_bus *bus, int ms)
 
 		if (ms >= 0 && now >= deadline)
 			return 0;
-		(void)turn(bus,
+		(void)wr_bus_turn(bus,
 			ms < 0 ? WEIR_FOREVER : (int)((deadline - now) / 1000000) + 1,
 			&verdict);
 		if (verdict != 0)
@@ -401,6 +457,41 @@ weir_stop(weir_bus *bus)
 		wr_store_release(loop_stopped, &bus->reactor.stopped, 1);
 	return weir_wake(bus);
 }
+
+/* ---- being a good consumer ---------------------------------------------------------------------- */
+
+int
+weir_consume(weir_bus *bus, uint32_t units)
+{
+	struct wr_reactor *reactor = &bus->reactor;
+
+	reactor->overdrawn |= reactor->budget.left == 0 && units > 0;
+	reactor->yields |= wr_budget_consume(&reactor->budget, units);
+	return reactor->budget.left == 0;
+}
+
+/* The first question of a poll begins its time: until then nothing had to read a clock. */
+int
+weir_should_yield(weir_bus *bus)
+{
+	struct wr_budget *budget = &bus->reactor.budget;
+	uint64_t now_ns = wr_clock_now(&bus->reactor.meter.clock);
+
+	if (budget->until_ns == 0)
+		budget->until_ns = now_ns + WR_REACTOR_POLL_NS;
+	bus->reactor.yields |= wr_budget_is_over(budget, now_ns);
+	return wr_budget_is_over(budget, now_ns);
+}
+
+int
+weir_round(weir_bus *bus)
+{
+	int rc = wr_handle_enter(&bus->handle);
+
+	return rc < 0 ? rc : (int)((wr_select_round(&bus->reactor.queue.select) + 3) / 4);
+}
+
+/* ---- events ----------------------------------------------------------------------------------------- */
 
 int
 weir_next_event(weir_bus *bus, weir_event *event)

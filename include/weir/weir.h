@@ -121,7 +121,9 @@ enum weir_event_kind {
 	WEIR_EV_SUB_RETURNED, /* it has caught up: it is waited for again */
 	WEIR_EV_DETACHED, /* the same, seen from the subscription: what it does not read
 				 in time is written over, and counted */
-	WEIR_EV_RETURNED  /* from here on nothing is lost any more */
+	WEIR_EV_RETURNED, /* from here on nothing is lost any more */
+	WEIR_EV_TIER /* a consumer of ours is at another tier: tier, was_tier and why say
+				   which and what led to it; topic is what it subscribes */
 };
 
 typedef struct weir_event {
@@ -133,6 +135,9 @@ typedef struct weir_event {
 	uint64_t stalled_ns; /* of WEIR_EV_SUB_DETACHED and WEIR_EV_DETACHED: how long the
 				publisher has waited for this subscription, in all */
 	uint64_t dropped;    /* events that were lost because nobody pulled them */
+	uint32_t tier,
+		was_tier; /* of WEIR_EV_TIER: 0 monitor, 1 warn, 2 yield, 3 isolate */
+	char why[160];    /* of WEIR_EV_TIER, for people: "imu: monitor -> warn: ..." */
 	char node[WEIR_NAME_MAX + 1];  /* name of the peer */
 	char topic[WEIR_NAME_MAX + 1]; /* "" = none */
 } weir_event;
@@ -176,6 +181,17 @@ typedef struct weir_bus_opts {
 	uint32_t flags;     /* enum weir_bus_flags */
 	weir_event_fn on_event; /* NULL: pull with weir_next_event */
 	void *ctx;
+	const char *tiers; /* how consumers that cost too much are treated: a profile,
+			      "balanced", "aggressive", "permissive", "readme" or "off", see
+			      <weir/loop.h>; NULL: "balanced". What the environment says about
+			      it wins */
+	const char *discipline; /* whose turn it is on the loop: "priority" (by weight; NULL),
+				   "time" (by weight, and a poll counts as long as it took),
+				   "classes" or "robin" (weights count for nothing) */
+	uint32_t round_limit; /* polls that a round may have, the sum of all weights: a consumer
+				 that would make it longer is refused; 0: no limit. The
+				 usual limit is 400 */
+	uint32_t core; /* the thread is bound to core number .core - 1; 0: to none */
 } weir_bus_opts;
 
 enum weir_stamp {
@@ -246,6 +262,9 @@ typedef struct weir_sub_opts {
 	uint64_t from_publisher;
 	uint32_t key_offset; /* of WEIR_LATEST: where in a message its key is, */
 	uint32_t key_size;   /* 1 to 8 bytes; 0: no keys, one newest message in all */
+	uint32_t weight; /* of its callback among all on the loop: polls of each round, 1 to
+				64; 0: 3. See <weir/loop.h> */
+	uint32_t poll_us; /* a poll hands no further message on after so long; 0: no limit */
 } weir_sub_opts;
 
 /* ---- the bus ------------------------------------------------------------------------ */
@@ -279,7 +298,7 @@ int weir_adopt(weir_bus *bus);
 /* ---- the loop: ours or yours --------------------------------------------------------- */
 
 /*
- * Polls the subscriptions until weir_stop, SIGINT, SIGTERM, or a callback that returns
+ * Polls the subscriptions, and what else is on the loop, until weir_stop, SIGINT, SIGTERM, or a callback that returns
  * non-zero. SIGINT and SIGTERM are caught only while this runs, only where their
  * disposition is the default, and given back; WEIR_BUS_NO_SIGNALS leaves them alone.
  * Returns 0 when stopped, the callback's value, or a positive exit code after an error.
@@ -287,8 +306,9 @@ int weir_adopt(weir_bus *bus);
 int weir_run(weir_bus *bus);
 
 /*
- * One turn: every subscription with a callback is polled once, events are delivered, and
- * if there was nothing to do it waits up to timeout_ms (0 = not at all, WEIR_FOREVER).
+ * One turn: as many polls as there are subscriptions with something to do, each in its turn
+ * (see <weir/loop.h>), events are delivered, and if there was nothing to do it waits up to
+ * timeout_ms (0 = not at all, WEIR_FOREVER).
  * Returns how many messages and events were handled, the callback's value, or < 0.
  */
 int weir_turn(weir_bus *bus, int timeout_ms);

@@ -6,10 +6,13 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <weir/loop.h>
 
 #include "bus/error.h"
+#include "bus/lines.h"
 #include "bus/topic.h"
 #include "protocols/bus.h"
+#include "scheduler/rest.h"
 
 enum { BATCH = 64 };
 
@@ -29,7 +32,9 @@ struct weir_sub {
 	void *ctx;
 	int batch; /* the most that one poll hands on */
 	int burst; /* what it looks for: grows while there is more, see sub_poll */
-	bool busy; /* inside a callback of ours, which has the views */
+	uint64_t poll_ns;  /* how long a poll hands messages on; 0: no limit */
+	uint64_t until_ns; /* this one */
+	bool busy;         /* inside a callback of ours, which has the views */
 
 	/* the streams, and where the next turn begins */
 	struct wr_link **links;
@@ -369,6 +374,14 @@ weir_release(weir_sub *sub, const weir_msg *msg)
 
 /* ---- the reactor's side ----------------------------------------------------------------------------- */
 
+/* True if this poll should hand no further message on. */
+static bool
+is_over(const struct weir_sub *sub)
+{
+	return wr_budget_is_over(&sub->bus->reactor.budget, 0) ||
+		(sub->until_ns != 0 && wr_now_ns() >= sub->until_ns);
+}
+
 /* Hands one peeked batch of a link to the callback. Returns how many were handled. */
 static int
 dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
@@ -389,6 +402,8 @@ dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 		*verdict = sub->on_msg(sub->ctx, &msgs[done]);
 		wr_reader_pass(&link->reader, &sub->views[done], 1);
 		done++;
+		if (is_over(sub))
+			break;
 	}
 	wr_reader_say(&link->reader);
 	sub->busy = false;
@@ -408,10 +423,12 @@ sub_poll(struct wr_task *task, int *verdict)
 	int work = 0;
 
 	/* A turn within a callback of ours leaves to the outer one what is ours. */
-	if (sub->busy || (!sub->on_msg && !sub->on_batch))
+	if (sub->busy)
 		return 0;
 	take_inbox(sub);
-	for (uint32_t left = sub->count; left > 0 && work < sub->batch && *verdict == 0;
+	sub->until_ns = sub->poll_ns ? wr_now_ns() + sub->poll_ns : 0;
+	for (uint32_t left = sub->count; left > 0 && work < sub->batch &&
+		*verdict == 0 && (work == 0 || !is_over(sub));
 		left--) {
 		struct wr_link *link = NULL;
 		int wanted =
@@ -459,6 +476,24 @@ sub_heavy(struct wr_task *task)
 	return false;
 }
 
+/* Of its streams the one that is worst off. */
+static void
+sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
+{
+	struct weir_sub *sub = of_task(task);
+
+	if (sub->sub->terms.policy == WEIR_LATEST)
+		return; /* it passes over what is old, and is never waited for */
+	for (uint32_t i = 0; i < sub->count; i++) {
+		const struct wr_reader *reader = &sub->links[i]->reader;
+		uint32_t lag = wr_reader_lag(reader, sub->sub->terms.quota);
+		uint64_t age_ns = wr_reader_age_ns(reader, signs->now_ns);
+
+		signs->lag = lag > signs->lag ? lag : signs->lag;
+		signs->age_ns = age_ns > signs->age_ns ? age_ns : signs->age_ns;
+	}
+}
+
 /* ---- opening and closing ------------------------------------------------------------------------------ */
 
 static int
@@ -475,6 +510,9 @@ check_terms(const weir_sub_opts *opts, struct weir_error *err)
 			"stall_us %d is neither a time nor WEIR_NEVER; to be waited for "
 			"without end, ask for .policy = WEIR_BLOCK",
 			opts->stall_us);
+	if (opts->weight > WR_WEIGHT_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "weight %u is above %d",
+			opts->weight, WR_WEIGHT_MAX);
 	if (opts->key_size > 8)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"a key of %u bytes is larger than 8", opts->key_size);
@@ -597,25 +635,34 @@ subscription_open(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_e
 }
 
 /* From here on it is polled, and its owner may pull. */
-static void
-reactor_join(struct weir_sub *sub, const weir_sub_opts *opts)
+static int
+reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error *err)
 {
+	int rc;
+
 	sub->on_msg = opts->on_msg;
 	sub->on_batch = opts->on_batch;
 	sub->ctx = opts->ctx;
 	sub->batch = opts->batch > 0 && opts->batch < BATCH ? (int)opts->batch : BATCH;
 	sub->burst = 1;
-	sub->task.poll = sub_poll;
+	sub->poll_ns = (uint64_t)opts->poll_us * 1000;
+	sub->task.poll = opts->on_msg || opts->on_batch ? sub_poll : NULL;
 	sub->task.ready = sub_ready;
 	sub->task.heavy = sub_heavy;
-	wr_reactor_add(&sub->bus->reactor, &sub->task);
+	sub->task.signs = sub_signs;
+	sub->task.name = sub->sub->pattern;
+	rc = wr_reactor_add(&sub->bus->reactor, &sub->task,
+		opts->weight ? opts->weight : WR_WEIGHT_DEFAULT, err);
+	if (rc < 0)
+		subscription_leave(sub);
+	return rc;
 }
 
 weir_sub *
 weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 {
 	static struct weir_sub none = {.handle = WR_HANDLE_NONE};
-	struct weir_sub *sub = calloc(1, sizeof(*sub));
+	struct weir_sub *sub = wr_lines_alloc(sizeof(*sub));
 	int rc;
 
 	if (!sub)
@@ -629,7 +676,7 @@ weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 	if (rc == 0)
 		rc = subscription_open(sub, opts, &sub->handle.err);
 	if (rc == 0)
-		reactor_join(sub, opts);
+		rc = reactor_join(sub, opts, &sub->handle.err);
 	if (rc < 0)
 		wr_bus_blame(
 			bus, &sub->handle, "weir_subscribe", opts ? opts->topic : NULL);
@@ -687,6 +734,65 @@ wr_subs_adopt(struct weir_bus *bus)
 		for (uint32_t i = 0; i < sub->count; i++)
 			wr_reader_adopt(&sub->links[i]->reader);
 	}
+}
+
+int
+weir_sub_weigh(weir_sub *sub, unsigned weight)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (weight < 1 || weight > WR_WEIGHT_MAX)
+		return -WEIR_E_USAGE_INVAL;
+	return sub->task.poll ? wr_reactor_weigh(&sub->bus->reactor, &sub->task, weight)
+			      : 0;
+}
+
+int
+weir_sub_tier(weir_sub *sub)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	return rc < 0 ? rc : sub->task.tier.tier;
+}
+
+int
+weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (!consumer)
+		return -WEIR_E_USAGE_INVAL;
+	*consumer = (weir_consumer){.number = sub->task.number,
+		.name = sub->sub->pattern,
+		.weight = wr_turn_weight(&sub->task.turn),
+		.tier = sub->task.tier.tier};
+	return 0;
+}
+
+int
+weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
+{
+	int rc = wr_handle_enter(&sub->handle);
+
+	if (rc < 0)
+		return rc;
+	if (!stats)
+		return -WEIR_E_USAGE_INVAL;
+	if (stats->size != sizeof(*stats))
+		return -WEIR_E_USAGE_SIZE;
+	*stats = (weir_consumer_stats){.size = sizeof(*stats),
+		.polls = wr_stat_get(&sub->task.stats.polls),
+		.messages = wr_stat_get(&sub->task.stats.messages),
+		.busy_ns = wr_stat_get(&sub->task.stats.busy_ns),
+		.violations = wr_stat_get(&sub->task.stats.violations),
+		.yields = wr_stat_get(&sub->task.stats.yields),
+		.promotions = wr_stat_get(&sub->task.stats.promotions),
+		.demotions = wr_stat_get(&sub->task.stats.demotions)};
+	return 0;
 }
 
 const weir_error *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "scheduler/reactor.h"
+#include "scheduler/rest.h"
 
 #include "bus/bell.h"
 #include "tests/lib/fdleak.h"
@@ -7,6 +7,8 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -20,12 +22,14 @@ struct worker {
 	char name;
 	wr_a64 work; /* what is there for it */
 	int verdict;
-	bool leaves; /* at its next poll */
+	bool goes_on; /* there is always more work */
+	bool leaves;  /* at its next poll */
 	struct worker *expels;
 };
 
 static struct wr_reactor reactor;
 static wr_a64 flag;
+static struct wr_bell bell;
 static char order[256];
 
 static struct worker *
@@ -49,7 +53,8 @@ poll_one(struct wr_task *task, int *verdict)
 	*verdict = w->verdict;
 	if (wr_load_acquire(test_work, &w->work) == 0)
 		return 0;
-	wr_store_release(test_work, &w->work, 0);
+	if (!w->goes_on)
+		wr_store_release(test_work, &w->work, 0);
 	return 1;
 }
 
@@ -72,12 +77,13 @@ make(struct worker *workers, unsigned count, uint32_t idle)
 	memset(workers, 0, count * sizeof(*workers));
 	memset(order, 0, sizeof(order));
 	wr_store_release(test_flag, &flag, 0);
-	REQUIRE_EQ(wr_reactor_init(&reactor, &flag, idle), 0);
+	wr_bell_init(&bell);
+	REQUIRE_EQ(wr_reactor_init(&reactor, &flag, &bell, idle), 0);
 	for (unsigned i = 0; i < count; i++) {
 		workers[i].task = (struct wr_task){
 			.poll = poll_one, .ready = is_ready, .heavy = not_heavy};
 		workers[i].name = (char)('a' + i);
-		wr_reactor_add(&reactor, &workers[i].task);
+		wr_reactor_add(&reactor, &workers[i].task, WR_WEIGHT_DEFAULT, NULL);
 	}
 }
 
@@ -103,25 +109,30 @@ turn(void)
 
 /* ---- turns ------------------------------------------------------------------------------- */
 
+/* As if there were always more for all of them. */
+static void
+all_go_on(struct worker *workers, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		workers[i].goes_on = true;
+		wr_store_release(test_work, &workers[i].work, 1);
+	}
+}
+
 static void
 everybody_once_a_turn(void)
 {
 	struct worker w[TASKS];
-	char first[TASKS + 1] = {0};
 
 	make(w, TASKS, WEIR_IDLE_PARK);
+	all_go_on(w, TASKS);
 	for (int i = 0; i < TASKS; i++) {
-		order[0] = 0;
 		memset(order, 0, sizeof(order));
 		CHECK_EQ(turn(), 0);
 		CHECK_EQ(strlen(order), TASKS);
 		for (int k = 0; k < TASKS; k++)
 			CHECK_EQ(times((char)('a' + k)), 1);
-		first[i] = order[0];
 	}
-	/* Each begins once in as many turns. */
-	for (int k = 0; k < TASKS; k++)
-		CHECK(strchr(first, 'a' + k) != NULL);
 	wr_reactor_fini(&reactor);
 }
 
@@ -148,6 +159,7 @@ a_verdict_ends_the_turn_and_starves_nobody(void)
 
 	for (unsigned count = 1; count <= 4; count++) {
 		make(w, count, WEIR_IDLE_PARK);
+		all_go_on(w, count);
 		for (unsigned i = 0; i < count; i++)
 			w[i].verdict = 7;
 		for (unsigned i = 0; i < 12; i++)
@@ -165,6 +177,7 @@ who_has_a_verdict_holds_up_nobody(void)
 	struct worker w[3];
 
 	make(w, 3, WEIR_IDLE_PARK);
+	all_go_on(w, 3);
 	w[0].verdict = 7;
 	for (int i = 0; i < 30; i++)
 		(void)turn();
@@ -180,6 +193,7 @@ tasks_come_and_go(void)
 	struct worker w[TASKS];
 
 	make(w, TASKS, WEIR_IDLE_PARK);
+	all_go_on(w, TASKS);
 	for (int gone = 0; gone < TASKS; gone++) {
 		wr_reactor_remove(&reactor, &w[gone].task);
 		CHECK_EQ(reactor.task_count, TASKS - 1 - gone);
@@ -188,10 +202,9 @@ tasks_come_and_go(void)
 		CHECK_EQ(strlen(order), TASKS - 1 - gone);
 		CHECK_EQ(times((char)('a' + gone)), 0);
 	}
-	CHECK(!reactor.tasks);
 	(void)turn();
 	wr_reactor_remove(&reactor, &w[0].task); /* it is not there */
-	wr_reactor_add(&reactor, &w[3].task);
+	wr_reactor_add(&reactor, &w[3].task, WR_WEIGHT_DEFAULT, NULL);
 	wr_reactor_remove(&reactor, &w[0].task);
 	CHECK_EQ(reactor.task_count, 1);
 	memset(order, 0, sizeof(order));
@@ -207,6 +220,7 @@ a_task_leaves_within_its_poll(void)
 		struct worker w[3];
 
 		make(w, 3, WEIR_IDLE_PARK);
+		all_go_on(w, 3);
 		w[who].leaves = true;
 		(void)turn();
 		CHECK_EQ(strlen(order), 3);
@@ -228,6 +242,7 @@ a_task_expels_another(void)
 			if (who == whom)
 				continue;
 			make(w, 4, WEIR_IDLE_PARK);
+			all_go_on(w, 4);
 			w[who].expels = &w[whom];
 			(void)turn();
 			for (int k = 0; k < 4; k++)
@@ -239,6 +254,389 @@ a_task_expels_another(void)
 			CHECK_EQ(times((char)('a' + whom)), 0);
 			wr_reactor_fini(&reactor);
 		}
+}
+
+/* ---- weights ------------------------------------------------------------------------------- */
+
+static void
+K2_polls_are_by_weight(void)
+{
+	static const unsigned weights[] = {10, 6, 3, 1};
+	struct worker w[4];
+	int polls = 0;
+
+	memset(w, 0, sizeof(w));
+	make(w, 0, WEIR_IDLE_PARK);
+	for (unsigned i = 0; i < 4; i++) {
+		w[i].task = (struct wr_task){
+			.poll = poll_one, .ready = is_ready, .heavy = not_heavy};
+		w[i].name = (char)('a' + i);
+		wr_reactor_add(&reactor, &w[i].task, weights[i], NULL);
+	}
+	all_go_on(w, 4);
+	while (polls < 200) {
+		int verdict;
+
+		polls += wr_reactor_poll(&reactor, &verdict);
+	}
+	CHECK_EQ(polls, 200); /* four a turn */
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(times((char)('a' + i)), 10 * weights[i]);
+	wr_reactor_fini(&reactor);
+}
+
+/* Who has nothing to do is found so once, and is polled again when there is something. */
+static void
+K54_the_idle_cost_no_poll(void)
+{
+	struct worker w[3];
+
+	make(w, 3, WEIR_IDLE_PARK);
+	(void)turn();
+	CHECK_EQ(strlen(order), 3);
+	wr_store_release(test_work, &w[1].work, 1);
+	w[1].goes_on = true;
+	memset(order, 0, sizeof(order));
+	for (int i = 0; i < 20; i++)
+		(void)turn();
+	CHECK_EQ(times('b'), 20);
+	CHECK_EQ(times('a') + times('c'), 0);
+	wr_store_release(test_work, &w[2].work, 1);
+	(void)turn();
+	CHECK_EQ(times('c'), 1);
+	wr_reactor_fini(&reactor);
+}
+
+/* ---- told and sent --------------------------------------------------------------------------- */
+
+/* A told task: what it was polled for is counted. */
+struct told {
+	struct wr_task task;
+	int polls, left; /* polls that find work */
+	bool tells_itself;
+};
+
+static int
+poll_told(struct wr_task *task, int *verdict)
+{
+	struct told *told = (struct told *)(void *)task;
+
+	(void)verdict;
+	told->polls++;
+	if (told->tells_itself) {
+		told->tells_itself = false;
+		wr_reactor_tell(&reactor, task);
+	}
+	return told->left > 0 ? told->left-- : 0;
+}
+
+static void
+who_is_told_is_polled_until_it_finds_nothing(void)
+{
+	struct told told = {.task = {.poll = poll_told}};
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	wr_reactor_add(&reactor, &told.task, 1, NULL);
+	(void)turn();
+	CHECK_EQ(told.polls, 0);
+	CHECK(!wr_reactor_any_ready(&reactor));
+	told.left = 3;
+	wr_reactor_tell(&reactor, &told.task);
+	wr_reactor_tell(&reactor, &told.task);
+	CHECK(wr_reactor_any_ready(&reactor));
+	for (int i = 0; i < 10; i++)
+		(void)turn();
+	CHECK_EQ(told.polls, 4);
+	CHECK(!wr_reactor_any_ready(&reactor));
+	/* What comes while it is polled is not overlooked. */
+	told.tells_itself = true;
+	wr_reactor_tell(&reactor, &told.task);
+	for (int i = 0; i < 10; i++)
+		(void)turn();
+	CHECK_EQ(told.polls, 6);
+	wr_reactor_remove(&reactor, &told.task);
+	CHECK(!wr_reactor_any_ready(&reactor));
+	wr_reactor_fini(&reactor);
+}
+
+enum { SENDERS = 4, SENT_EACH = 5000 };
+
+/* A told task that takes what was put there for it, however often it was sent. */
+struct box {
+	struct wr_task task;
+	wr_a64 put;
+	uint64_t taken;
+};
+
+static int
+poll_box(struct wr_task *task, int *verdict)
+{
+	struct box *box = (struct box *)(void *)task;
+	uint64_t put = wr_load_acquire(test_work, &box->put);
+	int work = (int)(put - box->taken);
+
+	(void)verdict;
+	box->taken = put;
+	return work;
+}
+
+static struct box boxes[3];
+
+static void *
+send_all(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < SENT_EACH; i++) {
+		struct box *box = &boxes[i % 3];
+
+		(void)wr_fetch_add(test_work, &box->put, 1);
+		wr_reactor_send(&reactor, &box->task);
+		if (i % 64 == 0)
+			sched_yield(); /* so that it falls asleep in between */
+	}
+	return NULL;
+}
+
+/* It sleeps as long as there is nothing, without an end; whatever is sent wakes it. */
+static void
+K41_what_is_sent_wakes_a_sleeper(void)
+{
+	static const uint32_t policies[] = {
+		WEIR_IDLE_ADAPTIVE, WEIR_IDLE_PARK, WEIR_IDLE_YIELD, WEIR_IDLE_SPIN};
+
+	for (int p = 0; p < 4; p++) {
+		struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+		int bell_fd = wr_bell_make();
+		pthread_t threads[SENDERS];
+		uint64_t taken = 0;
+
+		memset(boxes, 0, sizeof(boxes));
+		make(NULL, 0, policies[p]);
+		wr_bell_set(&bell, bell_fd);
+		REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, bell_fd, &event), 0);
+		for (int i = 0; i < 3; i++) {
+			boxes[i].task.poll = poll_box;
+			wr_reactor_add(&reactor, &boxes[i].task, 1, NULL);
+		}
+		for (int i = 0; i < SENDERS; i++)
+			REQUIRE_EQ(pthread_create(&threads[i], NULL, send_all, NULL), 0);
+		while (taken < SENDERS * SENT_EACH) {
+			(void)turn();
+			taken = boxes[0].taken + boxes[1].taken + boxes[2].taken;
+			if (taken < SENDERS * SENT_EACH)
+				(void)wr_reactor_idle(&reactor, 3600 * 1000);
+		}
+		for (int i = 0; i < SENDERS; i++)
+			pthread_join(threads[i], NULL);
+		CHECK_EQ(taken, SENDERS * SENT_EACH);
+		wr_reactor_fini(&reactor);
+		wr_bell_set(&bell, -1);
+	}
+}
+
+/* ---- alarms ------------------------------------------------------------------------------------ */
+
+static struct wr_alarm alarms[3];
+static char rang[64];
+
+static int
+poll_alarm(struct wr_task *task, int *verdict)
+{
+	struct wr_alarm *alarm = (struct wr_alarm *)(void *)task;
+	int work = (int)alarm->fired;
+
+	(void)verdict;
+	CHECK(alarm->fired == 0 || wr_now_ns() >= alarm->due_ns);
+	for (; alarm->fired > 0; alarm->fired--)
+		rang[strlen(rang)] = (char)('0' + (alarm - alarms));
+	return work;
+}
+
+static void
+make_alarms(uint32_t idle)
+{
+	memset(alarms, 0, sizeof(alarms));
+	memset(rang, 0, sizeof(rang));
+	make(NULL, 0, idle);
+	for (int i = 0; i < 3; i++) {
+		alarms[i].task.poll = poll_alarm;
+		wr_reactor_add(&reactor, &alarms[i].task, 1, NULL);
+	}
+}
+
+/* Each once and none before its time, however it waits. */
+static void
+K9_alarms_wake_whoever_waits(void)
+{
+	static const uint32_t policies[] = {
+		WEIR_IDLE_ADAPTIVE, WEIR_IDLE_PARK, WEIR_IDLE_YIELD, WEIR_IDLE_SPIN};
+
+	for (int p = 0; p < 4; p++) {
+		uint64_t began;
+
+		make_alarms(policies[p]);
+		began = wr_now_ns();
+		CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[0], began + 9000000),
+			0);
+		CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[1], began + 3000000),
+			0);
+		CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[2], began + 6000000),
+			0);
+		for (int k = 1; k <= 3; k++) {
+			while (strlen(rang) < (size_t)k) {
+				(void)wr_reactor_idle(&reactor, 3600 * 1000);
+				(void)turn();
+			}
+			CHECK(wr_now_ns() >= began + (uint64_t)k * 3000000);
+		}
+		CHECK(strchr(rang, '0') && strchr(rang, '1') && strchr(rang, '2'));
+		CHECK_EQ(wr_clockwork_next_ns(&reactor.clockwork), WR_TIMER_NEVER);
+		wr_reactor_fini(&reactor);
+	}
+}
+
+static void
+an_alarm_is_moved_and_cancelled(void)
+{
+	uint64_t far = wr_now_ns() + 3600000000000ull;
+
+	make_alarms(WEIR_IDLE_PARK);
+	CHECK(!wr_clockwork_cancel(&reactor.clockwork, &alarms[0]));
+	CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[0], far), 0);
+	CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[1], far), 0);
+	CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[1], 1), 0); /* long ago */
+	CHECK(wr_clockwork_cancel(&reactor.clockwork, &alarms[0]));
+	CHECK(!wr_clockwork_cancel(&reactor.clockwork, &alarms[0]));
+	while (!rang[0])
+		(void)turn();
+	CHECK_STR(rang, "1");
+	CHECK(!wr_clockwork_cancel(&reactor.clockwork, &alarms[1]));
+	/* The same alarm again, and as an interval instead. */
+	CHECK_EQ(wr_clockwork_once(&reactor.clockwork, &alarms[1], far), 0);
+	CHECK_EQ(wr_clockwork_every(&reactor.clockwork, &alarms[1], wr_now_ns(),
+			 1000000, WR_INTERVAL_BURST),
+		0);
+	while (strlen(rang) < 5) {
+		(void)wr_reactor_idle(&reactor, 3600 * 1000);
+		(void)turn();
+	}
+	CHECK(wr_clockwork_cancel(&reactor.clockwork, &alarms[1]));
+	CHECK_EQ(wr_clockwork_next_ns(&reactor.clockwork), WR_TIMER_NEVER);
+	wr_reactor_fini(&reactor);
+}
+
+static int stormed;
+
+static int
+poll_storm(struct wr_task *task, int *verdict)
+{
+	struct wr_alarm *alarm = (struct wr_alarm *)(void *)task;
+	int work = (int)alarm->fired;
+
+	(void)verdict;
+	stormed += work;
+	alarm->fired = 0;
+	return work;
+}
+
+/* A storm takes its turns among the others: a busy task goes on being polled. */
+static void
+K38_a_storm_of_alarms_starves_nobody(void)
+{
+	enum { STORM = 5000 };
+	static struct wr_alarm storm[STORM];
+	struct told busy = {.task = {.poll = poll_told}, .left = 1 << 30};
+	int before = 0, worst = 0, verdict, seen = 0;
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	memset(storm, 0, sizeof(storm));
+	memset(rang, 0, sizeof(rang));
+	wr_reactor_add(&reactor, &busy.task, 10, NULL);
+	wr_reactor_tell(&reactor, &busy.task);
+	for (int i = 0; i < STORM; i++) {
+		storm[i].task.poll = poll_storm;
+		wr_reactor_add(&reactor, &storm[i].task, 1, NULL);
+		REQUIRE_EQ(wr_clockwork_once(&reactor.clockwork, &storm[i], 1), 0);
+	}
+	stormed = 0;
+	while (stormed < STORM) {
+		before = busy.polls;
+		seen = stormed;
+		(void)wr_reactor_poll(&reactor, &verdict);
+		if (busy.polls == before && stormed - seen > worst)
+			worst = stormed - seen;
+	}
+	/* No turn hands out more than it may, and it was polled in between. */
+	CHECK(worst <= WR_TIMERS_FIRE);
+	CHECK(busy.polls >= STORM / WR_TIMERS_FIRE);
+	wr_reactor_fini(&reactor);
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------- */
+
+struct piped {
+	struct wr_task task;
+	int fd, got;
+};
+
+static int
+poll_pipe(struct wr_task *task, int *verdict)
+{
+	struct piped *piped = (struct piped *)(void *)task;
+	char byte;
+
+	(void)verdict;
+	/* One byte a poll: what is left is told again. */
+	if (read(piped->fd, &byte, 1) != 1)
+		return 0;
+	piped->got++;
+	return 1;
+}
+
+static void
+K44_a_descriptor_wakes_and_is_told_again(void)
+{
+	struct piped piped = {.task = {.poll = poll_pipe, .once = true}};
+	int ends[2];
+
+	REQUIRE_EQ(pipe(ends), 0);
+	make(NULL, 0, WEIR_IDLE_PARK);
+	piped.fd = ends[0];
+	wr_reactor_add(&reactor, &piped.task, 1, NULL);
+	REQUIRE_EQ(wr_reactor_watch(&reactor, &piped.task, ends[0], EPOLLIN), 0);
+	(void)turn();
+	CHECK_EQ(piped.got, 0);
+	CHECK_EQ(write(ends[1], "weir", 4), 4);
+	while (piped.got < 4) {
+		(void)wr_reactor_idle(&reactor, 3600 * 1000);
+		(void)turn();
+	}
+	wr_reactor_unwatch(&reactor, ends[0]);
+	CHECK_EQ(write(ends[1], "weir", 4), 4);
+	for (int i = 0; i < 10; i++)
+		(void)turn();
+	CHECK_EQ(piped.got, 4);
+	wr_reactor_fini(&reactor);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void
+a_file_is_always_ready(void)
+{
+	struct told told = {.task = {.poll = poll_told}};
+	FILE *file = tmpfile();
+
+	REQUIRE(file != NULL);
+	make(NULL, 0, WEIR_IDLE_PARK);
+	wr_reactor_add(&reactor, &told.task, 1, NULL);
+	CHECK_EQ(wr_reactor_watch(&reactor, &told.task, fileno(file), EPOLLIN),
+		WR_WATCH_ALWAYS);
+	(void)turn();
+	CHECK_EQ(told.polls, 1);
+	CHECK_EQ(wr_reactor_watch(&reactor, &told.task, -1, EPOLLIN), -WEIR_E_ENV_OS);
+	wr_reactor_fini(&reactor);
+	(void)fclose(file);
 }
 
 /* ---- falling asleep ------------------------------------------------------------------------ */
@@ -393,27 +791,27 @@ the_wait_takes_the_tokens(void)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	struct worker w[1];
-	int bell = wr_bell_make();
+	int token = wr_bell_make();
 	struct pollfd outer;
 	uint64_t one = 1;
 
 	make(w, 1, WEIR_IDLE_PARK);
 	outer = (struct pollfd){.fd = reactor.epoll_fd, .events = POLLIN};
-	REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, bell, &event), 0);
+	REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, token, &event), 0);
 	CHECK(wr_reactor_arm(&reactor));
 	CHECK_EQ(poll(&outer, 1, 0), 0);
-	CHECK_EQ(write(bell, &one, sizeof(one)), sizeof(one));
+	CHECK_EQ(write(token, &one, sizeof(one)), sizeof(one));
 	CHECK_EQ(poll(&outer, 1, 0), 1);
 	/* Whoever waited elsewhere has it taken here, before it looks at the tasks. */
 	wr_reactor_rise(&reactor);
 	CHECK_EQ(wr_load_acquire(test_flag, &flag), 2);
 	CHECK_EQ(poll(&outer, 1, 0), 0);
 	/* Not armed, nothing is taken: the token may be for a sleep to come. */
-	CHECK_EQ(write(bell, &one, sizeof(one)), sizeof(one));
+	CHECK_EQ(write(token, &one, sizeof(one)), sizeof(one));
 	wr_reactor_rise(&reactor);
 	CHECK_EQ(poll(&outer, 1, 0), 1);
 	wr_reactor_fini(&reactor);
-	close(bell);
+	close(token);
 }
 
 static void
@@ -435,6 +833,12 @@ static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(work_is_counted), TEST(a_verdict_ends_the_turn_and_starves_nobody),
 	TEST(who_has_a_verdict_holds_up_nobody), TEST(tasks_come_and_go),
 	TEST(a_task_leaves_within_its_poll), TEST(a_task_expels_another),
+	TEST(K2_polls_are_by_weight), TEST(K54_the_idle_cost_no_poll),
+	TEST(who_is_told_is_polled_until_it_finds_nothing),
+	TEST(K41_what_is_sent_wakes_a_sleeper, .labels = "concurrency"),
+	TEST(K9_alarms_wake_whoever_waits), TEST(an_alarm_is_moved_and_cancelled),
+	TEST(K38_a_storm_of_alarms_starves_nobody),
+	TEST(K44_a_descriptor_wakes_and_is_told_again), TEST(a_file_is_always_ready),
 	TEST(the_flag_is_odd_while_armed),
 	TEST(sleeps_until_rung, .labels = "concurrency"),
 	TEST(waits_no_longer_than_it_was_told), TEST(who_was_stopped_does_not_wait),

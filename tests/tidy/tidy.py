@@ -258,7 +258,7 @@ def rule_links():
 
 
 LABEL = re.compile(
-    r"\bwr_(?:load_acquire|load_relaxed|store_release|store_relaxed|exchange|fetch_add"
+    r"\bwr_(?:load_acquire|load_relaxed|store_release|store_relaxed|exchange|compare_exchange|fetch_add"
     r"|fetch_sub_acq_rel|fence_sc|fence_release|fence_acquire|fence_light|fence_heavy)"
     r"\(\s*(\w+)"
 )

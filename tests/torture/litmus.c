@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "scheduler/rest.h"
 #include "tests/torture/world.h"
 
 enum {
@@ -96,11 +97,12 @@ rig_make(uint64_t seed, uint32_t len, uint32_t window)
 		wr_node_init(&rig->sub, "t", "sub", true, true, &err) < 0 ||
 		wr_geometry_sized(&opts.plan.geo, FULL, 16, SEG_BYTES, window) < 0 ||
 		wr_writer_init(&rig->stream.writer, &opts, &err) < 0 ||
-		wr_reactor_init(&rig->reactor, rig->sub.flag, WEIR_IDLE_PARK) < 0)
+		wr_reactor_init(&rig->reactor, rig->sub.flag, rig->sub.bell,
+			WEIR_IDLE_PARK) < 0)
 		torn("a rig cannot be made");
 	rig->stream.node = &rig->pub;
 	rig->task = (struct wr_task){.ready = task_ready, .heavy = task_heavy};
-	wr_reactor_add(&rig->reactor, &rig->task);
+	wr_reactor_add(&rig->reactor, &rig->task, WR_WEIGHT_DEFAULT, NULL);
 
 	struct wr_row row = {.node = rig->sub.id,
 		.sub = 1,

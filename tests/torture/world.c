@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "scheduler/rest.h"
 #include "tests/torture/world.h"
 
 #include <stdio.h>
@@ -197,12 +198,12 @@ reader_make(struct world *world, unsigned index, struct dice *dice)
 	rd->sub = index + 1;
 	if (wr_node_init(&rd->node, "t", "reader", true, true, &err) < 0)
 		torn("wr_node_init: %s", err.text);
-	if (wr_reactor_init(&rd->reactor, rd->node.flag, idle) < 0)
+	if (wr_reactor_init(&rd->reactor, rd->node.flag, rd->node.bell, idle) < 0)
 		torn("wr_reactor_init");
 	(void)epoll_ctl(rd->reactor.epoll_fd, EPOLL_CTL_ADD, rd->node.bell_fd, &event);
 	rd->task = (struct wr_task){
 		.poll = task_poll, .ready = task_ready, .heavy = task_heavy};
-	wr_reactor_add(&rd->reactor, &rd->task);
+	wr_reactor_add(&rd->reactor, &rd->task, WR_WEIGHT_DEFAULT, NULL);
 	rd->keeps_one_in = 1u << pick(dice, 5);
 	rd->wish = WISH_JOIN;
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * How consumers of a bus's loop are watched: weir_tiers, and the event of each change.
+ */
+#include "bindings/c/tiers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <weir/loop.h>
+
+#include "bus/error.h"
+#include "conf/settings.h"
+
+enum { WORD = 64 };
+
+/* ---- what was asked for ---------------------------------------------------------------------- */
+
+static int
+set_field(struct wr_tier_config *config, char *word, struct weir_error *err)
+{
+	char *equals = strchr(word, '=');
+	char *end;
+	uint64_t value;
+
+	*equals = 0;
+	value = strtoull(equals + 1, &end, 10);
+	if (equals[1] < '0' || equals[1] > '9' || *end)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"%s=%s: a whole number is needed", word, equals + 1);
+	return wr_tier_config_set(config, word, value, err);
+}
+
+static int
+set_word(struct wr_tier_config *config, char *word, bool first, struct weir_error *err)
+{
+	const struct wr_tier_config *profile;
+
+	if (strchr(word, '='))
+		return set_field(config, word, err);
+	profile = first ? wr_tier_profile(word) : NULL;
+	if (!profile)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"'%s' is neither a profile (balanced, aggressive, permissive, readme, "
+			"off), which comes first, nor field=number",
+			word);
+	*config = *profile;
+	return 0;
+}
+
+/* "aggressive warn.violations=4": words apart by spaces or commas. */
+static int
+read_words(struct wr_tier_config *config, const char *text, struct weir_error *err)
+{
+	bool first = true;
+
+	for (text += strspn(text, " ,"); *text; text += strspn(text, " ,")) {
+		size_t len = strcspn(text, " ,");
+		char word[WORD];
+		int rc;
+
+		if (len >= sizeof(word))
+			return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+				"'%.20s...' is no profile and no field", text);
+		memcpy(word, text, len);
+		word[len] = 0;
+		rc = set_word(config, word, first, err);
+		if (rc < 0)
+			return rc;
+		first = false;
+		text += len;
+	}
+	return 0;
+}
+
+/* The operator has the last word. */
+static int
+heed_environment(struct wr_tier_config *config, struct weir_error *err)
+{
+	struct wr_settings settings;
+	int rc;
+
+	wr_settings_init(&settings);
+	rc = wr_settings_set(&settings, WR_LAYER_PROGRAM, WR_SETTING_BUDGET,
+		config->poll_budget, err);
+	if (rc == 0)
+		rc = wr_settings_set(&settings, WR_LAYER_PROGRAM,
+			WR_SETTING_CPU_THRESHOLD_NS, config->threshold_ns, err);
+	if (rc == 0)
+		rc = wr_settings_set(&settings, WR_LAYER_PROGRAM,
+			WR_SETTING_TIER_ESCALATION, config->escalation, err);
+	if (rc == 0)
+		rc = wr_settings_getenv(&settings, err);
+	if (rc < 0)
+		return rc;
+	config->poll_budget = (uint32_t)wr_settings_get(&settings, WR_SETTING_BUDGET);
+	config->threshold_ns =
+		(uint32_t)wr_settings_get(&settings, WR_SETTING_CPU_THRESHOLD_NS);
+	config->escalation =
+		(uint32_t)wr_settings_get(&settings, WR_SETTING_TIER_ESCALATION);
+	return 0;
+}
+
+/* Whole, or not at all. */
+static int
+put_in_force(struct weir_bus *bus, const char *asked, struct weir_error *err)
+{
+	struct wr_tier_config config = bus->tiers;
+	struct wr_tier_rules rules;
+	bool off = strcmp(asked, "off") == 0;
+	int rc = off ? 0 : read_words(&config, asked, err);
+
+	if (rc == 0)
+		rc = heed_environment(&config, err);
+	if (rc == 0)
+		rc = wr_tier_rules_of(&rules, &config, err);
+	if (rc < 0)
+		return rc;
+	bus->tiers = config;
+	bus->rules = rules;
+	wr_reactor_watch_over(&bus->reactor, off ? NULL : &bus->rules);
+	return 0;
+}
+
+/* ---- what happens ------------------------------------------------------------------------------ */
+
+static void
+changed(void *ctx, struct wr_task *task, const struct wr_tier_change *change)
+{
+	struct weir_bus *bus = ctx;
+	weir_event event = {.kind = WEIR_EV_TIER,
+		.pid = bus->node.pid,
+		.uid = bus->node.uid,
+		.stalled_ns = change->stall_ns,
+		.tier = change->to,
+		.was_tier = change->from};
+
+	memcpy(event.node, bus->node.name, strnlen(bus->node.name, WEIR_NAME_MAX));
+	if (task->name)
+		memcpy(event.topic, task->name, strnlen(task->name, WEIR_NAME_MAX));
+	(void)wr_tier_change_format(change, task->name, event.why, sizeof(event.why));
+	wr_node_tell(&bus->node, &event);
+}
+
+int
+wr_bus_tiers_init(struct weir_bus *bus, const char *asked, struct weir_error *err)
+{
+	bus->tiers = *wr_tier_profile("balanced");
+	bus->reactor.changed = changed;
+	bus->reactor.ctx = bus;
+	return put_in_force(bus, asked ? asked : "balanced", err);
+}
+
+int
+weir_tiers(weir_bus *bus, const char *settings, weir_error *err)
+{
+	int rc = wr_handle_enter(&bus->handle);
+
+	if (rc == 0 && !settings)
+		rc = wr_error_set(err, WEIR_E_USAGE_INVAL, 0, "no settings are given");
+	return rc < 0 ? rc : put_in_force(bus, settings, err);
+}

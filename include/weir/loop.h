@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What else runs on a bus's loop beside its subscriptions: timers, descriptors and tasks.
+ * All of them, and the subscriptions, are consumers: each is polled in its turn, as often
+ * as its weight says, 1 to 64 times in a round; who has nothing to do costs no poll.
+ *
+ * As everywhere, a handle is never NULL, carries its error, belongs to the thread that made
+ * it (weir_adopt of the bus moves them all), and is closed with its bus. A callback that
+ * returns non-zero ends weir_turn and weir_run with that value. A handle may be closed from
+ * within its own callback.
+ *
+ * Times are nanoseconds of CLOCK_MONOTONIC (weir_now_ns).
+ */
+#ifndef WEIR_LOOP_H
+#define WEIR_LOOP_H
+
+#include <weir/weir.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- weights ------------------------------------------------------------------------- */
+
+enum {
+	WEIR_WEIGHT_MAX = 64,
+	WEIR_WEIGHT_DEFAULT = 3, /* the third of the four usual classes: 10, 6, 3, 1 */
+	WEIR_BUDGET_DEFAULT = 2000 /* units of weir_consume in a poll */
+};
+
+/* Another weight, from its next turn on. 0, USAGE_INVAL, or why the handle cannot be used. */
+int weir_sub_weigh(weir_sub *sub, unsigned weight);
+
+/* Polls that a round has now: the sum of the weights of all that have something to do. One
+ * that is tiered down counts with what it is left. < 0: why the bus cannot be used. */
+int weir_round(weir_bus *bus);
+
+/* ---- being a good consumer -------------------------------------------------------------- */
+
+/*
+ * Within a callback: units of work were done, of the WEIR_BUDGET_DEFAULT that a poll has. A
+ * unit is what the program says it is. Returns 1 when none are left: then the callback
+ * should return soon, and a subscription hands it no further message in this poll. A few
+ * instructions.
+ */
+int weir_consume(weir_bus *bus, uint32_t units);
+
+/*
+ * Within a callback that works for long: 1 if it should return now, because the units are
+ * used up or the poll has lasted for as long as it may (1 ms from the first question on).
+ * What it has not done it keeps for its next turn. Reads a clock: some 20 ns.
+ */
+int weir_should_yield(weir_bus *bus);
+
+/* ---- tiers ------------------------------------------------------------------------------- */
+
+/*
+ * Every consumer is watched, and one that costs its neighbours too much climbs: monitor,
+ * warn (75 % of its weight), yield (50 %), isolate (25 %). What counts against it: polls
+ * that take longer than a threshold, time for which publishers waited for it, lag, and the
+ * age of what it has not read. It comes back, one tier at a time, when it behaves. Each
+ * change is an event, WEIR_EV_TIER, which says why. See docs/scheduling.md for the rules.
+ *
+ * weir_tiers sets them, from the next look on: a profile ("balanced", "aggressive",
+ * "permissive", "readme", "off") and fields, "aggressive warn.violations=4 age_ms=100", or
+ * fields alone, which change what is in force. All of it, or nothing: USAGE_INVAL with the
+ * name of what is wrong, and its bounds, in err (NULL: not wanted). What the environment says
+ * (WEIR_BUDGET, WEIR_CPU_THRESHOLD_NS, WEIR_TIER_ESCALATION) stays in force.
+ */
+int weir_tiers(weir_bus *bus, const char *settings, weir_error *err);
+
+/* 0 monitor to 3 isolate; < 0: why the handle cannot be used. */
+int weir_sub_tier(weir_sub *sub);
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+/* A consumer of a bus's loop, as it is shown to others. */
+typedef struct weir_consumer {
+	uint64_t number;  /* no other one of its bus has had it */
+	const char *name; /* what a subscription subscribes; "" for the others */
+	uint32_t weight;
+	uint32_t tier; /* 0 monitor to 3 isolate */
+} weir_consumer;
+
+typedef struct weir_consumer_stats {
+	size_t size; /* set to sizeof before the call */
+	uint64_t polls;
+	uint64_t messages;   /* or what its poll counts: times, steps */
+	uint64_t busy_ns;    /* in its handler, where that was measured */
+	uint64_t violations; /* polls over a limit */
+	uint64_t yields;     /* polls in which it was told that it should stop */
+	uint64_t promotions; /* times that it came to a higher tier */
+	uint64_t demotions;  /* and back */
+} weir_consumer_stats;
+
+typedef struct weir_loop_stats {
+	size_t size; /* set to sizeof before the call */
+	uint64_t turns;
+	uint64_t polls;
+	uint64_t messages;
+	uint64_t busy_ns; /* in handlers, where that was measured */
+	uint64_t idle_ns; /* asleep */
+	uint64_t sleeps;
+	uint64_t timers; /* that fired */
+	uint64_t violations;
+} weir_loop_stats;
+
+/* The consumer that a subscription is, valid until the next call on it. 0, USAGE_INVAL, or why
+ * the handle cannot be used. */
+int weir_sub_consumer(weir_sub *sub, weir_consumer *consumer);
+
+/* What it has done so far. 0, USAGE_INVAL, USAGE_SIZE, or why the handle cannot be used. */
+int weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats);
+
+/* What the loop has done so far. Any thread; each number is one of that moment. 0, USAGE_INVAL,
+ * USAGE_SIZE. */
+int weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats);
+
+/*
+ * Functions that are called around polls, on the loop's thread; each may be NULL. They must
+ * not block, and have no say in what is polled.
+ */
+typedef struct weir_hooks {
+	size_t size;
+	void (*before_poll)(void *ctx, const weir_consumer *consumer);
+	/* messages: what it did */
+	void (*after_poll)(void *ctx, const weir_consumer *consumer, uint64_t messages);
+	/* It was told in this poll that it should stop, see weir_should_yield. */
+	void (*on_yield)(void *ctx, const weir_consumer *consumer);
+	/* It has left the loop, from within a turn. */
+	void (*on_completion)(void *ctx, const weir_consumer *consumer);
+	/* Nobody will call these functions any more: ctx may go. On whichever thread found out;
+	 * weir_close at the latest. */
+	void (*reclaimed)(void *ctx);
+	void *ctx;
+} weir_hooks;
+
+/*
+ * Puts these hooks (which are copied) in the place of those that there were; NULL: none. They
+ * are called from the next turn on. Any thread, also while the loop runs, and from a hook.
+ * 0, USAGE_INVAL, USAGE_SIZE, ENV_MEMORY. A loop without hooks pays one load and one branch.
+ */
+int weir_hooks_set(weir_bus *bus, const weir_hooks *hooks);
+
+/* ---- timers ------------------------------------------------------------------------------- */
+
+typedef struct weir_timer weir_timer;
+
+/* What a timer's callback is told. */
+typedef struct weir_tick {
+	uint64_t due_ns; /* when it was due; it is called at that time or later */
+	uint64_t missed; /* of an interval: how many more have been due since then, and are left
+			    out */
+} weir_tick;
+
+typedef int (*weir_timer_fn)(void *ctx, const weir_tick *tick);
+
+/* An interval whose callback was late by a period or more. Its phase stays in each case. */
+enum weir_late {
+	WEIR_LATE_SKIP = 0, /* goes on with the next time; .missed says what was left out */
+	WEIR_LATE_COALESCE, /* is called once for all; .missed says how many more those were */
+	WEIR_LATE_BURST /* is called for each */
+};
+
+typedef struct weir_timer_opts {
+	size_t size;
+	uint64_t after_ns; /* from now to the first time; 0: .every_ns */
+	uint64_t every_ns; /* from one time to the next; 0: once */
+	weir_timer_fn on_tick;
+	void *ctx;
+	uint32_t late;   /* enum weir_late */
+	uint32_t weight; /* 0: WEIR_WEIGHT_DEFAULT */
+} weir_timer_opts;
+
+/*
+ * A timer: once, or again and again. It is never early; how late it is, the weights and what
+ * else has something to do say. An interval does not drift.
+ * C: weir_timer_start(bus, .every_ns = 1000000, .on_tick = f).
+ * Errors: USAGE_INVAL (no callback, no time, an unknown .late, a weight above 64), AGAIN_QUOTA
+ * (2^20 one-shots, or 32 different periods), ENV_MEMORY.
+ * Cost: an insertion of some nanoseconds, and about 50 bytes for each one-shot.
+ */
+weir_timer *weir_timer_start_(weir_bus *bus, const weir_timer_opts *opts);
+
+/* Fires after_ns from now, whether it has fired or not; an interval goes on from there. */
+int weir_timer_again(weir_timer *timer, uint64_t after_ns);
+
+/* Does not fire again until weir_timer_again. 0, also if it had fired. */
+int weir_timer_cancel(weir_timer *timer);
+
+/* Frees the handle. NULL is ignored. 0, USAGE_THREAD, GONE_FORKED. */
+int weir_timer_close(weir_timer *timer);
+
+const weir_error *weir_timer_why(const weir_timer *timer);
+
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+typedef struct weir_watch weir_watch;
+
+enum weir_ready { WEIR_READABLE = 1u << 0, WEIR_WRITABLE = 1u << 1 };
+
+/* fd can be read or written, has an error or was hung up: the call on it says which. */
+typedef int (*weir_ready_fn)(void *ctx, int fd);
+
+typedef struct weir_watch_opts {
+	size_t size;
+	int fd;          /* stays the caller's, who closes it after the watch */
+	uint32_t events; /* enum weir_ready; 0: WEIR_READABLE */
+	weir_ready_fn on_ready;
+	void *ctx;
+	uint32_t weight; /* 0: WEIR_WEIGHT_DEFAULT */
+} weir_watch_opts;
+
+/*
+ * Calls on_ready once a turn as long as fd is ready. A descriptor of a file is always ready.
+ * C: weir_watch_fd(bus, fd, .on_ready = f).
+ * Errors: USAGE_INVAL, ENV_OS (not a descriptor, or watched on this bus already), ENV_MEMORY.
+ * Cost: one system call here, and one a turn for all watches of a bus.
+ */
+weir_watch *weir_watch_fd_(weir_bus *bus, const weir_watch_opts *opts);
+
+/* Frees the handle; before fd is closed. NULL is ignored. 0, USAGE_THREAD, GONE_FORKED. */
+int weir_watch_close(weir_watch *watch);
+
+const weir_error *weir_watch_why(const weir_watch *watch);
+
+/* ---- tasks ------------------------------------------------------------------------------------- */
+
+/* What a task's step answers. */
+enum weir_step {
+	WEIR_STEP_IDLE = 0, /* nothing to do until weir_task_wake */
+	WEIR_STEP_MORE = 1, /* there is more to do: again, when it is its turn */
+	WEIR_STEP_DONE = 2  /* it has ended, well */
+			    /* < 0: it has ended with that error */
+};
+
+/* One step: as much as is good for the others. State is what ctx points to. */
+typedef int (*weir_step_fn)(void *ctx);
+
+/* A task's name: never used again for another one of this bus. 0 is nobody's. */
+typedef uint64_t weir_task_id;
+
+typedef struct weir_task_opts {
+	size_t size;
+	weir_step_fn step;
+	void *ctx;
+	uint32_t weight; /* 0: WEIR_WEIGHT_DEFAULT */
+	uint32_t urgent; /* 1: as for an interrupt: once it is woken it takes its step before
+			    anybody else is polled, whatever they weigh. It belongs to no
+			    round; keep its steps short */
+} weir_task_opts;
+
+/*
+ * A task on the bus's loop; its first step comes with its first turn. Returns its name, or 0:
+ * then weir_why of the bus says why (USAGE_INVAL, ENV_MEMORY, AGAIN_QUOTA above 2^24 tasks).
+ * C: weir_spawn(bus, step, .ctx = &state).
+ * Cost: about 150 bytes; idle tasks cost nothing else.
+ */
+weir_task_id weir_spawn_(weir_bus *bus, const weir_task_opts *opts);
+
+/*
+ * There is something for the task to do: if it was idle it takes a step. Any thread. While
+ * it waits for that turn further calls cost an atomic exchange. 0, or USAGE_INVAL if there is no such
+ * task (it has ended and was joined).
+ */
+int weir_task_wake(weir_bus *bus, weir_task_id id);
+
+/* 1 if the task has not ended, 0 if it has, USAGE_INVAL if there is none. */
+int weir_task_lives(weir_bus *bus, weir_task_id id);
+
+/* Ends a task from outside, between two steps: joined, it gives GONE_STOPPED. */
+int weir_task_kill(weir_bus *bus, weir_task_id id);
+
+/*
+ * Turns the bus until the task has ended, and frees it. Returns 0 if it ended well, its error
+ * if not, AGAIN_TIMEOUT after timeout_ms, GONE_STOPPED if the bus was stopped, USAGE_STATE from
+ * within that task's own step, USAGE_INVAL if there is none, or what ended a turn.
+ */
+int weir_join(weir_bus *bus, weir_task_id id, int timeout_ms);
+
+/* ---- from C ------------------------------------------------------------------------------------- */
+
+#ifdef __cplusplus
+}
+
+static inline weir_timer *
+weir_timer_start(weir_bus *bus, const weir_timer_opts &opts)
+{
+	weir_timer_opts sized = opts;
+	sized.size = sizeof(sized);
+	return weir_timer_start_(bus, &sized);
+}
+
+static inline weir_watch *
+weir_watch_fd(weir_bus *bus, const weir_watch_opts &opts)
+{
+	weir_watch_opts sized = opts;
+	sized.size = sizeof(sized);
+	return weir_watch_fd_(bus, &sized);
+}
+
+static inline weir_task_id
+weir_spawn(weir_bus *bus, const weir_task_opts &opts)
+{
+	weir_task_opts sized = opts;
+	sized.size = sizeof(sized);
+	return weir_spawn_(bus, &sized);
+}
+#else
+#define weir_timer_start(bus, ...) \
+	weir_timer_start_((bus), \
+		&(weir_timer_opts){.size = sizeof(weir_timer_opts), __VA_ARGS__})
+#define weir_watch_fd(bus, ...) \
+	weir_watch_fd_((bus), \
+		&(weir_watch_opts){.size = sizeof(weir_watch_opts), .fd = __VA_ARGS__})
+#define weir_spawn(bus, ...) \
+	weir_spawn_((bus), \
+		&(weir_task_opts){.size = sizeof(weir_task_opts), .step = __VA_ARGS__})
+#endif
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A task is what a reactor polls: a subscription, a timer, a descriptor, whatever has work
+ * to do bit by bit. There are three kinds, by how the reactor learns that there is some:
+ *
+ *   looked at   has `ready`: while it is idle the reactor looks at it now and then, and at
+ *               all of them before it sleeps. For what other processes feed through shared
+ *               memory, who would otherwise have to tell each reader about each message;
+ *   told        has no `ready`: somebody says that there is work, see wr_reactor_tell and
+ *               wr_reactor_send. Idle, it costs nothing, however many there are;
+ *   pulled      has no `poll`: its owner reads it. The reactor only does not sleep while it
+ *               is ready.
+ *
+ * It lies in the memory of whoever made it, and may leave the reactor, and be freed, from
+ * within its own poll.
+ */
+#ifndef WR_SCHEDULER_TASK_H
+#define WR_SCHEDULER_TASK_H
+
+#include "bus/atomic.h"
+#include "scheduler/stats.h"
+#include "scheduler/tiers.h"
+#include "scheduler/turn.h"
+
+struct wr_task {
+	struct wr_turn turn;
+	/* Does at most one budget of work. Returns how much it did: 0, and it is idle. A
+	 * verdict other than 0 ends the turn and is handed to the caller. */
+	int (*poll)(struct wr_task *task, int *verdict);
+	/* True if poll would find something: a look without steps. */
+	bool (*ready)(struct wr_task *task);
+	/* True if somebody who feeds it leaves the fence of the sleeping pair to us. */
+	bool (*heavy)(struct wr_task *task);
+	/* Fills in how far it is behind and how old what it has not read is. NULL: neither. */
+	void (*signs)(struct wr_task *task, struct wr_tier_signs *signs);
+	const char *name;      /* for people; NULL: it has none */
+	struct wr_ring looks;  /* among those that are looked at, or pulled */
+	struct wr_task *inbox; /* the next one that was sent */
+	wr_a64 sent;           /* 1: it is in the inbox */
+	bool urgent; /* a told one that is polled before all others, whatever their weight */
+	bool once;  /* a told one that is idle after each poll, whatever it did */
+	bool again; /* it was told within its own poll */
+	bool added;
+	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
+	uint64_t number; /* no other one of its reactor has had it */
+	struct wr_tier tier;
+	struct wr_consumer_stats stats; /* writer: the reactor */
+};
+
+static inline struct wr_task *
+wr_task_of(struct wr_turn *turn)
+{
+	return (struct wr_task *)(void *)((uint8_t *)turn -
+		offsetof(struct wr_task, turn));
+}
+
+#endif
