@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """examples.py SOURCE PREFIX LIBDIR SCRATCH: the two small programs are small, compile
-without a warning against an installed prefix, and work as a pair."""
+without a warning against an installed prefix, and work as a pair; the pipeline between
+threads adds up."""
 import os
 import re
 import signal
@@ -62,10 +63,14 @@ def main(source, prefix, libdir, scratch):
     with tempfile.TemporaryDirectory(prefix="weir-test-") as run:
         env = dict(os.environ, WEIR_RUNTIME_DIR=run, LD_LIBRARY_PATH=f"{prefix}/{libdir}")
         heard = pair(programs["publisher"], programs["subscriber"], env)
+        pipeline = compiled(f"{source}/examples/pipeline.c", prefix, libdir, scratch)
+        added = subprocess.run([pipeline], env=env, capture_output=True, text=True, timeout=300)
+        if added.stdout != "10000100000\n":
+            sys.exit(f"the pipeline ended with {added.returncode}: {added.stdout}{added.stderr}")
         left = [os.path.join(d, f) for d, _, names in os.walk(run) for f in names]
         if left:
             sys.exit(f"left behind: {left}")
-    print(f"heard hello {heard[0]} to {heard[-1]}")
+    print(f"heard hello {heard[0]} to {heard[-1]}, and the pipeline added up")
 
 
 main(*sys.argv[1:])
