@@ -5,7 +5,9 @@
  * compared take turns. Exit 0: measured, whatever came out. Exit 2: could not measure.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bench/lib/cases.h"
 #include "bench/lib/clock.h"
@@ -13,6 +15,8 @@
 #include "bench/lib/stat.h"
 #ifdef BENCH_OURS
 #include "bench/micro/micro.h"
+#include "bench/micro/sched_parts.h"
+#include "bench/ours/queue.h"
 #endif
 
 static struct bench_options options;
@@ -143,7 +147,163 @@ case_disciplines(void)
 static int
 case_idle(void)
 {
-	return measure_ratio("idle", &micro_turn_idle, &micro_turn_48, "ours", 1.01);
+	int rc = measure_ratio("idle", &micro_turn_idle, &micro_turn_48, "ours", 1.01);
+	return bench_worse(rc,
+		measure_ratio(
+			"idle", &micro_loop_among_idle, &micro_loop_48, "ours", 1.01));
+}
+
+/* What stands in seed P for the same: 48 ns. */
+static int
+case_poll(void)
+{
+	int rc = measure_more("poll", &micro_loop_48, &micro_bare_48,
+		"the loop's part of a poll, everything on, of 48", 12);
+	rc = bench_worse(rc,
+		measure_more("poll", &micro_loop_4096, &micro_bare_4096,
+			"the loop's part of a poll, everything on, of 4,096", 12));
+	rc = bench_worse(rc,
+		measure_more("poll", &micro_loop_batch, &micro_bare_batch,
+			"the loop's part of a message, 32 to a poll, of 48", 1));
+	rc = bench_worse(rc, measure("poll", &micro_cpu_clock, 0));
+	return bench_worse(rc, measure("poll", &micro_clock, 0));
+}
+
+enum { WAKES = 20000, WAKES_MORE = 64 };
+
+static int
+by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+show_wakes(const char *work, double polls, double goal)
+{
+	struct bench_row row = bench_row_of("wake", "ours", work);
+	row.subscribers = 48;
+	row.unit = "polls";
+	row.value = polls;
+	row.runs = WAKES;
+	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, goal, 0});
+}
+
+/* Counted, not timed: the same on every machine. */
+static int
+case_wake(void)
+{
+	static double polls[WAKES + WAKES_MORE];
+	if (micro_wake_polls(polls, WAKES) < 0)
+		return BENCH_UNMEASURED;
+	qsort(polls, WAKES, sizeof(*polls), by_size);
+	show_wakes("until who wakes is polled, weight 10, 45 others at work: p50",
+		polls[WAKES / 2], 0);
+	show_wakes("until who wakes is polled, weight 10, 45 others at work: p99",
+		polls[WAKES * 99 / 100], 20);
+	return BENCH_GOOD;
+}
+
+/* A loop for each core, in threads of their own. */
+struct worker {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	int core;
+	double begin_ns, end_ns;
+};
+
+static void *
+work_on_core(void *arg)
+{
+	struct worker *worker = arg;
+	void *subject = micro_loop_48.make(micro_loop_48.count);
+	(void)bench_pin(worker->core);
+	if (subject)
+		micro_loop_48.run(subject, OPERATIONS);
+	pthread_barrier_wait(worker->start);
+	worker->begin_ns = bench_ns(bench_ticks());
+	if (subject)
+		micro_loop_48.run(subject, OPERATIONS * 10);
+	worker->end_ns = bench_ns(bench_ticks());
+	if (subject)
+		micro_loop_48.discard(subject);
+	return NULL;
+}
+
+/* Polls a second of so many loops together. */
+static double
+rate_of(int loops)
+{
+	struct worker workers[2];
+	pthread_barrier_t start;
+	double begin = INFINITY, end = 0;
+	if (pthread_barrier_init(&start, NULL, (unsigned)loops) != 0)
+		return NAN;
+	for (int i = 0; i < loops; i++) {
+		workers[i] = (struct worker){.start = &start, .core = i};
+		if (pthread_create(
+			    &workers[i].thread, NULL, work_on_core, &workers[i]) != 0)
+			return NAN;
+	}
+	for (int i = 0; i < loops; i++) {
+		pthread_join(workers[i].thread, NULL);
+		begin = fmin(begin, workers[i].begin_ns);
+		end = fmax(end, workers[i].end_ns);
+	}
+	pthread_barrier_destroy(&start);
+	return loops * OPERATIONS * 10.0 / (end - begin) * 1e9;
+}
+
+static int
+case_cores(void)
+{
+	double one[BENCH_RUNS_MAX], two[BENCH_RUNS_MAX];
+	int runs = options.quick ? 5 : 21;
+	if (bench_cores() < 2)
+		return BENCH_UNMEASURED;
+	for (int i = 0; i < runs; i++) {
+		two[i] = rate_of(2);
+		one[i] = rate_of(1);
+	}
+	struct bench_row row =
+		bench_row_of("cores", "ours", "polls of two loops on two cores");
+	row.subscribers = 48;
+	row.unit = "polls/s";
+	row.value = stat_median_of(two, runs).median;
+	row.runs = runs;
+	bench_row_ratio(&row, "one loop", stat_ratio_of(two, one, runs));
+	bench_row_print(&row, (struct bench_goal){GOAL_AT_LEAST, 1.8, 0});
+	return BENCH_GOOD;
+}
+
+static int
+case_parts(void)
+{
+	return sched_parts(options.runs, options.few);
+}
+/* The one and the other, and how much of the other's time the one takes. */
+static int
+measure_beside(const struct micro *ours, const struct micro *other)
+{
+	if (!other)
+		return BENCH_GOOD;
+	int rc = measure("queue", other, 0);
+	return bench_worse(rc, measure_ratio("queue", ours, other, other->peer, 1));
+}
+
+static int
+case_queue(void)
+{
+	static const struct micro *const pairs[][2] = {
+		{&queue_alone, &queue_locked_alone}, {&queue_link, &queue_locked_link},
+		{&queue_sub, &queue_locked_sub}, {&queue_pub, &queue_locked_pub}};
+	int rc = measure("queue", &queue_link_large, 0);
+	rc = bench_worse(rc, measure("queue", &queue_round, 0));
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		rc = bench_worse(rc, measure_beside(pairs[i][0], pairs[i][1]));
+	rc = bench_worse(rc, measure_beside(&queue_alone, queue_ck_alone));
+	return bench_worse(rc, measure_beside(&queue_link, queue_ck_link));
 }
 
 #endif
@@ -153,6 +313,11 @@ static const struct bench_case cases[] = {
 	{"decision", case_decision, "whose turn it is, beside a bare indirect call"},
 	{"disciplines", case_disciplines, "the same of the other disciplines"},
 	{"idle", case_idle, "the same among 100,000 consumers that are idle"},
+	{"wake", case_wake, "how soon who has something to do again is served"},
+	{"cores", case_cores, "two loops on two cores, beside one"},
+	{"parts", case_parts, "budgets, tiers, hooks, and a million timers"},
+	{"poll", case_poll, "what a loop adds to a poll, beside two readings of a clock"},
+	{"queue", case_queue, "an item between threads, beside a mutex and ck_ring"},
 #endif
 	{NULL, NULL, NULL}};
 

@@ -28,4 +28,15 @@ extern const struct micro micro_turn_time, micro_turn_classes, micro_turn_robin;
 /* The 48 among 100,000 that have nothing to do. */
 extern const struct micro micro_turn_idle;
 
+/* bench/micro/reactor.c: the loop with everything on, and the same calls without one. */
+extern const struct micro micro_loop_48, micro_loop_4096, micro_loop_batch;
+extern const struct micro micro_bare_48, micro_bare_4096, micro_bare_batch;
+extern const struct micro micro_loop_among_idle;
+/* How many polls of others pass from when one of three consumers of weight 10, of 48, is told
+ * that there is work to when it is polled, while the other 45 always have some; so many times,
+ * at random moments. 0, or -1 for lack of memory. */
+int micro_wake_polls(double *polls, int count);
+/* What it costs to read a clock around each poll. */
+extern const struct micro micro_cpu_clock, micro_clock;
+
 #endif
