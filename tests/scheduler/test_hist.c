@@ -2,6 +2,7 @@
 /* The histogram beside the sorted values themselves. Row K12. */
 #include "scheduler/hist.h"
 
+#include "tests/lib/dice.h"
 #include "tests/lib/test.h"
 
 #include <pthread.h>
@@ -9,15 +10,12 @@
 #include <string.h>
 
 static struct wr_hist hist, other;
-static uint64_t seed = 88172645463325252ull;
+static uint64_t seed = WR_DICE_SEED;
 
 static uint64_t
 rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return wr_dice_roll(&seed, below);
 }
 
 static void

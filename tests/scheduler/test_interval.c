@@ -2,6 +2,7 @@
 /* Interval timers beside the simplest thing that does the same. Rows K9, K38, K39, K40. */
 #include "scheduler/interval.h"
 
+#include "tests/lib/dice.h"
 #include "tests/lib/test.h"
 
 #include <stdlib.h>
@@ -17,17 +18,14 @@ static uint64_t seed;
 static uint64_t
 rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return wr_dice_roll(&seed, below);
 }
 
 static void
 make(void)
 {
 	wr_intervals_init(&all);
-	seed = 88172645463325252ull;
+	seed = WR_DICE_SEED;
 }
 
 /* ---- catching up ----------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 /* Tiers under virtual time. Rows P2, P13, P15, P18, P20, P31, P32. */
 #include "scheduler/tiers.h"
 
+#include "tests/lib/dice.h"
 #include "tests/lib/test.h"
 
 #include <stdio.h>
@@ -739,10 +740,7 @@ static uint64_t seed;
 static uint64_t
 rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return wr_dice_roll(&seed, below);
 }
 
 static struct wr_tier_signs

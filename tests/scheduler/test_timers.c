@@ -3,6 +3,7 @@
  * K9, K23, K38, K39, K40. The time is an argument, so a year takes a moment. */
 #include "scheduler/timers.h"
 
+#include "tests/lib/dice.h"
 #include "tests/lib/test.h"
 
 #include <stdlib.h>
@@ -23,10 +24,7 @@ static uint64_t seed;
 static uint64_t
 rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return wr_dice_roll(&seed, below);
 }
 
 static void
@@ -38,7 +36,7 @@ make(uint32_t most, uint64_t now_ns)
 	memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
 	REQUIRE(memory);
 	REQUIRE_EQ(wr_timers_init(&wheel, memory, most, now_ns), 0);
-	seed = 88172645463325252ull;
+	seed = WR_DICE_SEED;
 }
 
 static void
