@@ -260,8 +260,8 @@ weir_task_id weir_spawn_(weir_bus *bus, const weir_task_opts *opts);
 
 /*
  * There is something for the task to do: if it was idle it takes a step. Any thread. While
- * it waits for that turn further calls cost an atomic exchange. 0, or USAGE_INVAL if there is no such
- * task (it has ended and was joined).
+ * it waits for that turn further calls cost an atomic exchange. 0, or USAGE_INVAL if there is
+ * no such task (it has ended and was joined).
  */
 int weir_task_wake(weir_bus *bus, weir_task_id id);
 
