@@ -132,20 +132,30 @@ K37_there_are_as_many_ends_as_the_kind_has(void)
 		weir_queue *queue = weir_queue_create(.item = 8, .kind = kind, .ends = 3);
 		unsigned txs = kind == WEIR_SUB ? 3 : 1, rxs = kind == WEIR_PUB ? 3 : 1;
 
-		for (unsigned i = 0; i < 5; i++) {
-			weir_tx *tx = weir_queue_pub(queue);
-			weir_rx *rx = weir_queue_sub(queue);
+		weir_tx *tx[5];
+		weir_rx *rx[5];
 
-			CHECK_EQ(weir_tx_why(tx)->code, i < txs ? 0 : WEIR_E_AGAIN_QUOTA);
-			CHECK_EQ(weir_rx_why(rx)->code, i < rxs ? 0 : WEIR_E_AGAIN_QUOTA);
-			/* The only one of its kind is not had twice, though it has left. */
-			if (i >= txs || txs == 1)
-				CHECK_EQ(weir_tx_close(tx), 0);
-			if (i >= rxs || rxs == 1)
-				CHECK_EQ(weir_rx_close(rx), 0);
+		for (unsigned i = 0; i < 5; i++) {
+			tx[i] = weir_queue_pub(queue);
+			rx[i] = weir_queue_sub(queue);
+			CHECK_EQ(weir_tx_why(tx[i])->code,
+				i < txs ? 0 : WEIR_E_AGAIN_QUOTA);
+			CHECK_EQ(weir_rx_why(rx[i])->code,
+				i < rxs ? 0 : WEIR_E_AGAIN_QUOTA);
+			/* The only one is not had twice, though it has left. */
+			if (txs == 1)
+				CHECK_EQ(weir_tx_close(tx[i]), 0);
+			if (rxs == 1)
+				CHECK_EQ(weir_rx_close(rx[i]), 0);
 		}
 		CHECK_EQ(queue_stats(queue).producers, txs == 1 ? 0 : txs);
 		CHECK_EQ(queue_stats(queue).consumers, rxs == 1 ? 0 : rxs);
+		for (unsigned i = 0; i < 5; i++) {
+			if (txs > 1)
+				CHECK_EQ(weir_tx_close(tx[i]), 0);
+			if (rxs > 1)
+				CHECK_EQ(weir_rx_close(rx[i]), 0);
+		}
 		CHECK_EQ(weir_queue_close(queue), 0);
 	}
 }
@@ -292,6 +302,7 @@ K37_a_loop_needs_a_callback_and_a_callback_a_loop(void)
 		weir_queue_sub(queue, .bus = bus, .on_item = ignore,
 			.weight = WEIR_WEIGHT_MAX + 1)};
 	weir_link *link;
+	weir_tx *tx;
 
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQ(weir_rx_why(rx[i])->code, WEIR_E_USAGE_INVAL);
@@ -301,9 +312,11 @@ K37_a_loop_needs_a_callback_and_a_callback_a_loop(void)
 	CHECK_EQ(weir_rx_why(rx[0])->code, 0); /* none of them took the place */
 	CHECK_EQ(weir_rx_adopt(rx[0]), -WEIR_E_USAGE_STATE);
 	CHECK_EQ(weir_rx_next(rx[0]), -WEIR_E_USAGE_STATE);
-	link = weir_queue_link(rx[0], weir_queue_pub(queue));
+	tx = weir_queue_pub(queue);
+	link = weir_queue_link(rx[0], tx);
 	CHECK_EQ(weir_link_why(link)->code, WEIR_E_USAGE_INVAL);
 	CHECK_EQ(weir_link_close(link), 0);
+	CHECK_EQ(weir_tx_close(tx), 0);
 	CHECK_EQ(weir_queue_close(queue), 0);
 	(void)weir_close(bus); /* which answers for what failed on it */
 }
