@@ -528,7 +528,8 @@ poll_urgent(struct wr_reactor *r, int *verdict)
 static int
 heed(struct wr_reactor *r, int *verdict)
 {
-	wr_reactor_take_inbox(r);
+	if (__builtin_expect(wr_load_relaxed(send_head, &r->inbox) != NULL, 0))
+		wr_reactor_take_inbox(r);
 	return wr_list_is_empty(&r->urgent) ? 0 : poll_urgent(r, verdict);
 }
 
@@ -545,7 +546,8 @@ poll_all(struct wr_reactor *r, int *verdict)
 	while (left > 0 && *verdict == 0 && (turn = wr_select_next(&r->queue.select))) {
 		left--;
 		work += poll_task(r, wr_task_of(turn), verdict);
-		look(r, 1);
+		if (r->idle_count > 0)
+			look(r, 1);
 		work += heed(r, verdict);
 	}
 	return work;

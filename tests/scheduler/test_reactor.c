@@ -74,7 +74,8 @@ not_heavy(struct wr_task *task)
 static void
 make(struct worker *workers, unsigned count, uint32_t idle)
 {
-	memset(workers, 0, count * sizeof(*workers));
+	if (count > 0)
+		memset(workers, 0, count * sizeof(*workers));
 	memset(order, 0, sizeof(order));
 	wr_store_release(test_flag, &flag, 0);
 	wr_bell_init(&bell);
