@@ -328,7 +328,10 @@ poll_told(struct wr_task *task, int *verdict)
 		told->tells_itself = false;
 		wr_reactor_tell(&reactor, task);
 	}
-	return told->left > 0 ? told->left-- : 0;
+	if (told->left == 0)
+		return 0;
+	told->left--;
+	return 1;
 }
 
 static void
