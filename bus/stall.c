@@ -12,8 +12,9 @@ enum {
 	PAUSE_FREE = 10000000     /* and while nobody does */
 };
 
-#define BEST_KEPT      0.9    /* of the best speed, from one comparison to the next */
-#define FIRST_BURST    0.0625 /* of the first pace, which no reader can keep: until then */
+#define BEST_KEPT 0.9 /* of the best speed, from one comparison to the next */
+#define FIRST_BURST \
+	0.0625 /* of the first pace, which no reader keeps; until the best is known */
 #define DWELL_FIRST_NS 250000000ull
 #define DWELL_MOST_NS  60000000000ull
 #define RELAPSE_NS     600000000000ull
@@ -162,6 +163,15 @@ blame_of(const struct wr_stall *stall, const struct wr_gate *gate,
 	return WR_BLAME_NONE;
 }
 
+/* So much of what it was charged was not due. */
+static void
+take_back(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
+{
+	ns = wr_slide_forgive(&account->spent, ns);
+	account->spent_ns -= ns;
+	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
+}
+
 /*
  * What the reader could not help is taken back from all its accounts, and from the stream's
  * what it was charged of that. Each question is about the time since the last one, so what
@@ -173,20 +183,7 @@ forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
 	account->idle_ns -= ns < account->idle_ns ? ns : account->idle_ns;
 	account->behind_ns -= ns < account->behind_ns ? ns : account->behind_ns;
-	ns = wr_slide_forgive(&account->spent, ns);
-	account->spent_ns -= ns;
-	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
-}
-
-/* What it was charged was not due: it works as fast as the others, and had no core. */
-static void
-acquit(struct wr_stall *stall, struct wr_account *account, uint64_t now_ns)
-{
-	uint64_t ns =
-		wr_slide_forgive(&account->spent, wr_slide_sum(&account->spent, now_ns));
-
-	account->spent_ns -= ns;
-	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
+	take_back(stall, account, ns);
 }
 
 static enum wr_blame
@@ -212,8 +209,9 @@ judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 		return WR_BLAME_NONE;
 	if (view->excuse)
 		forgive(stall, account, view->excuse(view->ctx, row));
+	/* It works as fast as the others, and had no core: nothing was due. */
 	if (keeps_pace(account, stall))
-		acquit(stall, account, view->now_ns);
+		take_back(stall, account, wr_slide_sum(&account->spent, view->now_ns));
 	return blame_of(stall, gate, row, view->now_ns, 1, 0);
 }
 

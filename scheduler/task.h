@@ -17,6 +17,8 @@
 #ifndef WR_SCHEDULER_TASK_H
 #define WR_SCHEDULER_TASK_H
 
+#include <weir/loop.h>
+
 #include "bus/atomic.h"
 #include "scheduler/stats.h"
 #include "scheduler/tiers.h"
@@ -52,6 +54,16 @@ wr_task_of(struct wr_turn *turn)
 {
 	return (struct wr_task *)(void *)((uint8_t *)turn -
 		offsetof(struct wr_task, turn));
+}
+
+/* As it is shown to others. */
+static inline weir_consumer
+wr_task_shown(const struct wr_task *task)
+{
+	return (weir_consumer){.number = task->number,
+		.name = task->name ? task->name : "",
+		.weight = wr_turn_weight(&task->turn),
+		.tier = task->tier.tier};
 }
 
 #endif

@@ -20,12 +20,7 @@ struct copy {
 static weir_consumer
 consumer_of(uint64_t address)
 {
-	const struct wr_task *task = (const struct wr_task *)(uintptr_t)address;
-
-	return (weir_consumer){.number = task->number,
-		.name = task->name ? task->name : "",
-		.weight = wr_turn_weight(&task->turn),
-		.tier = task->tier.tier};
+	return wr_task_shown((const struct wr_task *)(uintptr_t)address);
 }
 
 static void

@@ -766,10 +766,7 @@ weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 		return rc;
 	if (!consumer)
 		return -WEIR_E_USAGE_INVAL;
-	*consumer = (weir_consumer){.number = sub->task.number,
-		.name = sub->sub->pattern,
-		.weight = wr_turn_weight(&sub->task.turn),
-		.tier = sub->task.tier.tier};
+	*consumer = wr_task_shown(&sub->task);
 	return 0;
 }
 
