@@ -123,8 +123,10 @@ int
 wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err)
 {
-	int rc = has_turns(task) ? wr_rounds_admit(&r->rounds, weight, err) : 0;
+	int rc;
 
+	weight = weight ? weight : WR_WEIGHT_DEFAULT;
+	rc = has_turns(task) ? wr_rounds_admit(&r->rounds, weight, err) : 0;
 	if (rc < 0)
 		return rc;
 	wr_turn_init(&task->turn, weight);

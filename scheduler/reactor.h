@@ -98,7 +98,8 @@ void wr_reactor_fini(struct wr_reactor *r);
  * there are tasks. USAGE_INVAL for any other name. */
 int wr_reactor_discipline(struct wr_reactor *r, const char *name);
 
-/* The task's kind is what it has been given; its weight 1 to 64. AGAIN_QUOTA, and it is not
+/* The task's kind is what it has been given; its weight 1 to 64, 0 for the
+ * default. AGAIN_QUOTA, and it is not
  * there, if the round would be longer than it may be; err (NULL: not wanted) says by how
  * much. */
 int wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,

@@ -179,7 +179,7 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 	bus->events = (struct wr_task){
 		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
 	if (bus->on_event)
-		(void)wr_reactor_add(&bus->reactor, &bus->events, WR_WEIGHT_DEFAULT, NULL);
+		(void)wr_reactor_add(&bus->reactor, &bus->events, 0, NULL);
 	/* What is the library's own is not held against the limit. */
 	wr_rounds_init(&bus->reactor.rounds, opts->round_limit);
 	bus->opened = true;

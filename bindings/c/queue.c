@@ -450,8 +450,7 @@ go_on_loop(struct weir_rx *rx, const weir_rx_opts *opts)
 	rx->task.poll = rx_poll;
 	rx->task.signs = rx_signs;
 	rx->hung.leave = rx_leave;
-	rc = wr_reactor_add(reactor, &rx->task,
-		opts->weight ? opts->weight : WEIR_WEIGHT_DEFAULT, &rx->hung.handle.err);
+	rc = wr_reactor_add(reactor, &rx->task, opts->weight, &rx->hung.handle.err);
 	if (rc < 0)
 		return rc;
 	wr_end_enlist(&rx->rx->end, reactor, &rx->task);
@@ -748,9 +747,8 @@ open_link(struct weir_link *link, const weir_link_opts *opts)
 	link->hung.leave = link_leave;
 	if (!opts->bus)
 		return 0;
-	rc = wr_reactor_add(&opts->bus->reactor, &link->task,
-		opts->weight ? opts->weight : WEIR_WEIGHT_DEFAULT,
-		&link->hung.handle.err);
+	rc = wr_reactor_add(
+		&opts->bus->reactor, &link->task, opts->weight, &link->hung.handle.err);
 	if (rc < 0)
 		return rc;
 	wr_end_enlist(&link->from->rx->end, &opts->bus->reactor, &link->task);

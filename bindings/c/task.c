@@ -162,8 +162,7 @@ spawn(struct weir_bus *bus, const weir_task_opts *opts, struct weir_error *err)
 	actor->task.poll = actor_poll;
 	actor->task.once = true;
 	actor->task.urgent = opts->urgent != 0;
-	if (wr_reactor_add(&bus->reactor, &actor->task,
-		    opts->weight ? opts->weight : WEIR_WEIGHT_DEFAULT, err) < 0) {
+	if (wr_reactor_add(&bus->reactor, &actor->task, opts->weight, err) < 0) {
 		free_place(bus, actor);
 		return 0;
 	}

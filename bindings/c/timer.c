@@ -105,8 +105,7 @@ timer_open(struct weir_timer *timer, const weir_timer_opts *opts, struct weir_er
 	timer->rule = (enum wr_interval_rule)opts->late;
 	timer->alarm.task.poll = timer_poll;
 	timer->hung.leave = leave;
-	rc = wr_reactor_add(reactor, &timer->alarm.task,
-		opts->weight ? opts->weight : WEIR_WEIGHT_DEFAULT, err);
+	rc = wr_reactor_add(reactor, &timer->alarm.task, opts->weight, err);
 	if (rc < 0)
 		return rc;
 	rc = arm(timer, opts->after_ns ? opts->after_ns : opts->every_ns);

@@ -86,8 +86,7 @@ watch_open(struct weir_watch *watch, const weir_watch_opts *opts, struct weir_er
 		events |= EPOLLIN;
 	if ((opts->events & WEIR_WRITABLE) != 0)
 		events |= EPOLLOUT;
-	rc = wr_reactor_add(reactor, &watch->task,
-		opts->weight ? opts->weight : WEIR_WEIGHT_DEFAULT, err);
+	rc = wr_reactor_add(reactor, &watch->task, opts->weight, err);
 	if (rc < 0)
 		return rc;
 	rc = wr_reactor_watch(reactor, &watch->task, watch->fd, events);

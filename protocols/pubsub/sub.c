@@ -651,8 +651,7 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 	sub->task.heavy = sub_heavy;
 	sub->task.signs = sub_signs;
 	sub->task.name = sub->sub->pattern;
-	rc = wr_reactor_add(&sub->bus->reactor, &sub->task,
-		opts->weight ? opts->weight : WR_WEIGHT_DEFAULT, err);
+	rc = wr_reactor_add(&sub->bus->reactor, &sub->task, opts->weight, err);
 	if (rc < 0)
 		subscription_leave(sub);
 	return rc;
