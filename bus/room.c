@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bus/room.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -11,9 +12,9 @@
 #include "bus/writer.h"
 
 enum {
-	PAUSES = 200,  /* looks for room with a pause between, about 10 us */
-	YIELDS = 4,    /* then with the core given away */
-	PARK_MS = 100, /* no wait sleeps longer without a look */
+	PAUSES = 200,        /* looks for room with a pause between, about 10 us */
+	YIELDS = 4,          /* then with the core given away */
+	PARK_NS = 100000000, /* no wait sleeps longer without a look */
 	NOT_ASLEEP_NS =
 		2000000 /* between two claims of who never waits: the most that counts */
 };
@@ -128,7 +129,7 @@ look(struct wr_writer *w)
 			if (w->gate.rows[i].blame != WR_BLAME_NONE)
 				detach(w, &w->gate.rows[i], w->gate.rows[i].blame,
 					view.now_ns);
-	w->room.asked_ns = wr_stall_pause_ns(&w->gate);
+	w->room.asked_ns = wr_stall_pause_ns(&w->room.stall, &w->gate);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -232,16 +233,20 @@ epoll_of(struct wr_writer *w)
 }
 
 static void
-rest(struct wr_writer *w, int fd, int ms)
+rest(struct wr_writer *w, int fd, uint64_t ns)
 {
 	struct epoll_event events[8];
+	struct pollfd rung = {.fd = fd, .events = POLLIN};
+	struct timespec most = {.tv_nsec = (long)ns};
 
 	if (WR_MUTANT(ADMIT_WAITLOCKED)) {
 		pthread_mutex_lock(&w->lock);
 		(void)epoll_wait(fd, events, 8, -1);
 		pthread_mutex_unlock(&w->lock);
 	} else if (fd >= 0) {
-		(void)epoll_wait(fd, events, 8, ms);
+		/* epoll_wait knows milliseconds only. */
+		if (ppoll(&rung, 1, &most, NULL) > 0)
+			(void)epoll_wait(fd, events, 8, 0);
 	} else {
 		sched_yield(); /* no descriptor left to sleep on */
 	}
@@ -271,16 +276,16 @@ room_came(struct wr_writer *w)
 	return there;
 }
 
-/* Sleeps until a reader rings, the steward nudges, or ms have passed. */
+/* Sleeps until a reader rings, the steward nudges, or ns have passed. */
 static void
-park(struct wr_writer *w, int ms)
+park(struct wr_writer *w, uint64_t ns)
 {
 	int fd = epoll_of(w);
 
 	if (WR_MUTANT(ROOM_CHECKFIRST) && room_there(w))
 		return;
 	if (!room_came(w))
-		rest(w, fd, ms);
+		rest(w, fd, ns);
 	WR_POINT(room_lower);
 	w->room.epoch++;
 	say(w, 0);
@@ -338,14 +343,13 @@ give_way(struct wr_writer *w)
 	return there || room_there(w);
 }
 
-static int
-ms_until(const struct wr_writer *w, uint64_t now, uint64_t deadline_ns)
+static uint64_t
+ns_until(const struct wr_writer *w, uint64_t now, uint64_t deadline_ns)
 {
-	uint64_t left_ms = (deadline_ns - now) / 1000000 + 1;
-	uint64_t pause_ms = (w->room.asked_ns + 999999) / 1000000;
-	uint64_t ms = left_ms < pause_ms ? left_ms : pause_ms;
+	uint64_t left_ns = deadline_ns - now;
+	uint64_t ns = left_ns < w->room.asked_ns ? left_ns : w->room.asked_ns;
 
-	return ms < PARK_MS ? (int)ms : PARK_MS;
+	return ns < PARK_NS ? ns : PARK_NS;
 }
 
 int
@@ -362,7 +366,7 @@ wr_room_wait(struct wr_writer *w, uint64_t deadline_ns, struct weir_error *err)
 		there = room_there(w) || (deadline_ns && give_way(w));
 	}
 	while (!there && (now = wr_now_ns()) < deadline_ns) {
-		park(w, ms_until(w, now, deadline_ns));
+		park(w, ns_until(w, now, deadline_ns));
 		if (w->ops.meanwhile)
 			w->ops.meanwhile(w->ops.ctx);
 		wr_writer_tell_again(w);

@@ -8,8 +8,9 @@ enum {
 	BEHIND_ENOUGH = 20000000, /* ns behind, or its speed says nothing */
 	FIRST_BEST = 20000000,    /* ns of waiting, and the best is known, if roughly */
 	BEHIND_LITTLE = 1000000,  /* ns behind, or it says nothing about the best */
-	PAUSE_CHARGED = 1000000,  /* ns between two looks while somebody pays */
-	PAUSE_FREE = 10000000     /* and while nobody does */
+	PAUSE_FIRST = 100000,    /* ns between two looks when somebody begins to pay, */
+	PAUSE_CHARGED = 1000000, /* later, */
+	PAUSE_FREE = 10000000    /* and while nobody does */
 };
 
 #define BEST_KEPT 0.9 /* of the best speed, from one comparison to the next */
@@ -375,6 +376,7 @@ wr_stall_look(
 		stall->best = stall->pace * FIRST_BURST;
 	}
 	stall->paying = paying;
+	stall->waited_ns += view->since_ns;
 	stall->spent_ns += most;
 	wr_slide_add(&stall->spent, view->now_ns, most);
 
@@ -394,8 +396,14 @@ wr_stall_look(
 	return blamed;
 }
 
+/*
+ * A wait may be over before the second of two looks a millisecond apart. Then whoever was
+ * given anything has moved by that look, and would seem to have worked all the time: at the
+ * pace of whom it waits for. So the first looks are close, and each may tell who has done
+ * its work and waits.
+ */
 uint64_t
-wr_stall_pause_ns(const struct wr_gate *gate)
+wr_stall_pause_ns(const struct wr_stall *stall, const struct wr_gate *gate)
 {
 	bool others = false, charged = false;
 
@@ -405,13 +413,18 @@ wr_stall_pause_ns(const struct wr_gate *gate)
 		others |= row->gate && !row->blocks;
 		charged |= row->blocks && is_charged(row);
 	}
-	return others && charged ? PAUSE_CHARGED : PAUSE_FREE;
+	if (!others || !charged)
+		return PAUSE_FREE;
+	if (stall->waited_ns < PAUSE_FIRST)
+		return PAUSE_FIRST;
+	return stall->waited_ns < PAUSE_CHARGED ? stall->waited_ns : PAUSE_CHARGED;
 }
 
 void
 wr_stall_over(struct wr_stall *stall, struct wr_gate *gate)
 {
 	stall->paying = false;
+	stall->waited_ns = 0;
 	for (uint32_t i = 0; i < gate->count; i++)
 		gate->rows[i].account.blocked = false;
 }

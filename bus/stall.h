@@ -107,6 +107,7 @@ struct wr_stall {
 	struct wr_slide spent;
 	uint64_t spent_ns;    /* ever */
 	bool paying;          /* at the last look the others stood at the head */
+	uint64_t waited_ns;   /* until the last look, in this wait */
 	uint64_t began_ns;    /* when the comparison began, 0 = never */
 	uint64_t compared_ns; /* waited since then */
 	uint64_t pace_ns;     /* when the last one ended, */
@@ -145,8 +146,9 @@ uint64_t wr_slide_sum(const struct wr_slide *slide, uint64_t now_ns);
 unsigned wr_stall_look(
 	struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view);
 
-/* How long until another look may find something that this one did not. */
-uint64_t wr_stall_pause_ns(const struct wr_gate *gate);
+/* How long until another look may find something that this one did not. The longer the
+ * wait has lasted, the longer. */
+uint64_t wr_stall_pause_ns(const struct wr_stall *stall, const struct wr_gate *gate);
 
 /* The wait is over: the next look is a first one. */
 void wr_stall_over(struct wr_stall *stall, struct wr_gate *gate);

@@ -552,6 +552,54 @@ who_is_never_seen_at_work_is_faster(void)
 	spare(&box);
 }
 
+/*
+ * A wait that lasts as long as the pause between two looks: whoever was given a segment has
+ * moved by the next one, and it is the slow one that makes it end. The others have done
+ * their part in a tenth of that time, or work as long as it does.
+ */
+static void
+who_frees_as_often_as_one_looks_is_told_from_the_equal(void)
+{
+	for (int equal = 0; equal < 2; equal++) {
+		const uint64_t wait_ns = 1 * MS;
+		uint64_t works_ns = equal ? wait_ns : wait_ns / 10;
+		struct box box;
+		unsigned blamed = 0;
+
+		make(&box, 3);
+		box.now += S;
+		for (int wait = 0; wait < 400 && !blamed; wait++) {
+			uint64_t at = 0;
+
+			stand(&box, 0, 1, false);
+			stand(&box, 1, 1, false);
+			stand(&box, 2, 4, true);
+			blamed += look_later(&box, 60 * US, 0);
+			while (at < wait_ns && !blamed) {
+				uint64_t pause = wr_stall_pause_ns(&box.stall, &box.gate);
+				uint64_t ns = pause < wait_ns - at ? pause : wait_ns - at;
+
+				at += ns;
+				for (unsigned k = 0; k < 2; k++) {
+					uint64_t done = at < works_ns ? at : works_ns;
+
+					row(&box, k)->progress = 1000 * (uint64_t)wait +
+						1000 * done / works_ns;
+					stand(&box, k, at < works_ns, false);
+				}
+				row(&box, 2)->progress = 1000 * (uint64_t)wait + at / US;
+				blamed += look(&box, ns);
+			}
+			box.published += 1000;
+			box.head++;
+			wr_stall_over(&box.stall, &box.gate);
+		}
+		CHECK_EQ(blamed, !equal);
+		CHECK_EQ(row(&box, 2)->blame, equal ? WR_BLAME_NONE : WR_BLAME_BUDGET);
+		spare(&box);
+	}
+}
+
 /* Who does not move at all shields nobody for longer than 20 ms. */
 static void
 stopped_ones_shield_nobody_for_long(void)
@@ -1211,12 +1259,12 @@ looks_are_close_only_while_somebody_pays(void)
 	make(&box, 2);
 	stand(&box, 0, 4, true);
 	stand(&box, 1, 4, true);
-	calm = wr_stall_pause_ns(&box.gate);
+	calm = wr_stall_pause_ns(&box.stall, &box.gate);
 	stand(&box, 1, 0, false);
-	CHECK(wr_stall_pause_ns(&box.gate) < calm);
-	CHECK(wr_stall_pause_ns(&box.gate) * 2 <= WR_STALL_BUDGET_NS);
+	CHECK(wr_stall_pause_ns(&box.stall, &box.gate) < calm);
+	CHECK(wr_stall_pause_ns(&box.stall, &box.gate) * 2 <= WR_STALL_BUDGET_NS);
 	row(&box, 0)->account.budget_ns = WR_STALL_FOREVER;
-	CHECK_EQ(wr_stall_pause_ns(&box.gate), calm);
+	CHECK_EQ(wr_stall_pause_ns(&box.stall, &box.gate), calm);
 	spare(&box);
 }
 
@@ -1459,6 +1507,7 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(who_keeps_pace_is_not_charged),
 	TEST(the_pace_of_who_holds_all_up_is_not_the_best),
 	TEST(who_is_never_seen_at_work_is_faster),
+	TEST(who_frees_as_often_as_one_looks_is_told_from_the_equal),
 	TEST(stopped_ones_shield_nobody_for_long),
 	TEST(slow_ones_shield_nobody_flat_out), TEST(a_quarter_as_fast_still_counts),
 	TEST(what_is_passed_at_other_times_does_not_count),
