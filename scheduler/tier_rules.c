@@ -3,7 +3,9 @@
 
 #include "bus/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MS 1000000ull
@@ -175,6 +177,78 @@ wr_tier_config_set(struct wr_tier_config *config, const char *name, uint64_t val
 		"escalation, or a tier and one of violations, good_polls, "
 		"min_ms, good_us: warn.violations");
 	return -WEIR_E_USAGE_INVAL;
+}
+
+/* ---- as text ------------------------------------------------------------------------------- */
+
+enum { WORD = 64 };
+
+static int
+set_field(struct wr_tier_config *config, char *word, struct weir_error *err)
+{
+	char *equals = strchr(word, '=');
+	char *end;
+	uint64_t value;
+
+	*equals = 0;
+	value = strtoull(equals + 1, &end, 10);
+	if (equals[1] < '0' || equals[1] > '9' || *end)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"%s=%s: a whole number is needed", word, equals + 1);
+	return wr_tier_config_set(config, word, value, err);
+}
+
+static int
+set_word(struct wr_tier_config *config, char *word, bool first, struct weir_error *err)
+{
+	const struct wr_tier_config *profile;
+
+	if (strchr(word, '='))
+		return set_field(config, word, err);
+	profile = first ? wr_tier_profile(word) : NULL;
+	if (!profile)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"'%s' is neither a profile (balanced, aggressive, permissive, readme, "
+			"off), which comes first, nor field=number",
+			word);
+	*config = *profile;
+	return 0;
+}
+
+static int
+set_words(struct wr_tier_config *config, const char *text, struct weir_error *err)
+{
+	bool first = true;
+
+	for (text += strspn(text, " ,"); *text; text += strspn(text, " ,")) {
+		size_t len = strcspn(text, " ,");
+		char word[WORD];
+		int rc;
+
+		if (len >= sizeof(word))
+			return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+				"'%.20s...' is no profile and no field", text);
+		memcpy(word, text, len);
+		word[len] = 0;
+		rc = set_word(config, word, first, err);
+		if (rc < 0)
+			return rc;
+		first = false;
+		text += len;
+	}
+	return 0;
+}
+
+int
+wr_tier_config_read(
+	struct wr_tier_config *config, const char *text, struct weir_error *err)
+{
+	struct wr_tier_config all = *config;
+	int rc = set_words(&all, text, err);
+
+	if (rc == 0)
+		*config = all;
+	return rc;
 }
 
 /* ---- rules ---------------------------------------------------------------------------------- */

@@ -49,6 +49,14 @@ const char *wr_tier_profile_of(const struct wr_tier_config *config);
 int wr_tier_config_set(struct wr_tier_config *config, const char *field, uint64_t value,
 	struct weir_error *err);
 
+/*
+ * Sets what a text says: a profile, which comes first, and fields, "aggressive
+ * warn.violations=4 age_ms=100", or fields alone; words apart by spaces or commas. All of it,
+ * or USAGE_INVAL, and nothing is changed; err (NULL: not wanted) names the word.
+ */
+int wr_tier_config_read(
+	struct wr_tier_config *config, const char *text, struct weir_error *err);
+
 /* The same, once all fields are bounds-checked: what a look works with. */
 struct wr_tier_rules {
 	uint64_t threshold_ns, promotion_ns, demotion_ns, age_ns;

@@ -300,6 +300,15 @@ wr_tier_percent(unsigned tier, bool has_lane)
 	return percent[tier];
 }
 
+enum wr_factor
+wr_tier_factor(unsigned tier)
+{
+	return tier == WR_TIER_MONITOR  ? WR_FACTOR_100
+		: tier == WR_TIER_WARN  ? WR_FACTOR_75
+		: tier == WR_TIER_YIELD ? WR_FACTOR_50
+					: WR_FACTOR_25;
+}
+
 /* ---- for people ------------------------------------------------------------------------------------- */
 
 static const char *const why_names[WR_TIER_WHYS] = {[WR_TIER_WHY_NONE] = "none",

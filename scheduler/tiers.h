@@ -43,6 +43,7 @@
 #define WR_SCHEDULER_TIERS_H
 
 #include "scheduler/tier_rules.h"
+#include "scheduler/turn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -131,6 +132,9 @@ uint32_t wr_tier_penalty(const struct wr_tier *t, uint64_t now_ns);
 
 /* The factor on the weight: 100, 75, 50, 25; 0 with a lane, for then it is off the wheel. */
 unsigned wr_tier_percent(unsigned tier, bool has_lane);
+
+/* The same as a factor, of one that has no lane. */
+enum wr_factor wr_tier_factor(unsigned tier);
 
 const char *wr_tier_why_name(unsigned why);
 

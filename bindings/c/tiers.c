@@ -4,73 +4,13 @@
  */
 #include "bindings/c/tiers.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <weir/loop.h>
 
 #include "bus/error.h"
 #include "conf/settings.h"
 
-enum { WORD = 64 };
-
 /* ---- what was asked for ---------------------------------------------------------------------- */
-
-static int
-set_field(struct wr_tier_config *config, char *word, struct weir_error *err)
-{
-	char *equals = strchr(word, '=');
-	char *end;
-	uint64_t value;
-
-	*equals = 0;
-	value = strtoull(equals + 1, &end, 10);
-	if (equals[1] < '0' || equals[1] > '9' || *end)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"%s=%s: a whole number is needed", word, equals + 1);
-	return wr_tier_config_set(config, word, value, err);
-}
-
-static int
-set_word(struct wr_tier_config *config, char *word, bool first, struct weir_error *err)
-{
-	const struct wr_tier_config *profile;
-
-	if (strchr(word, '='))
-		return set_field(config, word, err);
-	profile = first ? wr_tier_profile(word) : NULL;
-	if (!profile)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"'%s' is neither a profile (balanced, aggressive, permissive, readme, "
-			"off), which comes first, nor field=number",
-			word);
-	*config = *profile;
-	return 0;
-}
-
-/* "aggressive warn.violations=4": words apart by spaces or commas. */
-static int
-read_words(struct wr_tier_config *config, const char *text, struct weir_error *err)
-{
-	bool first = true;
-
-	for (text += strspn(text, " ,"); *text; text += strspn(text, " ,")) {
-		size_t len = strcspn(text, " ,");
-		char word[WORD];
-		int rc;
-
-		if (len >= sizeof(word))
-			return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-				"'%.20s...' is no profile and no field", text);
-		memcpy(word, text, len);
-		word[len] = 0;
-		rc = set_word(config, word, first, err);
-		if (rc < 0)
-			return rc;
-		first = false;
-		text += len;
-	}
-	return 0;
-}
 
 /* The operator has the last word. */
 static int
@@ -107,7 +47,7 @@ put_in_force(struct weir_bus *bus, const char *asked, struct weir_error *err)
 	struct wr_tier_config config = bus->tiers;
 	struct wr_tier_rules rules;
 	bool off = strcmp(asked, "off") == 0;
-	int rc = off ? 0 : read_words(&config, asked, err);
+	int rc = off ? 0 : wr_tier_config_read(&config, asked, err);
 
 	if (rc == 0)
 		rc = heed_environment(&config, err);
