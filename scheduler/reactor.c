@@ -349,14 +349,13 @@ wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 
 /* ---- a turn ------------------------------------------------------------------------------------- */
 
-/* What the tier leaves of its turns. */
-static enum wr_factor
-factor_of(unsigned tier)
+/* What is left of its turns; who is urgent has none that could become fewer. */
+static void
+leave_factor(struct wr_reactor *r, struct wr_task *task, enum wr_factor factor)
 {
-	return tier == WR_TIER_MONITOR  ? WR_FACTOR_100
-		: tier == WR_TIER_WARN  ? WR_FACTOR_75
-		: tier == WR_TIER_YIELD ? WR_FACTOR_50
-					: WR_FACTOR_25;
+	if (has_turns(task))
+		wr_select_weigh(&r->queue.select, &task->turn,
+			wr_turn_weight(&task->turn), factor);
 }
 
 /* Looks whether the consumer is at the right tier; poll_ns: what its poll took, 0: unknown. */
@@ -379,8 +378,9 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		wr_stat_add(&task->stats.promotions, 1);
 	else
 		wr_stat_add(&task->stats.demotions, 1);
-	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
-		factor_of(change.to));
+	leave_factor(r, task, wr_tier_factor(change.to));
+	/* From here on its polls are measured, however it came there. */
+	task->measured = WR_METER_MEASURED;
 	if (r->changed)
 		r->changed(r->ctx, task, &change);
 }
@@ -462,8 +462,7 @@ absolve(struct wr_reactor *r, struct wr_task *task)
 {
 	task->measured = 0;
 	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
-	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
-		WR_FACTOR_100);
+	leave_factor(r, task, WR_FACTOR_100);
 }
 
 static bool

@@ -576,6 +576,103 @@ K38_a_storm_of_alarms_starves_nobody(void)
 	wr_reactor_fini(&reactor);
 }
 
+/* ---- tiers ------------------------------------------------------------------------------------- */
+
+/* Goes on after its budget as often as it is told to, and behaves from there on. */
+struct greedy {
+	struct wr_task task;
+	int left;
+};
+
+static int
+poll_greedy(struct wr_task *task, int *verdict)
+{
+	struct greedy *greedy = (struct greedy *)(void *)task;
+
+	(void)verdict;
+	reactor.overdrawn = greedy->left > 0;
+	greedy->left -= greedy->left > 0;
+	return 1;
+}
+
+static void
+watch_over(struct wr_tier_rules *rules)
+{
+	struct wr_tier_config config = *wr_tier_profile("balanced");
+
+	REQUIRE_EQ(wr_tier_config_read(&config,
+			   "demotion_ms=0 warn.good_polls=1 warn.min_ms=0", NULL),
+		0);
+	REQUIRE_EQ(wr_tier_rules_of(rules, &config, NULL), 0);
+	wr_reactor_watch_over(&reactor, rules);
+}
+
+/* However it came to a tier, its polls are measured there: else a task of which nothing but
+ * its time is known would never be seen to behave. */
+static void
+P32_who_overdrew_comes_back(void)
+{
+	struct greedy greedy = {.task = {.poll = poll_greedy}, .left = 5};
+	struct wr_tier_rules rules;
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	watch_over(&rules);
+	wr_reactor_add(&reactor, &greedy.task, 4, NULL);
+	wr_reactor_tell(&reactor, &greedy.task);
+	for (int i = 0; i < 5; i++)
+		(void)turn();
+	CHECK_EQ(greedy.task.tier.tier, WR_TIER_WARN);
+	CHECK_EQ(wr_select_round(&reactor.queue.select), 12);
+	CHECK(greedy.task.measured > 0);
+	while (greedy.task.tier.tier != WR_TIER_MONITOR) /* the watchdog sees */
+		(void)turn();
+	CHECK_EQ(wr_select_round(&reactor.queue.select), 16);
+	wr_reactor_fini(&reactor);
+}
+
+/* Nobody is watched from there on: who had climbed has all of its turns again. */
+static void
+P32_switched_off_all_is_forgotten(void)
+{
+	struct greedy greedy = {.task = {.poll = poll_greedy}, .left = 5};
+	struct wr_tier_rules rules;
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	watch_over(&rules);
+	wr_reactor_add(&reactor, &greedy.task, 4, NULL);
+	wr_reactor_tell(&reactor, &greedy.task);
+	for (int i = 0; i < 5; i++)
+		(void)turn();
+	CHECK_EQ(wr_select_round(&reactor.queue.select), 12);
+	wr_reactor_watch_over(&reactor, NULL);
+	(void)turn();
+	CHECK_EQ(greedy.task.tier.tier, WR_TIER_MONITOR);
+	CHECK_EQ(wr_select_round(&reactor.queue.select), 16);
+	wr_reactor_fini(&reactor);
+}
+
+/* Who is urgent is in no round, so a tier takes nothing from one. */
+static void
+K25_an_urgent_one_weighs_nothing_at_any_tier(void)
+{
+	struct greedy urgent = {.task = {.poll = poll_greedy, .urgent = true}, .left = 5};
+	struct wr_tier_rules rules;
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	watch_over(&rules);
+	wr_reactor_add(&reactor, &urgent.task, 4, NULL);
+	wr_reactor_tell(&reactor, &urgent.task);
+	for (int i = 0; i < 5; i++)
+		(void)turn();
+	CHECK_EQ(urgent.task.tier.tier, WR_TIER_WARN);
+	CHECK_EQ(wr_select_round(&reactor.queue.select), 0);
+	wr_reactor_watch_over(&reactor, NULL);
+	(void)turn();
+	CHECK_EQ(urgent.task.tier.tier, WR_TIER_MONITOR);
+	CHECK_EQ(wr_select_round(&reactor.queue.select), 0);
+	wr_reactor_fini(&reactor);
+}
+
 /* ---- descriptors ------------------------------------------------------------------------------- */
 
 struct piped {
@@ -841,7 +938,9 @@ static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(who_is_told_is_polled_until_it_finds_nothing),
 	TEST(K41_what_is_sent_wakes_a_sleeper, .labels = "concurrency"),
 	TEST(K9_alarms_wake_whoever_waits), TEST(an_alarm_is_moved_and_cancelled),
-	TEST(K38_a_storm_of_alarms_starves_nobody),
+	TEST(K38_a_storm_of_alarms_starves_nobody), TEST(P32_who_overdrew_comes_back),
+	TEST(P32_switched_off_all_is_forgotten),
+	TEST(K25_an_urgent_one_weighs_nothing_at_any_tier),
 	TEST(K44_a_descriptor_wakes_and_is_told_again), TEST(a_file_is_always_ready),
 	TEST(the_flag_is_odd_while_armed),
 	TEST(sleeps_until_rung, .labels = "concurrency"),
