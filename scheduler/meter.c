@@ -51,10 +51,9 @@ wr_meter_end(struct wr_meter *m, const struct wr_meter_start *start)
 	return ran_ns < wall_ns ? ran_ns : wall_ns;
 }
 
-uint64_t
-wr_meter_close(struct wr_meter *m)
+void
+wr_meter_close_at(struct wr_meter *m, uint64_t now_ns)
 {
-	uint64_t now_ns = wr_clock_now(&m->clock);
 	uint64_t took_ns = now_ns - m->began_ns;
 
 	if (took_ns > m->apart_ns && took_ns - m->apart_ns > m->limit_ns)
@@ -64,16 +63,31 @@ wr_meter_close(struct wr_meter *m)
 	m->began_ns = now_ns;
 	m->apart_ns = 0;
 	m->count = 0;
+}
+
+uint64_t
+wr_meter_close(struct wr_meter *m)
+{
+	uint64_t now_ns = wr_clock_now(&m->clock);
+
+	wr_meter_close_at(m, now_ns);
 	return now_ns;
+}
+
+void
+wr_meter_pause_at(struct wr_meter *m, uint64_t now_ns)
+{
+	if (m->began_ns == 0)
+		return;
+	wr_meter_close_at(m, now_ns);
+	m->began_ns = 0;
 }
 
 void
 wr_meter_pause(struct wr_meter *m)
 {
-	if (m->began_ns == 0)
-		return;
-	(void)wr_meter_close(m);
-	m->began_ns = 0;
+	if (m->began_ns != 0)
+		wr_meter_pause_at(m, wr_clock_now(&m->clock));
 }
 
 void

@@ -51,6 +51,8 @@ uint64_t wr_meter_end(struct wr_meter *m, const struct wr_meter_start *start);
 /* The group is over: whoever was in it is measured from now on, if it took too long. Returns
  * the time. */
 uint64_t wr_meter_close(struct wr_meter *m);
+/* The same where the caller says what time it is. */
+void wr_meter_close_at(struct wr_meter *m, uint64_t now_ns);
 
 /* A poll that was not measured. True if the group is full: then close it. */
 static inline bool
@@ -72,8 +74,18 @@ wr_meter_open(struct wr_meter *m)
 	}
 }
 
+static inline void
+wr_meter_open_at(struct wr_meter *m, uint64_t now_ns)
+{
+	if (m->began_ns == 0 && (++m->wakes & (WR_METER_GROUP - 1)) == 0) {
+		m->began_ns = now_ns;
+		m->apart_ns = 0;
+	}
+}
+
 /* The reactor waits: what comes now is nobody's time. */
 void wr_meter_pause(struct wr_meter *m);
+void wr_meter_pause_at(struct wr_meter *m, uint64_t now_ns);
 
 /* The task has left: it is not looked at any more. */
 void wr_meter_forget(struct wr_meter *m, const struct wr_task *task);

@@ -9,11 +9,13 @@
 
 enum { ROUND_PARTS = WR_WHEEL_ROUND * WR_WHEEL_PARTS };
 
-static void breaks(struct wr_referee *referee, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* A new weight counts from the charge for the next poll on. Where that poll comes, and who
+ * stands in front of it there, the old one has said; the one after it is the first that is
+ * wholly the new one's. */
+enum { SETTLING_POLLS = 2 };
 
-static void
-breaks(struct wr_referee *referee, const char *fmt, ...)
+void
+wr_referee_breaks(struct wr_referee *referee, const char *fmt, ...)
 {
 	va_list args;
 	int length;
@@ -38,8 +40,20 @@ round_of(const struct wr_referee *referee)
 static bool
 is_exact(const struct wr_turn *turn)
 {
-	return wr_turn_factor(turn) == WR_FACTOR_100 &&
-		ROUND_PARTS % wr_turn_weight(turn) == 0;
+	return 4 * ROUND_PARTS % wr_turn_quarters(turn) == 0;
+}
+
+static int64_t
+stride_of(const struct wr_turn *turn)
+{
+	return 4 * ROUND_PARTS / (int64_t)wr_turn_quarters(turn);
+}
+
+/* Its polls of a round are a whole number. */
+static bool
+is_whole(const struct wr_turn *turn)
+{
+	return is_exact(turn) && wr_turn_quarters(turn) % 4 == 0;
 }
 
 /* ---- in and out --------------------------------------------------------------------------- */
@@ -49,10 +63,11 @@ check_sums(struct wr_referee *referee)
 {
 	referee->checks++;
 	if (referee->select->count != referee->in_count)
-		breaks(referee, "%" PRIu32 " consumers are in, the queue counts %" PRIu32,
+		wr_referee_breaks(referee,
+			"%" PRIu32 " consumers are in, the queue counts %" PRIu32,
 			referee->in_count, referee->select->count);
 	if (referee->select->quarters != referee->in_quarters)
-		breaks(referee,
+		wr_referee_breaks(referee,
 			"they weigh %" PRIu32 " quarters, the queue counts %" PRIu32,
 			referee->in_quarters, referee->select->quarters);
 }
@@ -76,7 +91,8 @@ wr_referee_added(struct wr_referee *referee, uint32_t i)
 	if (player->in)
 		return;
 	player->in = true;
-	player->out = player->settling = false;
+	player->out = false;
+	player->settling = 0;
 	player->seen = referee->step;
 	player->polls = 0;
 	if (referee->now)
@@ -122,7 +138,7 @@ wr_referee_weighed(struct wr_referee *referee, uint32_t i)
 		return;
 	referee->in_quarters += quarters - player->quarters;
 	player->quarters = (uint16_t)quarters;
-	player->settling = true;
+	player->settling = SETTLING_POLLS;
 	check_sums(referee);
 }
 
@@ -133,11 +149,13 @@ wr_referee_taken(struct wr_referee *referee, uint32_t i)
 	uint64_t gap = ++referee->step - player->seen;
 
 	if (!player->in)
-		breaks(referee, "consumer %" PRIu32 " is taken out and was not in", i);
+		wr_referee_breaks(
+			referee, "consumer %" PRIu32 " is taken out and was not in", i);
 	if (player->out)
-		breaks(referee, "consumer %" PRIu32 " is taken out and was out", i);
+		wr_referee_breaks(
+			referee, "consumer %" PRIu32 " is taken out and was out", i);
 	if (player->bound > 0 && gap > player->bound)
-		breaks(referee,
+		wr_referee_breaks(referee,
 			"consumer %" PRIu32 " has waited %" PRIu64
 			" polls, more than %" PRIu32,
 			i, gap, player->bound);
@@ -151,18 +169,20 @@ wr_referee_nobody(struct wr_referee *referee, uint32_t ready)
 {
 	referee->checks++;
 	if (ready > 0)
-		breaks(referee, "nobody is found, and %" PRIu32 " are ready", ready);
+		wr_referee_breaks(
+			referee, "nobody is found, and %" PRIu32 " are ready", ready);
 }
 
 /* ---- polls -------------------------------------------------------------------------------- */
 
-/* The first poll in a round ends the one before. Who came in it may have been served early
- * for the next, so that one does not count either. */
+/* The first poll in a round ends the last one that it had polls in. Who came in it may have
+ * been served early for the next, so that one does not count either. */
 static void
 check_round(struct wr_referee *referee, uint32_t i)
 {
 	struct wr_player *player = &referee->players[i];
-	const struct wr_turn *turn = referee->turns[i];
+	unsigned quarters = wr_turn_quarters(referee->turns[i]);
+	unsigned least = quarters / 4, most = (quarters + 3) / 4;
 	uint64_t round = round_of(referee);
 	uint32_t polls = player->polls;
 
@@ -170,43 +190,54 @@ check_round(struct wr_referee *referee, uint32_t i)
 		player->polls++;
 		return;
 	}
-	if (round > player->round + 1)
+	if (round > player->round + 1 && least > 0)
 		polls = 0;
 	player->polls = 1;
 	player->round = round;
-	if (round < player->entered + 3 || !is_exact(turn))
+	if (round < player->entered + 3 || !is_exact(referee->turns[i]))
 		return;
 	referee->checks++;
-	if (polls != wr_turn_weight(turn))
-		breaks(referee,
+	if (polls < least || polls > most)
+		wr_referee_breaks(referee,
 			"consumer %" PRIu32 " had %" PRIu32
-			" polls in a round, its weight is "
-			"%u",
-			i, polls, wr_turn_weight(turn));
+			" polls in a round, its weight is %u.%02u",
+			i, polls, quarters / 4, quarters % 4 * 25);
+}
+
+/* Parts that the one may be ahead of the other. */
+static int64_t
+ahead_of(const struct wr_turn *a, const struct wr_turn *b)
+{
+	if (is_whole(a) && is_whole(b))
+		return ROUND_PARTS;
+	return stride_of(a) + stride_of(b) + 2 * WR_WHEEL_PARTS;
 }
 
 static void
 compare(struct wr_referee *referee, uint32_t i)
 {
 	uint32_t row = referee->players[i].watched - 1u;
-	int64_t step = ROUND_PARTS / (int64_t)wr_turn_weight(referee->turns[i]);
+	const struct wr_turn *turn = referee->turns[i];
+	int64_t step = stride_of(turn);
 
 	for (uint32_t k = 0; k < referee->watched_count; k++) {
 		uint32_t other = referee->watched[k];
 		const struct wr_player *player = &referee->players[other];
+		int64_t more;
 
 		if (other == i || !player->in || player->settling)
 			continue;
-		referee->more[row][k] += step;
+		more = referee->more[row][k] += step;
 		referee->more[k][row] -= step;
-		if (!is_exact(referee->turns[i]) || !is_exact(referee->turns[other]))
+		if (!is_exact(turn) || !is_exact(referee->turns[other]))
 			continue;
-		if (referee->more[row][k] > referee->more_most)
-			referee->more_most = referee->more[row][k];
-		if (referee->more[row][k] > ROUND_PARTS)
-			breaks(referee,
+		if (more > referee->more_most && is_whole(turn) &&
+			is_whole(referee->turns[other]))
+			referee->more_most = more;
+		if (more > ahead_of(turn, referee->turns[other]))
+			wr_referee_breaks(referee,
 				"consumer %" PRIu32 " is %.3f rounds ahead of %" PRIu32,
-				i, (double)referee->more[row][k] / ROUND_PARTS, other);
+				i, (double)more / ROUND_PARTS, other);
 	}
 	referee->checks++;
 }
@@ -219,9 +250,8 @@ wr_referee_polled(struct wr_referee *referee, uint32_t i)
 	player->out = false;
 	if (!referee->now)
 		return;
-	/* A new weight counts from the charge for this poll on. */
-	if (player->settling) {
-		player->settling = false;
+	if (player->settling > 0) {
+		player->settling--;
 		player->entered = player->round = round_of(referee);
 		player->polls = 0;
 		begin_comparison(referee, player);
@@ -241,7 +271,7 @@ wr_referee_sweep(struct wr_referee *referee)
 		referee->checks++;
 		if (player->in && player->bound > 0 &&
 			referee->step - player->seen > player->bound)
-			breaks(referee,
+			wr_referee_breaks(referee,
 				"consumer %" PRIu32 " is in, and has waited %" PRIu64
 				" polls, more than %" PRIu32,
 				i, referee->step - player->seen, player->bound);

@@ -11,10 +11,12 @@
  *
  * and for the wheel, where polls are counted:
  *
- *   exact     whoever was in for a whole round has had its weight in it;
- *   fair      since two were both in, their polls by weight differ by at most one round.
- *             Of more than 64 consumers so many are compared, evenly spaced from where the
- *             seed says.
+ *   exact     whoever was in for a whole round has had its weight in it; where a tier
+ *             leaves no whole number of it, the one below or above;
+ *   fair      since two were both in, their polls by weight differ by at most one round;
+ *             where a tier leaves no whole number, by the strides of both, and a bucket at
+ *             either end. Of more than 64 consumers so many are compared, evenly spaced
+ *             from where the seed says.
  */
 #ifndef WR_SCHEDULER_REFEREE_H
 #define WR_SCHEDULER_REFEREE_H
@@ -32,7 +34,8 @@ struct wr_player {
 	uint32_t bound;    /* steps after which it is lost */
 	uint16_t quarters; /* that it is counted with */
 	uint8_t watched;   /* its number among those compared, and one; 0: it is not */
-	bool in, out, settling;
+	uint8_t settling;  /* polls until its new weight is all that counts */
+	bool in, out;
 };
 
 struct wr_referee {
@@ -72,6 +75,11 @@ void wr_referee_taken(struct wr_referee *referee, uint32_t i);
 void wr_referee_polled(struct wr_referee *referee, uint32_t i);
 void wr_referee_rested(struct wr_referee *referee, uint32_t i);
 void wr_referee_nobody(struct wr_referee *referee, uint32_t ready);
+
+/* A promise was broken that somebody else watches over: it is counted here too, and told if
+ * it is the first. */
+void wr_referee_breaks(struct wr_referee *referee, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Looks for consumers that are in and never come: at the end, and now and then. */
 void wr_referee_sweep(struct wr_referee *referee);

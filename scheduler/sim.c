@@ -2,6 +2,7 @@
 #include "scheduler/sim.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +10,14 @@
 #include "scheduler/classes.h"
 #include "scheduler/robin.h"
 #include "scheduler/rounds.h"
+#include "scheduler/sim_load.h"
+#include "scheduler/sim_tiers.h"
 #include "scheduler/table.h"
 #include "scheduler/tree.h"
 #include "scheduler/wheel.h"
 
 enum {
-	COST_NS = 1000,
+	NAP_NS = 1000,
 	PLACES_MAX = 16384, /* of a table: filling it takes their number times the turns */
 	SWEEP_STEPS = 4096
 };
@@ -22,13 +25,14 @@ enum {
 struct consumer {
 	uint64_t polls;
 	uint8_t class;
-	bool ready, flipped;
+	bool ready;
+	bool uneven; /* it was not always ready, or had not all of its turns */
 };
 
 struct class
 {
-	uint32_t first, consumers, weight;
-	uint64_t cost_ns;
+	weir_sim_class asked; /* with the weight that counts */
+	uint32_t first;
 	uint64_t polls, time_ns, gap_most;
 };
 
@@ -51,8 +55,12 @@ struct weir_sim {
 	uint32_t count, ready, limit;
 	struct class classes[WEIR_SIM_CLASSES_MAX];
 	uint32_t class_count;
-	uint64_t round;    /* polls, of everybody */
-	uint64_t quarters; /* and as they weigh now */
+	struct wr_sim_load load;
+	struct wr_sim_tiers tiers;
+	bool climbing;
+	uint64_t round;         /* polls, of everybody */
+	uint64_t quarters;      /* and as they weigh now, */
+	uint64_t quarters_most; /* and have weighed at most */
 	uint32_t flips_ppm;
 	bool random_costs;
 	uint64_t random, now_ns, polls, flips;
@@ -85,15 +93,33 @@ wr_sim_random(struct weir_sim *sim, uint64_t below)
 }
 
 uint64_t
-wr_sim_now(const struct weir_sim *sim)
+weir_sim_now(const struct weir_sim *sim)
 {
 	return sim->now_ns;
 }
 
-const struct wr_referee *
-wr_sim_referee(const struct weir_sim *sim)
+struct wr_referee *
+wr_sim_referee(struct weir_sim *sim)
 {
 	return &sim->referee;
+}
+
+struct wr_sim_tiers *
+wr_sim_tiers_in(struct weir_sim *sim)
+{
+	return sim->climbing ? &sim->tiers : NULL;
+}
+
+unsigned
+wr_sim_class_of(const struct weir_sim *sim, uint32_t i)
+{
+	return sim->consumers[i].class;
+}
+
+uint32_t
+wr_sim_first_of(const struct weir_sim *sim, unsigned class)
+{
+	return sim->classes[class].first;
 }
 
 void
@@ -131,25 +157,36 @@ wr_sim_remove(struct weir_sim *sim, uint32_t i)
  * since an idle one is looked at and then woken; and all others once before and after.
  */
 static void
-set_bounds(struct weir_sim *sim)
+set_bound(struct weir_sim *sim, uint32_t i)
 {
+	uint64_t own = wr_turn_quarters(&sim->turns[i]), all = sim->quarters_most;
+	uint64_t steps;
+
 	if (sim->select->by == &wr_wheel_times)
 		return;
-	for (uint32_t i = 0; i < sim->count; i++) {
-		uint64_t own = wr_turn_quarters(&sim->turns[i]), all = sim->quarters;
-		uint64_t steps;
+	if (sim->select->by == &wr_robin)
+		own = all = 1;
+	if (sim->select->by == &wr_tree)
+		own *= sim->classes[sim->consumers[i].class].asked.weight;
+	steps = 2 * ((all + own - 1) / own + sim->count);
+	if (sim->select->by == &wr_tree)
+		steps *= sim->count;
+	if (steps > sim->players[i].bound)
+		wr_referee_bound(&sim->referee, i,
+			steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX);
+}
 
-		if (sim->select->by == &wr_robin)
-			own = all = 1;
-		if (sim->select->by == &wr_tree)
-			own *= sim->classes[sim->consumers[i].class].weight;
-		steps = 2 * ((all + own - 1) / own + sim->count);
-		if (sim->select->by == &wr_tree)
-			steps *= sim->count;
-		if (steps > sim->players[i].bound)
-			wr_referee_bound(&sim->referee, i,
-				steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX);
+/* Of one with another weight, and of all if everybody together never weighed as much. */
+static void
+set_bounds(struct weir_sim *sim, uint32_t i)
+{
+	if (sim->quarters <= sim->quarters_most) {
+		set_bound(sim, i);
+		return;
 	}
+	sim->quarters_most = sim->quarters;
+	for (i = 0; i < sim->count; i++)
+		set_bound(sim, i);
 }
 
 void
@@ -159,7 +196,14 @@ wr_sim_weigh(struct weir_sim *sim, uint32_t i, unsigned weight, enum wr_factor f
 	wr_select_weigh(sim->select, &sim->turns[i], weight, factor);
 	wr_referee_weighed(&sim->referee, i);
 	sim->quarters += wr_turn_quarters(&sim->turns[i]);
-	set_bounds(sim);
+	sim->consumers[i].uneven = true;
+	set_bounds(sim, i);
+}
+
+void
+wr_sim_factor(struct weir_sim *sim, uint32_t i, enum wr_factor factor)
+{
+	wr_sim_weigh(sim, i, wr_turn_weight(&sim->turns[i]), factor);
 }
 
 /* ---- a poll ------------------------------------------------------------------------------- */
@@ -172,7 +216,7 @@ maybe_flip(struct weir_sim *sim)
 	if (sim->flips_ppm == 0 || wr_sim_random(sim, 1000000) >= sim->flips_ppm)
 		return;
 	i = (uint32_t)wr_sim_random(sim, sim->count);
-	sim->consumers[i].flipped = true;
+	sim->consumers[i].uneven = true;
 	sim->flips++;
 	wr_sim_ready(sim, i, !sim->consumers[i].ready);
 }
@@ -197,6 +241,30 @@ take(struct weir_sim *sim, uint64_t *gap)
 	return -1;
 }
 
+/* Nobody is ready: until the next timer, or a moment. */
+static void
+nap(struct weir_sim *sim)
+{
+	uint64_t next_ns = wr_sim_load_next_ns(&sim->load);
+
+	for (struct wr_sim_part *part = sim->parts; part; part = part->next)
+		if (part->slept)
+			part->slept(part, sim);
+	if (next_ns == UINT64_MAX || next_ns <= sim->now_ns)
+		next_ns = sim->now_ns + NAP_NS;
+	sim->now_ns = next_ns;
+}
+
+static uint64_t
+cost_of(struct weir_sim *sim, uint32_t i)
+{
+	const struct consumer *consumer = &sim->consumers[i];
+	uint64_t cost = wr_sim_load_cost(
+		&sim->classes[consumer->class].asked, consumer->polls, sim->now_ns);
+
+	return sim->random_costs ? 1 + wr_sim_random(sim, 2 * cost) : cost;
+}
+
 static void
 account(struct weir_sim *sim, uint32_t i, uint64_t cost, uint64_t gap)
 {
@@ -208,6 +276,16 @@ account(struct weir_sim *sim, uint32_t i, uint64_t cost, uint64_t gap)
 	class->polls++;
 	class->time_ns += cost;
 	class->gap_most = gap > class->gap_most ? gap : class->gap_most;
+}
+
+/* Its poll is over. Who has been taken out meanwhile does not come back. */
+static void
+put_back(struct weir_sim *sim, uint32_t i, uint64_t cost)
+{
+	if (sim->turns[i].state != WR_TURN_OUT)
+		return;
+	wr_select_put(sim->select, &sim->turns[i], cost);
+	wr_referee_polled(&sim->referee, i);
 }
 
 int64_t
@@ -223,21 +301,18 @@ weir_sim_poll(weir_sim *sim)
 	maybe_flip(sim);
 	taken = take(sim, &gap);
 	if (taken < 0) {
-		sim->now_ns += COST_NS;
+		nap(sim);
 		return -WEIR_E_AGAIN_EMPTY;
 	}
 	i = (uint32_t)taken;
-	cost = sim->classes[sim->consumers[i].class].cost_ns;
-	if (sim->random_costs)
-		cost = 1 + wr_sim_random(sim, 2 * cost);
+	cost = cost_of(sim, i);
 	account(sim, i, cost, gap);
-	wr_select_put(sim->select, &sim->turns[i], cost);
-	wr_referee_polled(&sim->referee, i);
-	if (sim->polls % SWEEP_STEPS == 0)
-		wr_referee_sweep(&sim->referee);
 	for (struct wr_sim_part *part = sim->parts; part; part = part->next)
 		if (part->polled)
 			part->polled(part, sim, i, cost);
+	put_back(sim, i, cost);
+	if (sim->polls % SWEEP_STEPS == 0)
+		wr_referee_sweep(&sim->referee);
 	return taken;
 }
 
@@ -253,11 +328,42 @@ weir_sim_class_result(const weir_sim *sim, size_t number, weir_sim_result *resul
 	if (result->size != sizeof(*result))
 		return -WEIR_E_USAGE_SIZE;
 	*result = (weir_sim_result){.size = sizeof(*result),
-		.consumers = class->consumers,
-		.weight = class->weight,
+		.consumers = class->asked.consumers,
+		.weight = (uint32_t) class->asked.weight,
 		.polls = class->polls,
 		.time_ns = class->time_ns,
 		.gap_most = class->gap_most};
+	for (uint32_t n = 0; sim->load.owed && n < result->consumers; n++)
+		result->waiting += sim->load.owed[class->first + n];
+	if (sim->climbing) {
+		wr_sim_tiers_result(&sim->tiers, sim, (unsigned)number, result);
+		return 0;
+	}
+	result->at_tier[0] = result->consumers;
+	result->tier_polls[0] = result->polls;
+	result->tier_ns[0] = result->consumers * sim->now_ns;
+	return 0;
+}
+
+int
+weir_sim_get_change(const weir_sim *sim, size_t number, weir_sim_change *change)
+{
+	const struct wr_sim_kept *kept;
+	char name[32];
+
+	if (change->size != sizeof(*change))
+		return -WEIR_E_USAGE_SIZE;
+	if (number >= sim->tiers.changes || number >= WEIR_SIM_CHANGES_MAX)
+		return -WEIR_E_AGAIN_EMPTY;
+	kept = &sim->tiers.kept[number];
+	*change = (weir_sim_change){.size = sizeof(*change),
+		.when_ns = kept->change.when_ns,
+		.consumer = kept->consumer,
+		.of_class = sim->consumers[kept->consumer].class,
+		.from = kept->change.from,
+		.to = kept->change.to};
+	snprintf(name, sizeof(name), "consumer %" PRIu32, kept->consumer);
+	(void)wr_tier_change_format(&kept->change, name, change->why, sizeof(change->why));
 	return 0;
 }
 
@@ -271,7 +377,7 @@ jain_of(const struct weir_sim *sim)
 		const struct consumer *consumer = &sim->consumers[i];
 		double had = (double)consumer->polls / wr_turn_weight(&sim->turns[i]);
 
-		if (consumer->flipped)
+		if (consumer->uneven)
 			continue;
 		sum += had;
 		squares += had * had;
@@ -293,6 +399,8 @@ weir_sim_summarize(weir_sim *sim, weir_sim_summary *summary)
 		.over = sim->limit > 0 && sim->round > sim->limit ? sim->round - sim->limit
 								  : 0,
 		.flips = sim->flips,
+		.timers = sim->load.fired,
+		.changes = sim->tiers.changes,
 		.checks = sim->referee.checks,
 		.broken = sim->referee.broken,
 		.ahead_most = (double)sim->referee.more_most /
@@ -304,8 +412,9 @@ weir_sim_summarize(weir_sim *sim, weir_sim_summary *summary)
 
 /* ---- lifecycle ---------------------------------------------------------------------------- */
 
-static const weir_sim_class table_of_48[] = {
-	{9, 10, 0}, {18, 6, 0}, {10, 3, 0}, {11, 1, 0}};
+static const weir_sim_class table_of_48[] = {{.consumers = 9, .weight = 10},
+	{.consumers = 18, .weight = 6}, {.consumers = 10, .weight = 3},
+	{.consumers = 11, .weight = 1}};
 
 /* The classes as they were asked for, with weights that count. */
 static int
@@ -324,10 +433,11 @@ take_classes(struct weir_sim *sim, const weir_sim_options *options, weir_error *
 	if (wr_weights_set(&weights, values, (uint32_t)count, err) < 0)
 		return -WEIR_E_USAGE_INVAL;
 	for (size_t i = 0; i < count; i++) {
-		sim->classes[i] = (struct class){.first = (uint32_t)all,
-			.consumers = classes[i].consumers,
-			.weight = weights.of[i],
-			.cost_ns = classes[i].cost_ns ? classes[i].cost_ns : COST_NS};
+		if (wr_sim_load_check(&classes[i], i + 1, err) < 0)
+			return -WEIR_E_USAGE_INVAL;
+		sim->classes[i] =
+			(struct class){.asked = classes[i], .first = (uint32_t)all};
+		sim->classes[i].asked.weight = weights.of[i];
 		all += classes[i].consumers;
 		sim->round += (uint64_t)classes[i].consumers * weights.of[i];
 		if (all > WEIR_SIM_CONSUMERS_MAX)
@@ -374,18 +484,35 @@ get_memory(struct weir_sim *sim, const struct wr_discipline *by, weir_error *err
 	return 0;
 }
 
+/* What decides beside the allocator, where it was asked for. */
+static int
+get_parts(struct weir_sim *sim, const char *settings, weir_error *err)
+{
+	bool timed = false;
+	int rc = 0;
+
+	for (uint32_t c = 0; c < sim->class_count; c++)
+		timed |= sim->classes[c].asked.every_ns > 0;
+	sim->climbing = settings && strcmp(settings, "off") != 0;
+	if (timed)
+		rc = wr_sim_load_init(&sim->load, sim->count, err);
+	if (rc == 0 && sim->climbing)
+		rc = wr_sim_tiers_init(&sim->tiers, settings, sim->count, err);
+	return rc;
+}
+
 static void
 make_consumers(struct weir_sim *sim)
 {
 	uint32_t i = 0;
 
 	for (uint32_t c = 0; c < sim->class_count; c++)
-		for (uint32_t nth = 0; nth < sim->classes[c].consumers; nth++, i++) {
+		for (uint32_t nth = 0; nth < sim->classes[c].asked.consumers; nth++, i++) {
 			sim->consumers[i].class = (uint8_t)c;
 			sim->all[i] = &sim->turns[i];
 			/* In a tree the group has the weight. */
 			wr_turn_init(&sim->turns[i],
-				sim->groups ? 1 : sim->classes[c].weight);
+				sim->groups ? 1 : (unsigned)sim->classes[c].asked.weight);
 			sim->quarters += wr_turn_quarters(&sim->turns[i]);
 		}
 }
@@ -396,7 +523,8 @@ make_tree(struct weir_sim *sim)
 {
 	wr_tree_init(&sim->is.tree, sim->groups, sim->class_count + 1);
 	for (uint32_t c = 0; c < sim->class_count; c++)
-		(void)wr_tree_group(&sim->is.tree, WR_TREE_ROOT, sim->classes[c].weight);
+		(void)wr_tree_group(&sim->is.tree, WR_TREE_ROOT,
+			(unsigned)sim->classes[c].asked.weight);
 	for (uint32_t i = 0; i < sim->count; i++)
 		wr_tree_place(&sim->is.tree, &sim->turns[i], sim->consumers[i].class + 1u);
 }
@@ -428,9 +556,19 @@ begin(struct weir_sim *sim, const struct wr_discipline *by, uint64_t seed)
 	wr_referee_init(&sim->referee, sim->select,
 		by == &wr_wheel_polls ? &sim->is.wheel.now : NULL,
 		(const struct wr_turn *const *)sim->all, sim->players, sim->count, seed);
-	set_bounds(sim);
-	for (uint32_t i = 0; i < sim->count; i++)
-		wr_sim_ready(sim, i, true);
+	set_bounds(sim, 0);
+	for (uint32_t c = 0; c < sim->class_count && sim->load.timers; c++)
+		wr_sim_load_arm(&sim->load, &sim->classes[c].asked, sim->classes[c].first);
+	for (uint32_t i = 0; i < sim->count; i++) {
+		bool timed = wr_sim_load_is_timed(&sim->load, i);
+
+		wr_sim_ready(sim, i, !timed);
+		sim->consumers[i].uneven = timed;
+	}
+	if (sim->load.timers)
+		wr_sim_attach(sim, &sim->load.part);
+	if (sim->climbing)
+		wr_sim_tiers_begin(&sim->tiers, sim);
 }
 
 weir_sim *
@@ -456,7 +594,8 @@ weir_sim_open(const weir_sim_options *options, weir_error *err)
 	sim->flips_ppm = options->flips_ppm;
 	sim->random_costs = options->random_costs != 0;
 	sim->random = options->seed;
-	if (take_classes(sim, options, err) < 0 || get_memory(sim, by, err) < 0) {
+	if (take_classes(sim, options, err) < 0 || get_memory(sim, by, err) < 0 ||
+		get_parts(sim, options->tiers, err) < 0) {
 		weir_sim_close(sim);
 		return NULL;
 	}
@@ -474,5 +613,7 @@ weir_sim_close(weir_sim *sim)
 	free(sim->players);
 	free(sim->consumers);
 	free(sim->groups);
+	wr_sim_load_fini(&sim->load);
+	wr_sim_tiers_fini(&sim->tiers);
 	free(sim);
 }

@@ -55,8 +55,10 @@ K2_promises_are_kept_under_every_seed(void)
 
 	for (size_t d = 0; (name = weir_sim_discipline(d, NULL)); d++)
 		for (uint64_t seed = 0; seed < seeds; seed++) {
-			weir_sim_class classes[4] = {{1, 10, 0}, {1, 6, 0}, {1, 3, 0},
-				{1 + (uint32_t)seed, 1, 0}};
+			weir_sim_class classes[4] = {{.consumers = 1, .weight = 10},
+				{.consumers = 1, .weight = 6},
+				{.consumers = 1, .weight = 3},
+				{.consumers = 1 + (uint32_t)seed, .weight = 1}};
 			weir_sim *sim;
 
 			classes[0].consumers = 1 + (uint32_t)(seed * 7919 % 60);
@@ -72,8 +74,9 @@ K2_promises_are_kept_under_every_seed(void)
 static void
 five_thousand_consumers(void)
 {
-	static const weir_sim_class classes[] = {
-		{500, 10, 0}, {1500, 6, 0}, {1000, 3, 0}, {2000, 1, 0}};
+	static const weir_sim_class classes[] = {{.consumers = 500, .weight = 10},
+		{.consumers = 1500, .weight = 6}, {.consumers = 1000, .weight = 3},
+		{.consumers = 2000, .weight = 1}};
 	weir_sim *sim = open_sim("priority", classes, 4, 50000, 7);
 
 	for (int p = 0; p < 600000; p++)
@@ -138,7 +141,7 @@ listen(struct wr_sim_part *part, struct weir_sim *sim, uint32_t consumer, uint64
 	CHECK(consumer < 48);
 	listener->polls++;
 	listener->time_ns += cost_ns;
-	CHECK_EQ(wr_sim_now(sim), listener->time_ns);
+	CHECK_EQ(weir_sim_now(sim), listener->time_ns);
 }
 
 static void
@@ -337,10 +340,12 @@ check_refused(weir_sim_options options, int code, const char *part)
 static void
 garbage_is_refused_by_name(void)
 {
-	static const weir_sim_class heavy[] = {{1, 100, 0}, {1, 7, 0}};
-	static const weir_sim_class none[] = {{0, 1, 0}};
-	static const weir_sim_class many[] = {{1000000, 1, 0}, {UINT32_MAX, 1, 0}};
-	static const weir_sim_class long_table[] = {{300, 60, 0}};
+	static const weir_sim_class heavy[] = {
+		{.consumers = 1, .weight = 100}, {.consumers = 1, .weight = 7}};
+	static const weir_sim_class none[] = {{.consumers = 0, .weight = 1}};
+	static const weir_sim_class many[] = {{.consumers = 1000000, .weight = 1},
+		{.consumers = UINT32_MAX, .weight = 1}};
+	static const weir_sim_class long_table[] = {{.consumers = 300, .weight = 60}};
 	weir_sim_result result = {.size = sizeof(result)};
 	weir_sim_summary summary = {.size = 1};
 	weir_sim *sim;

@@ -114,6 +114,51 @@ def N9_simulate_says_what_is_too_much(b):
     equal(b.json("reactor", "simulate", "--limit", "200", want=1)["over"], 39, "over")
 
 
+def N9_simulate_tiers(b):
+    """Who is slow climbs, with a reason, has what its tier leaves it, and comes back."""
+    args = ("reactor", "simulate", "--classes", "9x4,1x8@5us~2ms:100ms-1s", "--tiers",
+            "balanced")
+    got = b.json(*args, "--time", "9s")
+    equal((got["tiers"], got["rounds"], got["broken"], got["changes"]),
+          ("balanced", None, 0, 6), "the summary")
+    good, slow = got["classes"]
+    equal((good["promotions"], good["demotions"], good["violations"]), (0, 0, 0), "the nine")
+    equal((slow["promotions"], slow["demotions"]), (3, 3), "the slow one")
+    equal([t["tier"] for t in slow["tiers"]], ["monitor", "warn", "yield", "isolate"], "names")
+    equal([t["consumers"] for t in slow["tiers"]], [1, 0, 0, 0], "in the end")
+    equal(sum(t["time_ns"] for t in slow["tiers"]), got["time_ns"], "its time")
+    equal(sum(t["polls"] for t in slow["tiers"]), slow["polls"], "its polls")
+    told = got["transitions"]
+    equal([(t["consumer"], t["class"]) for t in told], [(9, 1)] * 6, "who")
+    equal([t["to"] for t in told], ["warn", "yield", "isolate", "yield", "warn", "monitor"],
+          "where to")
+    check("a poll took 2 ms, more than 1 ms, the 5th in a row" in told[0]["why"], told[0])
+    check(100e6 < told[0]["at_ns"] < 200e6 and told[5]["at_ns"] > 6e9, told)
+    equal(b.json(*args, "--time", "9s"), got, "the same again")
+    code, out, err = b.run(*args, "--time", "500ms")
+    equal(code, 0, err)
+    check("ISOLATE" in out and "0, 0, 0, 1" in out, out)
+    check("consumer 9: yield -> isolate: " in out and "tiers changed 3 times" in err, out, err)
+    # From then on it has a quarter of its weight: 2 polls to 36.
+    args = ("reactor", "simulate", "--classes", "9x4,1x8~2ms", "--tiers", "balanced")
+    first, then = (b.json(*args, "--time", t)["classes"] for t in ("1s", "3s"))
+    others, own = (then[c]["polls"] - first[c]["polls"] for c in (0, 1))
+    check(abs(others - 18 * own) <= 36, others, own)
+    off = b.json("reactor", "simulate", "--classes", "9x4,1x8~2ms", "--rounds", "100")
+    equal((off["tiers"], off["changes"], off["transitions"]), ("off", 0, []), "off")
+    equal(off["classes"][1]["tiers"][0]["polls"], 800, "without tiers")
+
+
+def N9_simulate_timers(b):
+    """A class of a timer has a poll for each time that it fires."""
+    got = b.json("reactor", "simulate", "--classes", "2x10,5x1/1ms+50us*2/10", "--time", "1s")
+    equal(got["broken"], 0, got["why"])
+    timed = got["classes"][1]
+    check(abs(got["timers"] - 5000) <= 5, got["timers"])
+    equal(timed["polls"] + timed["waiting"], got["timers"], "polls")
+    check(abs(timed["time_ns"] - 5000 * (0.8 * 1e3 + 0.2 * 50e3)) < 5e5, timed["time_ns"])
+
+
 def garbage(b):
     """What is wrong is refused by name, with exit 2."""
     for args, part in (
@@ -129,6 +174,18 @@ def garbage(b):
             (["reactor", "round", "--classes", "9x10@5"], "is not COUNTxWEIGHT"),
             (["reactor", "round", "--classes", "9x10@0us"], "is not COUNTxWEIGHT"),
             (["reactor", "round", "--classes", ",".join(["1x1"] * 17)], "more than 16"),
+            (["reactor", "simulate", "--classes", "9x10@5h"], "is not COUNTxWEIGHT"),
+            (["reactor", "simulate", "--classes", "9x10/0ms"], "is not COUNTxWEIGHT"),
+            (["reactor", "simulate", "--classes", "9x10+5ms"], "is not COUNTxWEIGHT"),
+            (["reactor", "simulate", "--classes", "9x10+5ms/0"], "is not COUNTxWEIGHT"),
+            (["reactor", "simulate", "--classes", "9x10+5ms*3/2"], "a burst of 3 polls"),
+            (["reactor", "simulate", "--classes", "9x10~5ms:1s-"], "is not COUNTxWEIGHT"),
+            (["reactor", "simulate", "--classes", "9x10~5ms:2s-1s"], "behaves again before"),
+            (["reactor", "simulate", "--classes", "9x10@4000s"], "more than an hour"),
+            (["reactor", "simulate", "--tiers", "brisk"], "'brisk' is neither a profile"),
+            (["reactor", "simulate", "--tiers", "warn.violations=1001"],
+             "warn.violations is 1001"),
+            (["reactor", "simulate", "--time", "1s", "--rounds", "3"], "not --rounds as well"),
             (["reactor", "round", "--classes", "9x0"], "the weight of class 1 is 0"),
             (["reactor", "round", "--classes", "1x100,1x7"], "class 1, 100, is more than 64"),
             (["reactor", "round", "--classes", "0x1"], "no consumer"),
@@ -156,4 +213,4 @@ def garbage(b):
 
 main({f.__name__: f for f in (
     K2_round, K1_round_by_discipline, picture, N9_simulate, N9_simulate_time,
-    N9_simulate_says_what_is_too_much, garbage)})
+    N9_simulate_says_what_is_too_much, N9_simulate_tiers, N9_simulate_timers, garbage)})
