@@ -136,19 +136,28 @@ polled(struct wr_sim_part *part, struct weir_sim *sim, uint32_t i, uint64_t cost
 		absolve(tiers, sim, i);
 }
 
-/* What passes now is nobody's time. */
+/* What passes now is nobody's time; the turn is over. */
 static void
 slept(struct wr_sim_part *part, struct weir_sim *sim)
 {
+	of_part(part)->left = 0;
 	wr_meter_pause_at(&of_part(part)->meter, time_of(sim));
 }
 
-/* A group is opened after a sleep as a reactor does it, but for each poll, not each turn. */
+/* A reactor opens its groups when a turn begins, which is as many polls as there are consumers
+ * in its queue then. */
 static void
 step(struct wr_sim_part *part, struct weir_sim *sim, uint64_t now_ns)
 {
-	(void)sim;
-	wr_meter_open_at(&of_part(part)->meter, now_ns + DAWN_NS);
+	struct wr_sim_tiers *tiers = of_part(part);
+
+	if (tiers->left > 0) {
+		tiers->left--;
+		return;
+	}
+	tiers->left = wr_sim_referee(sim)->select->count;
+	tiers->left -= tiers->left > 0;
+	wr_meter_open_at(&tiers->meter, now_ns + DAWN_NS);
 }
 
 void
@@ -198,7 +207,6 @@ wr_sim_tiers_init(struct wr_sim_tiers *tiers, const char *settings, uint32_t con
 		(struct wr_sim_part){.step = step, .polled = polled, .slept = slept};
 	tiers->referee.config = config;
 	tiers->meter.limit_ns = tiers->rules.threshold_ns;
-	tiers->meter.began_ns = DAWN_NS;
 	tiers->tasks = wr_lines_alloc(consumers * sizeof(*tiers->tasks));
 	tiers->players = calloc(consumers, sizeof(*tiers->players));
 	tiers->kept = calloc(WEIR_SIM_CHANGES_MAX, sizeof(*tiers->kept));

@@ -33,6 +33,7 @@ struct wr_sim_tiers {
 	struct wr_tier_rules rules;
 	bool off;
 	struct wr_meter meter;
+	uint32_t left;         /* polls of this turn */
 	struct wr_task *tasks; /* one for each consumer, which nobody polls */
 	struct wr_tier_player *players;
 	struct wr_tier_referee referee;
