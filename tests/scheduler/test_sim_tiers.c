@@ -264,6 +264,48 @@ P32_shares_follow_the_tier(void)
 	}
 }
 
+/* P31: who relapses is kept for longer, and nobody comes back before it was quiet for long
+ * enough: here for longer than its penalty lasts. */
+static void
+P31_relapses_are_kept_for_longer(void)
+{
+	static const weir_sim_class classes[] = {{.consumers = 1,
+		.weight = 1,
+		.cost_ns = 100 * US,
+		.burst_ns = 3 * MS,
+		.burst_polls = 40,
+		.burst_every = 40000}};
+	static const char *const settings[] = {"readme promotion_ms=0 isolate.min_ms=1500",
+		"readme promotion_ms=0 demotion_ms=3000"};
+	static const char *const dwells[] = {"for 1.50 s at least", "for 3 s at least"};
+	uint64_t isolated_ns = 0;
+
+	for (unsigned k = 0; k < 2; k++) {
+		unsigned isolations = 0;
+		weir_sim *sim = open_sim(&(weir_sim_options){
+			.classes = classes, .class_count = 1, .tiers = settings[k]});
+
+		for (int p = 0; p < 130000; p++)
+			(void)weir_sim_poll(sim);
+		for (size_t n = 0; n < summary_of(sim).changes; n++) {
+			weir_sim_change change = change_of(sim, n);
+
+			if (change.to == 3) {
+				CHECK(k == 1 || isolations > 1 ||
+					strstr(change.why, dwells[isolations]) != NULL);
+				isolations++;
+				isolated_ns = change.when_ns;
+			}
+			if (change.from == 3 && change.to == 2)
+				CHECK(change.when_ns - isolated_ns >=
+					(k == 0 && isolations == 1 ? 1500 : 3000) * MS);
+		}
+		CHECK(isolations >= 2);
+		check_unbroken(sim, settings[k], 0);
+		weir_sim_close(sim);
+	}
+}
+
 /* P32: at once to the last tier and back by hand, and all of it forgotten where tiers are
  * switched off. */
 static void
@@ -582,6 +624,7 @@ static const struct wr_test tests[] = {
 	TEST(N9_a_seed_replays_the_tiers),
 	TEST(N9_who_is_slow_climbs_and_comes_back),
 	TEST(P32_shares_follow_the_tier),
+	TEST(P31_relapses_are_kept_for_longer),
 	TEST(P32_by_hand_and_switched_off),
 	TEST(K9_timers_wake_consumers),
 	TEST(K9_nobody_is_polled_between_timers),
