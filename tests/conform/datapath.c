@@ -6,6 +6,9 @@
  *	K11_nothing_is_allocated   the allocator is not called, by any thread
  *	K5_nothing_is_copied       nor, from claim to handler, memcpy and memmove
  *	no_system_call             the thread would be killed by the first system call
+ *	P12_polls_allocate_nothing the allocator is not called by a loop that polls: with hooks,
+ *	                           tiers, timers of both kinds, tasks and a descriptor beside a
+ *	                           subscription
  *
  * The linker puts the counters below between the library and the C library (--wrap). Each
  * counter is shown to count, and the filter to kill, before it is believed.
@@ -22,7 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <weir/weir.h>
+#include <weir/loop.h>
 
 enum { MESSAGES = 100000, LEN = 1000 };
 
@@ -279,6 +282,171 @@ no_system_call(const char *scheme)
 	return rc == 128 + SIGSYS ? 0 : wrong("the filter lets calls pass", rc);
 }
 
+/* ---- a loop with all that there is ----------------------------------------------------------- */
+
+/* How often each kind of consumer was called, and hooks around them. */
+struct loop {
+	weir_bus *bus;
+	weir_timer *once;
+	weir_task_id woken;
+	uint64_t messages, steps, wakes, ticks, shots, bytes, before, after;
+};
+
+static int
+count_message(void *ctx, const weir_msg *msg)
+{
+	struct loop *loop = ctx;
+
+	loop->messages += msg->len == LEN;
+	(void)weir_consume(loop->bus, 1);
+	(void)weir_should_yield(loop->bus);
+	return 0;
+}
+
+static int
+step(void *ctx)
+{
+	struct loop *loop = ctx;
+
+	loop->steps++;
+	(void)weir_task_wake(loop->bus, loop->woken);
+	return WEIR_STEP_MORE;
+}
+
+static int
+step_once(void *ctx)
+{
+	((struct loop *)ctx)->wakes++;
+	return WEIR_STEP_IDLE;
+}
+
+static int
+tick(void *ctx, const weir_tick *t)
+{
+	(void)t;
+	((struct loop *)ctx)->ticks++;
+	return 0;
+}
+
+static int
+shot(void *ctx, const weir_tick *t)
+{
+	struct loop *loop = ctx;
+
+	(void)t;
+	loop->shots++;
+	return weir_timer_again(loop->once, 1000 + loop->shots % 7 * 100000);
+}
+
+/* The byte stays there: it is ready for ever. */
+static int
+look_at(void *ctx, int fd)
+{
+	(void)fd;
+	((struct loop *)ctx)->bytes++;
+	return 0;
+}
+
+static void
+before_poll(void *ctx, const weir_consumer *consumer)
+{
+	(void)consumer;
+	((struct loop *)ctx)->before++;
+}
+
+static void
+after_poll(void *ctx, const weir_consumer *consumer, uint64_t messages)
+{
+	(void)consumer, (void)messages;
+	((struct loop *)ctx)->after++;
+}
+
+static int
+loop_open(struct loop *loop, weir_bus *bus)
+{
+	const weir_hooks hooks = {.size = sizeof(hooks),
+		.before_poll = before_poll,
+		.after_poll = after_poll,
+		.ctx = loop};
+	int ends[2];
+
+	*loop = (struct loop){.bus = bus};
+	if (pipe(ends) < 0 || write(ends[1], "w", 1) != 1)
+		return wrong("no pipe", errno);
+	(void)weir_subscribe(bus, "t", .on_msg = count_message, .ctx = loop);
+	loop->woken = weir_spawn(bus, step_once, .ctx = loop);
+	(void)weir_spawn(bus, step, .ctx = loop);
+	loop->once = weir_timer_start(bus, .after_ns = 1, .on_tick = shot, .ctx = loop);
+	(void)weir_timer_start(bus, .every_ns = 20000, .on_tick = tick, .ctx = loop);
+	(void)weir_watch_fd(bus, ends[0], .on_ready = look_at, .ctx = loop);
+	return weir_hooks_set(bus, &hooks) < 0 ? wrong("no hooks", 0)
+					       : weir_why(bus)->code;
+}
+
+/* Messages at lags from 1 to 50, and turns until they are all there. */
+static int
+turns(struct scene *scene, struct loop *loop, uint64_t messages)
+{
+	uint64_t end = scene->sent + messages;
+
+	for (uint64_t lag = 1; scene->sent < end; lag = lag % 50 + 1) {
+		for (uint64_t i = 0; i < lag; i++)
+			if (send_one(scene) < 0)
+				return wrong("sending", (long long)scene->sent);
+		while (loop->messages < scene->sent)
+			if (weir_turn(loop->bus, 0) < 0)
+				return wrong("a turn", (long long)loop->messages);
+	}
+	return 0;
+}
+
+/* How often the kind was called that was called least since then. */
+static uint64_t
+fewest(const struct loop *was, const struct loop *loop)
+{
+	const uint64_t more[] = {loop->messages - was->messages, loop->steps - was->steps,
+		loop->wakes - was->wakes, loop->ticks - was->ticks,
+		loop->shots - was->shots, loop->bytes - was->bytes};
+	uint64_t least = more[0];
+
+	for (size_t i = 1; i < sizeof(more) / sizeof(more[0]); i++)
+		least = more[i] < least ? more[i] : least;
+	return least;
+}
+
+static int
+polls_allocate_nothing(const char *scheme)
+{
+	struct scene scene;
+	struct loop loop, was;
+	int before;
+
+	if (scene_open(&scene, scheme) != 0)
+		return 1;
+	(void)weir_unsubscribe(scene.sub);
+	if (loop_open(&loop, scene.b) != 0)
+		return 1;
+	if (weir_wait_subscribers(scene.pub, 1, WEIR_FOREVER) != 1)
+		return wrong("no subscriber", 0);
+	/* Lists are filled by the first looks. */
+	if (turns(&scene, &loop, 100) != 0)
+		return 1;
+	was = loop;
+	before = allocations + frees;
+	for (uint64_t n = 0; n < MESSAGES || fewest(&was, &loop) < 100; n += 1000)
+		if (turns(&scene, &loop, 1000) != 0)
+			return 1;
+	if (allocations + frees != before)
+		return wrong("calls of the allocator", allocations + frees - before);
+	if (loop.before != loop.after)
+		return wrong("polls that ended", (long long)loop.after);
+	/* A counter that does not count would have shown the same. */
+	(void)weir_subscribe(scene.b, "u", .on_msg = count_message, .ctx = &loop);
+	if (allocations + frees == before)
+		return wrong("nothing is counted", 0);
+	return weir_close(scene.a) + weir_close(scene.b);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const char *scheme);
@@ -286,6 +454,7 @@ static const struct {
 	{"K11_nothing_is_allocated", nothing_is_allocated},
 	{"K5_nothing_is_copied", nothing_is_copied},
 	{"no_system_call", no_system_call},
+	{"P12_polls_allocate_nothing", polls_allocate_nothing},
 };
 
 int
