@@ -76,6 +76,14 @@ of_looks(struct wr_ring *link)
 		offsetof(struct wr_task, looks));
 }
 
+/* Among those that come before all others. */
+static void
+line_up(struct wr_reactor *r, struct wr_task *task)
+{
+	task->turn.state = WR_TURN_WAITING;
+	wr_list_append(&r->urgent, &task->turn.link);
+}
+
 /* It has something to do: from here on it waits for its turn. */
 static void
 rouse(struct wr_reactor *r, struct wr_task *task)
@@ -87,12 +95,10 @@ rouse(struct wr_reactor *r, struct wr_task *task)
 	} else {
 		r->told_count++;
 	}
-	if (!task->urgent) {
+	if (task->urgent)
+		line_up(r, task);
+	else
 		wr_select_add(&r->queue.select, &task->turn);
-		return;
-	}
-	task->turn.state = WR_TURN_WAITING;
-	wr_list_append(&r->urgent, &task->turn.link);
 }
 
 /* Found without work when its turn came. */
@@ -500,7 +506,7 @@ poll_task(struct wr_reactor *r, struct wr_task *task, int *verdict)
 	if (!task->again && (task->once || (work == 0 && *verdict == 0)))
 		lay_down(r, task);
 	else if (task->urgent)
-		wr_list_append(&r->urgent, &task->turn.link);
+		line_up(r, task);
 	else
 		wr_select_put(&r->queue.select, &task->turn,
 			r->timed ? wr_clock_now(&r->meter.clock) - began_ns : 1);

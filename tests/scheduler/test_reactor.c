@@ -651,6 +651,25 @@ P32_switched_off_all_is_forgotten(void)
 	wr_reactor_fini(&reactor);
 }
 
+/* It had more to do, and left before it came to it: nobody calls it any more. */
+static void
+K25_an_urgent_one_that_left_is_not_polled(void)
+{
+	struct told urgent = {.task = {.poll = poll_told, .urgent = true}, .left = 100};
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	wr_reactor_add(&reactor, &urgent.task, 1, NULL);
+	wr_reactor_tell(&reactor, &urgent.task);
+	(void)turn();
+	CHECK_EQ(urgent.polls, 1);
+	wr_reactor_remove(&reactor, &urgent.task);
+	CHECK(!wr_reactor_any_ready(&reactor));
+	(void)turn();
+	CHECK_EQ(urgent.polls, 1);
+	CHECK_EQ(reactor.told_count, 0);
+	wr_reactor_fini(&reactor);
+}
+
 /* Who is urgent is in no round, so a tier takes nothing from one. */
 static void
 K25_an_urgent_one_weighs_nothing_at_any_tier(void)
@@ -940,6 +959,7 @@ static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(K9_alarms_wake_whoever_waits), TEST(an_alarm_is_moved_and_cancelled),
 	TEST(K38_a_storm_of_alarms_starves_nobody), TEST(P32_who_overdrew_comes_back),
 	TEST(P32_switched_off_all_is_forgotten),
+	TEST(K25_an_urgent_one_that_left_is_not_polled),
 	TEST(K25_an_urgent_one_weighs_nothing_at_any_tier),
 	TEST(K44_a_descriptor_wakes_and_is_told_again), TEST(a_file_is_always_ready),
 	TEST(the_flag_is_odd_while_armed),
