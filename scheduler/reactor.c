@@ -125,6 +125,34 @@ has_turns(const struct wr_task *task)
 	return task->poll && !task->urgent;
 }
 
+/* What is left of its turns; who is urgent has none that could become fewer. */
+static void
+leave_factor(struct wr_reactor *r, struct wr_task *task, enum wr_factor factor)
+{
+	if (has_turns(task))
+		wr_select_weigh(&r->queue.select, &task->turn,
+			wr_turn_weight(&task->turn), factor);
+}
+
+/* Who is made within a poll begins at the tier of whose poll that is. */
+static void
+inherit(struct wr_reactor *r, struct wr_task *task)
+{
+	const struct wr_polling *maker = r->polling;
+	struct wr_tier_change change;
+
+	if (!maker || !r->rules || !task->poll ||
+		!wr_tier_inherit(&task->tier,
+			maker->task ? &maker->task->tier : &maker->left, wr_now_ns(),
+			&change))
+		return;
+	wr_stat_add(&task->stats.promotions, 1);
+	task->measured = WR_METER_MEASURED;
+	leave_factor(r, task, wr_tier_factor(change.to));
+	if (r->changed)
+		r->changed(r->ctx, task, &change);
+}
+
 int
 wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err)
@@ -142,6 +170,7 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	memset(&task->stats, 0, sizeof(task->stats));
 	task->added = true;
 	r->task_count++;
+	inherit(r, task);
 	if (!task->poll) {
 		wr_list_append(&r->pulled, &task->looks);
 	} else if (task->ready) {
@@ -171,8 +200,10 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 	if (has_turns(task))
 		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	for (struct wr_polling *frame = r->polling; frame; frame = frame->outer)
-		if (frame->task == task)
+		if (frame->task == task) {
 			frame->task = NULL;
+			frame->left = task->tier;
+		}
 	if (task->poll && !task->ready && task->turn.state != WR_TURN_AWAY)
 		r->told_count--;
 	if (task->poll && task->ready && task->turn.state == WR_TURN_AWAY)
@@ -355,15 +386,6 @@ wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 
 /* ---- a turn ------------------------------------------------------------------------------------- */
 
-/* What is left of its turns; who is urgent has none that could become fewer. */
-static void
-leave_factor(struct wr_reactor *r, struct wr_task *task, enum wr_factor factor)
-{
-	if (has_turns(task))
-		wr_select_weigh(&r->queue.select, &task->turn,
-			wr_turn_weight(&task->turn), factor);
-}
-
 /* Looks whether the consumer is at the right tier; poll_ns: what its poll took, 0: unknown. */
 static void
 judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now_ns)
@@ -430,8 +452,10 @@ static bool
 run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 {
 	const struct wr_hook_table *told = r->hooked ? wr_hooks_look(r->hooks) : NULL;
-	struct wr_polling here = {.task = task, .outer = r->polling};
+	struct wr_polling here; /* `left` is written when it is needed: 64 bytes a poll */
 
+	here.task = task;
+	here.outer = r->polling;
 	task->again = false;
 	r->polling = &here;
 	wr_budget_fill(&r->budget);

@@ -30,7 +30,8 @@ enum { WR_REACTOR_POLL_NS = 1000000 }; /* what a poll should not last longer tha
 
 /* A poll that is running, and the one within which it was made. */
 struct wr_polling {
-	struct wr_task *task; /* NULL: it has left */
+	struct wr_task *task; /* NULL: it has left, */
+	struct wr_tier left;  /* from this tier */
 	struct wr_polling *outer;
 };
 

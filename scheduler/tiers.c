@@ -290,6 +290,24 @@ wr_tier_move(struct wr_tier *t, const struct wr_tier_rules *rules, unsigned tier
 	return true;
 }
 
+bool
+wr_tier_inherit(struct wr_tier *t, const struct wr_tier *maker, uint64_t now_ns,
+	struct wr_tier_change *change)
+{
+	*t = *maker;
+	t->good = 0;
+	t->isolations = 0;
+	t->changed_ns = t->looked_ns = now_ns;
+	t->flags &= (uint8_t) ~(WAS_SOME | WAS_MUCH | WAS_OLD);
+	*change = (struct wr_tier_change){.when_ns = now_ns,
+		.penalty = t->penalty >> POINT_BITS,
+		.dwell_ns = t->tier == WR_TIER_ISOLATE ? t->dwell_ns : 0,
+		.from = WR_TIER_MONITOR,
+		.to = t->tier,
+		.why = WR_TIER_WHY_LINEAGE};
+	return t->tier != WR_TIER_MONITOR;
+}
+
 unsigned
 wr_tier_percent(unsigned tier, bool has_lane)
 {
@@ -320,7 +338,8 @@ static const char *const why_names[WR_TIER_WHYS] = {[WR_TIER_WHY_NONE] = "none",
 	[WR_TIER_WHY_AGE] = "age",
 	[WR_TIER_WHY_HARD] = "hard",
 	[WR_TIER_WHY_OVERLOAD] = "overload",
-	[WR_TIER_WHY_OPERATOR] = "operator"};
+	[WR_TIER_WHY_OPERATOR] = "operator",
+	[WR_TIER_WHY_LINEAGE] = "lineage"};
 
 const char *
 wr_tier_why_name(unsigned why)
@@ -405,6 +424,9 @@ cause_text(const struct wr_tier_change *c, char *buf, size_t size)
 		break;
 	case WR_TIER_WHY_OVERLOAD:
 		snprintf(buf, size, "the system is overloaded");
+		break;
+	case WR_TIER_WHY_LINEAGE:
+		snprintf(buf, size, "it was made by one that is there");
 		break;
 	default:
 		snprintf(buf, size, "an operator said so");

@@ -70,6 +70,7 @@ enum wr_tier_why {
 	WR_TIER_WHY_HARD,      /* its handler did not return */
 	WR_TIER_WHY_OVERLOAD,  /* the whole system is overloaded */
 	WR_TIER_WHY_OPERATOR,  /* somebody said so */
+	WR_TIER_WHY_LINEAGE,   /* who made it is there */
 	WR_TIER_WHYS
 };
 
@@ -126,6 +127,12 @@ bool wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
  * it is there already, or there is no such tier. */
 bool wr_tier_move(struct wr_tier *t, const struct wr_tier_rules *rules, unsigned tier,
 	enum wr_tier_why why, uint64_t now_ns, struct wr_tier_change *change);
+
+/* It was made by that one within its poll, and begins where that one is: nobody sheds what is
+ * held against it by having its work done by another. True if that is not the first tier:
+ * then *change says so. */
+bool wr_tier_inherit(struct wr_tier *t, const struct wr_tier *maker, uint64_t now_ns,
+	struct wr_tier_change *change);
 
 /* Points, decayed to now; what `weir top` shows. */
 uint32_t wr_tier_penalty(const struct wr_tier *t, uint64_t now_ns);

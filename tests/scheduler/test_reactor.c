@@ -651,6 +651,67 @@ P32_switched_off_all_is_forgotten(void)
 	wr_reactor_fini(&reactor);
 }
 
+/* Makes another one within its poll, before or after it has left. */
+struct parent {
+	struct wr_task task;
+	struct greedy child;
+	bool leaves;
+};
+
+static int
+poll_parent(struct wr_task *task, int *verdict)
+{
+	struct parent *parent = (struct parent *)(void *)task;
+
+	(void)verdict;
+	if (parent->leaves)
+		wr_reactor_remove(&reactor, task);
+	wr_reactor_add(&reactor, &parent->child.task, 8, NULL);
+	wr_reactor_remove(&reactor, task);
+	return 1;
+}
+
+static uint8_t told_why;
+
+static void
+note_why(void *ctx, struct wr_task *task, const struct wr_tier_change *change)
+{
+	(void)ctx, (void)task;
+	told_why = change->why;
+}
+
+/* What is held against a consumer is held against whom it makes: a slow one gains nothing by
+ * leaving its work to another. Who is made outside of polls begins anew. */
+static void
+P32_a_child_begins_at_the_tier_of_its_maker(void)
+{
+	for (int leaves = 0; leaves < 2; leaves++) {
+		struct parent parent = {
+			.task = {.poll = poll_parent}, .leaves = leaves == 1};
+		struct greedy other = {.task = {.poll = poll_greedy}};
+		struct wr_tier_rules rules;
+		struct wr_tier_change change;
+
+		make(NULL, 0, WEIR_IDLE_PARK);
+		watch_over(&rules);
+		reactor.changed = note_why;
+		told_why = WR_TIER_WHY_NONE;
+		parent.child.task.poll = poll_greedy;
+		wr_reactor_add(&reactor, &parent.task, 4, NULL);
+		CHECK(wr_tier_move(&parent.task.tier, &rules, WR_TIER_YIELD,
+			WR_TIER_WHY_OPERATOR, wr_now_ns(), &change));
+		wr_reactor_tell(&reactor, &parent.task);
+		(void)turn();
+		CHECK_EQ(parent.child.task.tier.tier, WR_TIER_YIELD);
+		CHECK_EQ(told_why, WR_TIER_WHY_LINEAGE);
+		wr_reactor_tell(&reactor, &parent.child.task);
+		CHECK_EQ(wr_select_round(&reactor.queue.select), 8 * 2);
+		wr_reactor_add(&reactor, &other.task, 8, NULL);
+		CHECK_EQ(other.task.tier.tier, WR_TIER_MONITOR);
+		wr_reactor_fini(&reactor);
+	}
+}
+
 /* It had more to do, and left before it came to it: nobody calls it any more. */
 static void
 K25_an_urgent_one_that_left_is_not_polled(void)
@@ -959,6 +1020,8 @@ static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(K9_alarms_wake_whoever_waits), TEST(an_alarm_is_moved_and_cancelled),
 	TEST(K38_a_storm_of_alarms_starves_nobody), TEST(P32_who_overdrew_comes_back),
 	TEST(P32_switched_off_all_is_forgotten),
+	TEST(P32_a_child_begins_at_the_tier_of_its_maker),
+
 	TEST(K25_an_urgent_one_that_left_is_not_polled),
 	TEST(K25_an_urgent_one_weighs_nothing_at_any_tier),
 	TEST(K44_a_descriptor_wakes_and_is_told_again), TEST(a_file_is_always_ready),

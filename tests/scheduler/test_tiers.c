@@ -526,6 +526,33 @@ P32_to_the_last_tier_at_once_and_back_by_hand(void)
 	check_kth(5, 0, "by hand");
 }
 
+/* Where its maker is, with what is held against that; but it has behaved for no poll yet. */
+static void
+P32_lineage_is_inherited(void)
+{
+	struct wr_tier child;
+
+	make("balanced");
+	for (int i = 0; i < 3; i++)
+		(void)poll_for(2 * MS);
+	CHECK(!wr_tier_inherit(&child, &tier, now, &change));
+	CHECK_EQ(wr_tier_penalty(&child, now), 600);
+	tier = child;
+	CHECK(!poll_for(2 * MS));
+	CHECK(poll_for(2 * MS));
+	climb_to(WR_TIER_ISOLATE);
+	for (int i = 0; i < 20; i++)
+		(void)poll_for(10 * US);
+	CHECK(wr_tier_inherit(&child, &tier, now, &change));
+	CHECK_EQ(child.tier, WR_TIER_ISOLATE);
+	CHECK_EQ(child.good, 0);
+	CHECK_EQ(child.changed_ns, now);
+	CHECK_EQ(change.from, WR_TIER_MONITOR);
+	CHECK_EQ(change.to, WR_TIER_ISOLATE);
+	CHECK_EQ(change.why, WR_TIER_WHY_LINEAGE);
+	CHECK_EQ(change.dwell_ns, 250 * MS);
+}
+
 static void
 P7_escalation_can_be_switched_off(void)
 {
@@ -700,6 +727,7 @@ P2_a_change_reads_as_a_line(void)
 		{WR_TIER_WHY_HARD, "its handler did not return"},
 		{WR_TIER_WHY_OVERLOAD, "the system is overloaded"},
 		{WR_TIER_WHY_OPERATOR, "an operator said so"},
+		{WR_TIER_WHY_LINEAGE, "it was made by one that is there"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -822,8 +850,8 @@ static const struct wr_test tests[] = {TEST(P15_the_kth_violation_in_a_row_promo
 	TEST(P32_good_behaviour_leads_back), TEST(P31_isolations_last_longer_each_time),
 	TEST(P31_an_isolated_one_comes_back_when_it_has_caught_up),
 	TEST(P31_flapping_is_damped), TEST(P32_to_the_last_tier_at_once_and_back_by_hand),
-	TEST(P7_escalation_can_be_switched_off), TEST(P32_factors_of_the_tiers),
-	TEST(P31_every_profile_is_taken_and_known),
+	TEST(P32_lineage_is_inherited), TEST(P7_escalation_can_be_switched_off),
+	TEST(P32_factors_of_the_tiers), TEST(P31_every_profile_is_taken_and_known),
 	TEST(P31_profiles_are_stricter_and_milder),
 	TEST(P31_a_bad_field_is_refused_by_name),
 	TEST(P31_an_unknown_field_is_refused_by_name),
