@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Counters of consumers and reactors. Rows P14, P18, P31. */
+#include "scheduler/reactor.h"
 #include "scheduler/stats.h"
 
 #include "tests/lib/test.h"
@@ -19,6 +20,24 @@ P14_a_line_each_and_of_its_own(void)
 		CHECK_EQ((uintptr_t)&consumers[i] % 64, 0);
 		CHECK_EQ((uintptr_t)&reactors[i] % 64, 0);
 	}
+}
+
+/* No line has two writers: what a loop counts lies apart from what other threads write to it,
+ * and one thing in a row of many apart from its neighbour. */
+static void
+P14_what_others_write_lies_apart(void)
+{
+	enum { LINE = 64 };
+
+	CHECK_EQ(offsetof(struct wr_reactor, stats) % LINE, 0);
+	CHECK_EQ(offsetof(struct wr_reactor, stopped) % LINE, 0);
+	CHECK(offsetof(struct wr_reactor, stopped) >=
+		offsetof(struct wr_reactor, stats) + LINE);
+	CHECK_EQ(offsetof(struct wr_task, stats) % LINE, 0);
+	CHECK(offsetof(struct wr_task, sent) / LINE !=
+		offsetof(struct wr_task, stats) / LINE);
+	CHECK_EQ(sizeof(struct wr_reactor) % LINE, 0);
+	CHECK_EQ(sizeof(struct wr_task) % LINE, 0);
 }
 
 static void
@@ -136,7 +155,7 @@ P14_readers_see_words_that_only_grow(void)
 }
 
 static const struct wr_test tests[] = {TEST(P14_a_line_each_and_of_its_own),
-	TEST(P14_a_poll_is_counted_for_both), TEST(P31_words_have_names),
-	TEST(P31_beginning_anew_is_the_readers_own),
+	TEST(P14_what_others_write_lies_apart), TEST(P14_a_poll_is_counted_for_both),
+	TEST(P31_words_have_names), TEST(P31_beginning_anew_is_the_readers_own),
 	TEST(P14_readers_see_words_that_only_grow, .labels = "concurrency"), TEST_END};
 const struct wr_suite wr_suite_stats = {.name = "stats", .tests = tests};
