@@ -232,4 +232,4 @@ static const struct wr_test tests[] = {
 	TEST_END,
 };
 
-const struct wr_suite wr_suite_growth = {.name = "growth", .tests = tests};
+const struct wr_suite wr_suite_select_growth = {.name = "select_growth", .tests = tests};

@@ -228,4 +228,5 @@ P32_nobody_is_idle_while_work_is_pending(void)
 static const struct wr_test tests[] = {
 	TEST(P32_nobody_is_idle_while_work_is_pending, .watchdog_s = 300), TEST_END};
 
-const struct wr_suite wr_suite_pending = {.name = "pending", .tests = tests};
+const struct wr_suite wr_suite_reactor_pending = {
+	.name = "reactor_pending", .tests = tests};
