@@ -293,8 +293,8 @@ simulate_tiers(const weir_sim_class *classes, const char *tiers, uint32_t tier, 
 static void
 check_reasons(const struct outcome *had, const struct outcome *said, int changes)
 {
-	static const char *const steps[] = {"monitor -> warn: a poll took 1.",
-		"warn -> yield: a poll took 1.", "yield -> isolate: a poll took 1."};
+	static const char *const steps[] = {"monitor -> warn: a poll took ",
+		"warn -> yield: a poll took ", "yield -> isolate: a poll took "};
 	static const char *const rows[] = {
 		"the 5th in a row", "the 3rd in a row", "the 2nd in a row"};
 

@@ -173,8 +173,9 @@ N9_a_seed_replays_the_tiers(void)
 
 /* ---- up, down, and what is left ------------------------------------------------------------ */
 
-static const weir_sim_class one_is_bad[] = {{.consumers = 9, .weight = 4},
-	{.consumers = 1, .weight = 8, .bad_ns = 2 * MS, .bad_until_ns = S}};
+static const weir_sim_class one_is_bad[] = {
+	{.consumers = 9, .weight = 4, .cost_ns = 20 * US},
+	{.consumers = 1, .weight = 8, .cost_ns = 20 * US, .bad_ns = 2 * MS, .bad_until_ns = S}};
 
 static weir_sim *
 open_bad(const char *tiers)
