@@ -17,14 +17,12 @@
 #include "bus/bell.h"
 #include "bus/layout.h"
 #include "scheduler/budget.h"
-#include "scheduler/classes.h"
 #include "scheduler/clockwork.h"
+#include "scheduler/disciplines.h"
 #include "scheduler/hooks.h"
 #include "scheduler/meter.h"
 #include "scheduler/task.h"
-#include "scheduler/robin.h"
 #include "scheduler/rounds.h"
-#include "scheduler/wheel.h"
 
 enum { WR_REACTOR_POLL_NS = 1000000 }; /* what a poll should not last longer than */
 
@@ -36,12 +34,7 @@ struct wr_polling {
 };
 
 struct wr_reactor {
-	union {
-		struct wr_select select;
-		struct wr_wheel wheel;
-		struct wr_classes classes;
-		struct wr_robin robin;
-	} queue;
+	union wr_turns queue;
 	bool timed; /* what is shared is time: each poll is charged what it took */
 	struct wr_rounds rounds;
 	struct wr_ring idle; /* that are looked at: those that had nothing to do, */

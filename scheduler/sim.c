@@ -7,14 +7,10 @@
 #include <string.h>
 
 #include "bus/error.h"
-#include "scheduler/classes.h"
-#include "scheduler/robin.h"
+#include "scheduler/disciplines.h"
 #include "scheduler/rounds.h"
 #include "scheduler/sim_load.h"
 #include "scheduler/sim_tiers.h"
-#include "scheduler/table.h"
-#include "scheduler/tree.h"
-#include "scheduler/wheel.h"
 
 enum {
 	NAP_NS = 1000,
@@ -37,14 +33,8 @@ struct class
 };
 
 struct weir_sim {
-	struct wr_select *select;
-	union {
-		struct wr_wheel wheel;
-		struct wr_classes classes;
-		struct wr_robin robin;
-		struct wr_table table;
-		struct wr_tree tree;
-	} is;
+	struct wr_select *select; /* of the queue */
+	union wr_turns queue;
 	struct wr_referee referee;
 	struct wr_sim_part *parts;
 	struct wr_turn *turns;
@@ -521,30 +511,31 @@ make_consumers(struct weir_sim *sim)
 static void
 make_tree(struct weir_sim *sim)
 {
-	wr_tree_init(&sim->is.tree, sim->groups, sim->class_count + 1);
+	wr_tree_init(&sim->queue.tree, sim->groups, sim->class_count + 1);
 	for (uint32_t c = 0; c < sim->class_count; c++)
-		(void)wr_tree_group(&sim->is.tree, WR_TREE_ROOT,
+		(void)wr_tree_group(&sim->queue.tree, WR_TREE_ROOT,
 			(unsigned)sim->classes[c].asked.weight);
 	for (uint32_t i = 0; i < sim->count; i++)
-		wr_tree_place(&sim->is.tree, &sim->turns[i], sim->consumers[i].class + 1u);
+		wr_tree_place(
+			&sim->queue.tree, &sim->turns[i], sim->consumers[i].class + 1u);
 }
 
 static void
 make_select(struct weir_sim *sim, const struct wr_discipline *by)
 {
-	/* Every discipline begins with its select. */
-	sim->select = &sim->is.wheel.select;
+	sim->select = &sim->queue.select;
 	if (by == &wr_classes) {
-		wr_classes_init(&sim->is.classes);
+		wr_classes_init(&sim->queue.classes);
 	} else if (by == &wr_robin) {
-		wr_robin_init(&sim->is.robin);
+		wr_robin_init(&sim->queue.robin);
 	} else if (by == &wr_tree) {
 		make_tree(sim);
 	} else if (by == &wr_table) {
-		wr_table_init(&sim->is.table, sim->all + sim->count, (uint32_t)sim->round);
-		(void)wr_table_fill(&sim->is.table, sim->all, sim->count);
+		wr_table_init(
+			&sim->queue.table, sim->all + sim->count, (uint32_t)sim->round);
+		(void)wr_table_fill(&sim->queue.table, sim->all, sim->count);
 	} else {
-		wr_wheel_init(&sim->is.wheel, by);
+		wr_wheel_init(&sim->queue.wheel, by);
 	}
 }
 
@@ -554,7 +545,7 @@ begin(struct weir_sim *sim, const struct wr_discipline *by, uint64_t seed)
 	make_consumers(sim);
 	make_select(sim, by);
 	wr_referee_init(&sim->referee, sim->select,
-		by == &wr_wheel_polls ? &sim->is.wheel.now : NULL,
+		by == &wr_wheel_polls ? &sim->queue.wheel.now : NULL,
 		(const struct wr_turn *const *)sim->all, sim->players, sim->count, seed);
 	set_bounds(sim, 0);
 	for (uint32_t c = 0; c < sim->class_count && sim->load.timers; c++)

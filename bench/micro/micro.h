@@ -7,6 +7,7 @@
 #ifndef BENCH_MICRO_MICRO_H
 #define BENCH_MICRO_MICRO_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct micro {
@@ -18,6 +19,16 @@ struct micro {
 	void (*run)(void *subject, uint64_t operations);
 	void (*discard)(void *subject);
 };
+
+/* The weight of consumer i of so many: in the proportions of the table of 48, 9 of 10, 18 of
+ * 6, 10 of 3 and 11 of 1. */
+static inline unsigned
+micro_weight(size_t i, size_t count)
+{
+	size_t at = i * 48 / count;
+
+	return at < 9 ? 10 : at < 27 ? 6 : at < 37 ? 3 : 1;
+}
 
 /* bench/micro/turn.c: the allocator. A bare call goes through a pointer in each consumer,
  * from one to the next of an array. */

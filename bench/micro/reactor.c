@@ -54,15 +54,6 @@ poll_batch(struct wr_task *task, int *verdict)
 	return BATCH;
 }
 
-/* In the proportions of the table of 48. */
-static unsigned
-weight_of(size_t i, size_t count)
-{
-	size_t at = i * 48 / count;
-
-	return at < 9 ? 10 : at < 27 ? 6 : at < 37 ? 3 : 1;
-}
-
 static void
 discard(void *subject)
 {
@@ -98,7 +89,7 @@ make(size_t ready, size_t idle, int (*poll)(struct wr_task *task, int *verdict))
 		consumer->task.poll = poll;
 		consumer->handler = handle;
 		(void)wr_reactor_add(&s->reactor, &consumer->task,
-			weight_of(i % ready, ready), NULL);
+			micro_weight(i % ready, ready), NULL);
 		if (i < ready)
 			wr_reactor_tell(&s->reactor, &consumer->task);
 	}

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What it costs to say whose turn it is. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench/micro/micro.h"
-#include "scheduler/classes.h"
-#include "scheduler/robin.h"
-#include "scheduler/wheel.h"
+#include "bus/lines.h"
+#include "scheduler/disciplines.h"
 
 enum { IDLE = 100000 };
 
@@ -18,12 +16,7 @@ struct consumer {
 };
 
 struct subject {
-	union {
-		struct wr_wheel wheel;
-		struct wr_classes classes;
-		struct wr_robin robin;
-		struct wr_select select;
-	} is;
+	union wr_turns is;
 	struct consumer *consumers, *next, *end;
 };
 
@@ -31,15 +24,6 @@ static void
 poll_nothing(struct consumer *consumer)
 {
 	consumer->polls++;
-}
-
-/* In the proportions of the table of 48. */
-static unsigned
-weight_of(int i, int count)
-{
-	int at = i * 48 / count;
-
-	return at < 9 ? 10 : at < 27 ? 6 : at < 37 ? 3 : 1;
 }
 
 static void
@@ -55,20 +39,19 @@ discard(void *subject)
 static struct subject *
 make(int count, int idle)
 {
-	struct subject *s = aligned_alloc(64, (sizeof(*s) + 63) / 64 * 64);
+	struct subject *s = wr_lines_alloc(sizeof(*s));
 	size_t all = (size_t)(count + idle);
 
 	if (!s)
 		return NULL;
-	memset(s, 0, sizeof(*s));
-	s->consumers = aligned_alloc(64, all * sizeof(*s->consumers));
+	s->consumers = wr_lines_alloc(all * sizeof(*s->consumers));
 	if (!s->consumers) {
 		free(s);
 		return NULL;
 	}
-	memset(s->consumers, 0, all * sizeof(*s->consumers));
 	for (size_t i = 0; i < all; i++) {
-		wr_turn_init(&s->consumers[i].turn, weight_of((int)i % count, count));
+		wr_turn_init(&s->consumers[i].turn,
+			micro_weight(i % (size_t)count, (size_t)count));
 		s->consumers[i].poll = poll_nothing;
 	}
 	s->next = s->consumers;
@@ -76,11 +59,13 @@ make(int count, int idle)
 	return s;
 }
 
-static void
+/* With all of them in the queue that was made of it. NULL: there is no subject. */
+static void *
 add(struct subject *s, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; s && i < count; i++)
 		wr_select_add(&s->is.select, &s->consumers[i].turn);
+	return s;
 }
 
 static void *
@@ -94,11 +79,9 @@ make_wheel(int count)
 {
 	struct subject *s = make(count, 0);
 
-	if (s) {
+	if (s)
 		wr_wheel_init(&s->is.wheel, &wr_wheel_polls);
-		add(s, (size_t)count);
-	}
-	return s;
+	return add(s, (size_t)count);
 }
 
 static void *
@@ -106,11 +89,9 @@ make_time(int count)
 {
 	struct subject *s = make(count, 0);
 
-	if (s) {
+	if (s)
 		wr_wheel_init(&s->is.wheel, &wr_wheel_times);
-		add(s, (size_t)count);
-	}
-	return s;
+	return add(s, (size_t)count);
 }
 
 static void *
@@ -118,11 +99,9 @@ make_classes(int count)
 {
 	struct subject *s = make(count, 0);
 
-	if (s) {
+	if (s)
 		wr_classes_init(&s->is.classes);
-		add(s, (size_t)count);
-	}
-	return s;
+	return add(s, (size_t)count);
 }
 
 static void *
@@ -130,11 +109,9 @@ make_robin(int count)
 {
 	struct subject *s = make(count, 0);
 
-	if (s) {
+	if (s)
 		wr_robin_init(&s->is.robin);
-		add(s, (size_t)count);
-	}
-	return s;
+	return add(s, (size_t)count);
 }
 
 static void *
@@ -146,7 +123,7 @@ make_idle(int count)
 	if (!s)
 		return NULL;
 	wr_wheel_init(&s->is.wheel, &wr_wheel_polls);
-	add(s, (size_t)count + IDLE);
+	(void)add(s, (size_t)count + IDLE);
 	while (left > 0) {
 		struct wr_turn *turn = wr_select_next(&s->is.select);
 

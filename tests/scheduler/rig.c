@@ -20,29 +20,28 @@ rig_random(struct rig *rig, uint64_t below)
 	return (z ^ z >> 31) % below;
 }
 
-static struct wr_select *
-make_select(struct rig *rig)
+static void
+make_queue(struct rig *rig)
 {
 	switch (rig->kind) {
 	case RIG_CLASS:
 		wr_classes_init(&rig->is.classes);
-		return &rig->is.classes.select;
+		break;
 	case RIG_TIME:
 		wr_wheel_init(&rig->is.wheel, &wr_wheel_times);
-		return &rig->is.wheel.select;
+		break;
 	case RIG_ROBIN:
 		wr_robin_init(&rig->is.robin);
-		return &rig->is.robin.select;
+		break;
 	case RIG_TABLE:
 		wr_table_init(&rig->is.table, rig->places,
 			sizeof(rig->places) / sizeof(rig->places[0]));
-		return &rig->is.table.select;
+		break;
 	case RIG_TREE:
 		wr_tree_init(&rig->is.tree, rig->groups, 4);
-		return &rig->is.tree.select;
+		break;
 	default:
 		wr_wheel_init(&rig->is.wheel, &wr_wheel_polls);
-		return &rig->is.wheel.select;
 	}
 }
 
@@ -62,7 +61,8 @@ rig_make(struct rig *rig, enum rig_kind kind, const unsigned *counts,
 {
 	memset(rig, 0, sizeof(*rig));
 	rig->kind = kind;
-	rig->select = make_select(rig);
+	rig->select = &rig->is.select;
+	make_queue(rig);
 	for (unsigned c = 0; c < classes; c++)
 		for (unsigned i = 0; i < counts[c]; i++) {
 			REQUIRE(rig->n < RIG_MAX);

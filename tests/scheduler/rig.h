@@ -4,11 +4,7 @@
 #ifndef WR_TESTS_SCHEDULER_RIG_H
 #define WR_TESTS_SCHEDULER_RIG_H
 
-#include "scheduler/classes.h"
-#include "scheduler/robin.h"
-#include "scheduler/table.h"
-#include "scheduler/tree.h"
-#include "scheduler/wheel.h"
+#include "scheduler/disciplines.h"
 
 enum { RIG_MAX = 64, RIG_CLASSES = 4 };
 
@@ -25,13 +21,7 @@ enum rig_kind {
 struct rig {
 	enum rig_kind kind;
 	struct wr_select *select;
-	union {
-		struct wr_wheel wheel;
-		struct wr_classes classes;
-		struct wr_robin robin;
-		struct wr_table table;
-		struct wr_tree tree;
-	} is;
+	union wr_turns is;
 	struct wr_turn *places[RIG_MAX * WR_WEIGHT_MAX];
 	struct wr_group groups[4];
 	struct wr_turn turns[RIG_MAX];
