@@ -223,12 +223,47 @@ P17_long_strides_cost_no_more_in_the_mean(void)
 	CHECK(mean[1] <= mean[0] + 16);
 }
 
+static void
+take_turn(void *ctx)
+{
+	int verdict;
+
+	(void)ctx;
+	(void)wr_reactor_poll(&reactor, &verdict);
+}
+
+/* All of it together: a turn is as many polls as there are consumers. Each look at the clock is
+ * one at the kernel's here, since so much time passes under the tracer. */
+static void
+P17_a_whole_poll_does_not_grow(void)
+{
+	static const unsigned counts[] = {16, 512};
+	double mean[2];
+
+	for (int s = 0; s < 2; s++) {
+		make(counts[s], "priority");
+		/* To who is traced all polls take too long: nobody is suspected of it. */
+		reactor.meter.limit_ns = UINT64_MAX;
+		for (int i = 0; i < 100; i++)
+			take_turn(NULL);
+		if (wr_steps_count(take_turn, NULL, 1, steps) < 0)
+			TEST_SKIP("no process may be traced here");
+		mean[s] = (double)steps[0] / counts[s];
+		wr_reactor_fini(&reactor);
+	}
+	wr_test_note(
+		"a whole poll: %.0f and %.0f instructions in the mean, among 16 and 512",
+		mean[0], mean[1]);
+	CHECK(mean[1] <= mean[0] + 16);
+}
+
 static const struct wr_test tests[] = {
 	TEST(instructions_are_counted),
 	TEST(P17_a_decision_does_not_grow),
 	TEST(P17_a_look_at_the_budget_does_not_grow),
 	TEST(P17_a_promotion_does_not_grow),
 	TEST(P17_long_strides_cost_no_more_in_the_mean),
+	TEST(P17_a_whole_poll_does_not_grow),
 	TEST_END,
 };
 
