@@ -116,7 +116,7 @@ def N9_simulate_says_what_is_too_much(b):
 
 def N9_simulate_tiers(b):
     """Who is slow climbs, with a reason, has what its tier leaves it, and comes back."""
-    args = ("reactor", "simulate", "--classes", "9x4,1x8@5us~2ms:100ms-1s", "--tiers",
+    args = ("reactor", "simulate", "--classes", "9x4@20us,1x8@20us~2ms:100ms-1s", "--tiers",
             "balanced")
     got = b.json(*args, "--time", "9s")
     equal((got["tiers"], got["rounds"], got["broken"], got["changes"]),
