@@ -119,6 +119,31 @@ has_turns(const struct wr_task *task)
 	return task->poll && !task->urgent;
 }
 
+/* What the tier leaves of its turns. */
+static enum wr_factor
+factor_of(unsigned tier)
+{
+	return tier == WR_TIER_MONITOR  ? WR_FACTOR_100
+		: tier == WR_TIER_WARN  ? WR_FACTOR_75
+		: tier == WR_TIER_YIELD ? WR_FACTOR_50
+					: WR_FACTOR_25;
+}
+
+/* From here on it is looked at, told or pulled. */
+static void
+enter(struct wr_reactor *r, struct wr_task *task)
+{
+	task->added = true;
+	r->task_count++;
+	if (!task->poll) {
+		wr_list_append(&r->pulled, &task->looks);
+	} else if (task->ready) {
+		wr_list_append(&r->idle, &task->looks);
+		r->idle_count++;
+		rouse(r, task);
+	}
+}
+
 int
 wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err)
@@ -131,19 +156,25 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 		return rc;
 	wr_turn_init(&task->turn, weight);
 	wr_tier_init(&task->tier, wr_now_ns());
+	wr_task_show(task);
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
 	memset(&task->stats, 0, sizeof(task->stats));
-	task->added = true;
-	r->task_count++;
-	if (!task->poll) {
-		wr_list_append(&r->pulled, &task->looks);
-	} else if (task->ready) {
-		wr_list_append(&r->idle, &task->looks);
-		r->idle_count++;
-		rouse(r, task);
-	}
+	enter(r, task);
 	return 0;
+}
+
+void
+wr_reactor_take(struct wr_reactor *r, struct wr_task *task)
+{
+	unsigned weight = wr_turn_weight(&task->turn);
+
+	wr_turn_init(&task->turn, weight);
+	task->measured = 0;
+	enter(r, task);
+	if (r->rules && !r->lane)
+		wr_select_weigh(&r->queue.select, &task->turn, weight,
+			factor_of(task->tier.tier));
 }
 
 /* Out of the inbox, if it is there; the others stay in their order. */
@@ -155,15 +186,11 @@ unsend(struct wr_reactor *r, struct wr_task *task)
 }
 
 void
-wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
+wr_reactor_lend(struct wr_reactor *r, struct wr_task *task)
 {
-	if (!task->added)
-		return;
 	unsend(r, task);
 	task->added = false;
 	r->task_count--;
-	if (has_turns(task))
-		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	for (struct wr_polling *frame = r->polling; frame; frame = frame->outer)
 		if (frame->task == task)
 			frame->task = NULL;
@@ -178,9 +205,19 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 	else if (task->turn.state == WR_TURN_WAITING)
 		wr_list_unlink(&task->turn.link);
 	task->turn.state = WR_TURN_AWAY;
+	wr_meter_forget(&r->meter, task);
+}
+
+void
+wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
+{
+	if (!task->added)
+		return;
+	wr_reactor_lend(r, task);
+	if (has_turns(task))
+		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	if (r->hooked)
 		wr_hook_on_completion(wr_hooks_look(r->hooks), (uintptr_t)task);
-	wr_meter_forget(&r->meter, task);
 }
 
 int
@@ -197,6 +234,7 @@ wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight)
 	}
 	wr_select_weigh(
 		&r->queue.select, &task->turn, weight, wr_turn_factor(&task->turn));
+	wr_task_show(task);
 	return 0;
 }
 
@@ -349,16 +387,6 @@ wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 
 /* ---- a turn ------------------------------------------------------------------------------------- */
 
-/* What the tier leaves of its turns. */
-static enum wr_factor
-factor_of(unsigned tier)
-{
-	return tier == WR_TIER_MONITOR  ? WR_FACTOR_100
-		: tier == WR_TIER_WARN  ? WR_FACTOR_75
-		: tier == WR_TIER_YIELD ? WR_FACTOR_50
-					: WR_FACTOR_25;
-}
-
 /* Looks whether the consumer is at the right tier; poll_ns: what its poll took, 0: unknown. */
 static void
 judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now_ns)
@@ -379,10 +407,14 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		wr_stat_add(&task->stats.promotions, 1);
 	else
 		wr_stat_add(&task->stats.demotions, 1);
-	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
-		factor_of(change.to));
+	wr_task_show(task);
+	if (!r->lane)
+		wr_select_weigh(&r->queue.select, &task->turn,
+			wr_turn_weight(&task->turn), factor_of(change.to));
 	if (r->changed)
 		r->changed(r->ctx, task, &change);
+	if (task->tiered)
+		task->tiered(task, &change);
 }
 
 /* The group's time is over. Who has more to tell than a time is looked at now and then. */
@@ -462,6 +494,7 @@ absolve(struct wr_reactor *r, struct wr_task *task)
 {
 	task->measured = 0;
 	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
+	wr_task_show(task);
 	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
 		WR_FACTOR_100);
 }
