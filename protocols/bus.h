@@ -10,12 +10,13 @@
 
 #include "bus/handle.h"
 #include "bus/node.h"
-#include "scheduler/reactor.h"
+#include "scheduler/crew.h"
 
 struct weir_bus {
 	struct wr_handle handle;
 	struct wr_node node;
 	struct wr_reactor reactor;
+	struct wr_crew crew; /* the loop of which that is, and further ones */
 	struct wr_hooks hooks;
 	struct wr_tier_config tiers; /* what was asked for, */
 	struct wr_tier_rules rules;  /* and what the reactor works with */
@@ -66,5 +67,14 @@ void wr_bus_blame(struct weir_bus *bus, struct wr_handle *handle, const char *ca
 /* True if the bus is the calling thread's: then a list of it has the handle, and closing
  * it closes that. */
 bool wr_bus_is_ours(const struct weir_bus *bus);
+
+/* The reactor of the calling thread: the bus's own, or that of a further loop of it. */
+static inline struct wr_reactor *
+wr_bus_reactor_here(struct weir_bus *bus)
+{
+	struct wr_loop *loop = wr_loop_here();
+
+	return loop && loop->crew == &bus->crew ? loop->reactor : &bus->reactor;
+}
 
 #endif

@@ -125,10 +125,14 @@ has_turns(const struct wr_task *task)
 	return task->poll && !task->urgent;
 }
 
-/* What is left of its turns; who is urgent has none that could become fewer. */
+/* What its tier leaves of its turns: all of them in a lane; who is urgent has none that could
+ * become fewer. */
 static void
-leave_factor(struct wr_reactor *r, struct wr_task *task, enum wr_factor factor)
+leave_turns(struct wr_reactor *r, struct wr_task *task)
 {
+	enum wr_factor factor = r->lane ? WR_FACTOR_100 : wr_tier_factor(task->tier.tier);
+
+	wr_task_show(task);
 	if (has_turns(task))
 		wr_select_weigh(&r->queue.select, &task->turn,
 			wr_turn_weight(&task->turn), factor);
@@ -148,9 +152,24 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 		return;
 	wr_stat_add(&task->stats.promotions, 1);
 	task->measured = WR_METER_MEASURED;
-	leave_factor(r, task, wr_tier_factor(change.to));
+	leave_turns(r, task);
 	if (r->changed)
 		r->changed(r->ctx, task, &change);
+}
+
+/* From here on it is looked at, told or pulled. */
+static void
+enter(struct wr_reactor *r, struct wr_task *task)
+{
+	task->added = true;
+	r->task_count++;
+	if (!task->poll) {
+		wr_list_append(&r->pulled, &task->looks);
+	} else if (task->ready) {
+		wr_list_append(&r->idle, &task->looks);
+		r->idle_count++;
+		rouse(r, task);
+	}
 }
 
 int
@@ -165,20 +184,25 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 		return rc;
 	wr_turn_init(&task->turn, weight);
 	wr_tier_init(&task->tier, wr_now_ns());
+	wr_task_show(task);
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
 	memset(&task->stats, 0, sizeof(task->stats));
-	task->added = true;
-	r->task_count++;
 	inherit(r, task);
-	if (!task->poll) {
-		wr_list_append(&r->pulled, &task->looks);
-	} else if (task->ready) {
-		wr_list_append(&r->idle, &task->looks);
-		r->idle_count++;
-		rouse(r, task);
-	}
+	enter(r, task);
 	return 0;
+}
+
+void
+wr_reactor_take(struct wr_reactor *r, struct wr_task *task)
+{
+	unsigned weight = wr_turn_weight(&task->turn);
+
+	wr_turn_init(&task->turn, weight);
+	task->measured = task->tier.tier == WR_TIER_MONITOR ? 0 : WR_METER_MEASURED;
+	enter(r, task);
+	if (r->rules)
+		leave_turns(r, task);
 }
 
 /* Out of the inbox, if it is there; the others stay in their order. */
@@ -190,15 +214,11 @@ unsend(struct wr_reactor *r, struct wr_task *task)
 }
 
 void
-wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
+wr_reactor_lend(struct wr_reactor *r, struct wr_task *task)
 {
-	if (!task->added)
-		return;
 	unsend(r, task);
 	task->added = false;
 	r->task_count--;
-	if (has_turns(task))
-		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	for (struct wr_polling *frame = r->polling; frame; frame = frame->outer)
 		if (frame->task == task) {
 			frame->task = NULL;
@@ -215,9 +235,19 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 	else if (task->turn.state == WR_TURN_WAITING)
 		wr_list_unlink(&task->turn.link);
 	task->turn.state = WR_TURN_AWAY;
+	wr_meter_forget(&r->meter, task);
+}
+
+void
+wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
+{
+	if (!task->added)
+		return;
+	wr_reactor_lend(r, task);
+	if (has_turns(task))
+		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	if (r->hooked)
 		wr_hook_on_completion(wr_hooks_look(r->hooks), (uintptr_t)task);
-	wr_meter_forget(&r->meter, task);
 }
 
 int
@@ -234,6 +264,7 @@ wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight)
 	}
 	wr_select_weigh(
 		&r->queue.select, &task->turn, weight, wr_turn_factor(&task->turn));
+	wr_task_show(task);
 	return 0;
 }
 
@@ -406,11 +437,13 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		wr_stat_add(&task->stats.promotions, 1);
 	else
 		wr_stat_add(&task->stats.demotions, 1);
-	leave_factor(r, task, wr_tier_factor(change.to));
+	leave_turns(r, task);
 	/* From here on its polls are measured, however it came there. */
 	task->measured = WR_METER_MEASURED;
 	if (r->changed)
 		r->changed(r->ctx, task, &change);
+	if (task->tiered)
+		task->tiered(task, &change);
 }
 
 /* The group's time is over. Who has more to tell than a time is looked at now and then. */
@@ -492,7 +525,7 @@ absolve(struct wr_reactor *r, struct wr_task *task)
 {
 	task->measured = 0;
 	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
-	leave_factor(r, task, WR_FACTOR_100);
+	leave_turns(r, task);
 }
 
 static bool

@@ -35,6 +35,7 @@ struct wr_polling {
 
 struct wr_reactor {
 	union wr_turns queue;
+	bool lane;  /* for those that have been isolated: they have whole turns here */
 	bool timed; /* what is shared is time: each poll is charged what it took */
 	struct wr_rounds rounds;
 	struct wr_ring idle; /* that are looked at: those that had nothing to do, */
@@ -101,6 +102,15 @@ int wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 /* It is not polled any more; from anywhere, its own poll too. One that is not there: nothing
  * happens. Nobody may be sending it. */
 void wr_reactor_remove(struct wr_reactor *r, struct wr_task *task);
+
+/*
+ * The task goes to another reactor, or comes from one, between two of its polls (its own poll
+ * may give it away): each on its reactor's thread, first the one, then the other. What was
+ * counted of it, its weight, its tier and what is held against it go with it. The round of the
+ * reactor that it was added to keeps its place, so it can always come back.
+ */
+void wr_reactor_lend(struct wr_reactor *r, struct wr_task *task);
+void wr_reactor_take(struct wr_reactor *r, struct wr_task *task);
 
 /* Another weight, from its next turn on. AGAIN_QUOTA, as above, and it has the old one. */
 int wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight);

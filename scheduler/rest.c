@@ -100,9 +100,9 @@ sleep_ms(const struct wr_reactor *r, int timeout_ms)
 	return left_ms < (uint64_t)most ? (int)left_ms : most;
 }
 
-/* Sleeps until rung. The wait takes the bells' tokens; nothing else drains them. */
-static void
-park(struct wr_reactor *r, int timeout_ms)
+/* The wait takes the bells' tokens; nothing else drains them. */
+void
+wr_reactor_park(struct wr_reactor *r, int timeout_ms)
 {
 	uint64_t began_ns;
 
@@ -208,8 +208,20 @@ idle_round(struct wr_reactor *r, int timeout_ms)
 	default:
 		break;
 	}
-	park(r, timeout_ms);
+	wr_reactor_park(r, timeout_ms);
 	return wr_reactor_any_ready(r);
+}
+
+bool
+wr_reactor_linger(struct wr_reactor *r)
+{
+	wr_meter_pause(&r->meter);
+	if (r->idling == WEIR_IDLE_SPIN || r->idling == WEIR_IDLE_YIELD) {
+		(void)idle_round(r, 0);
+		return true;
+	}
+	return r->idling == WEIR_IDLE_ADAPTIVE ? spin(r) || nap(r)
+					       : wr_reactor_any_ready(r);
 }
 
 bool

@@ -18,6 +18,14 @@ enum { WR_SPINS_MIN = 16 };
  */
 bool wr_reactor_idle(struct wr_reactor *r, int timeout_ms);
 
+/* True if it should look again rather than sleep: there may be work, or its idle policy says
+ * that it never sleeps. Spins, yields or naps before it says that there is none. */
+bool wr_reactor_linger(struct wr_reactor *r);
+
+/* Sleeps, whatever the idle policy says, until it is rung, an alarm is due, or timeout_ms (-1:
+ * about a second) have passed; not at all if there is work. */
+void wr_reactor_park(struct wr_reactor *r, int timeout_ms);
+
 /* Raises the flag and looks: true = nothing is there, sleep on epoll_fd, then disarm. */
 bool wr_reactor_arm(struct wr_reactor *r);
 void wr_reactor_disarm(struct wr_reactor *r);

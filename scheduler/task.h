@@ -35,6 +35,8 @@ struct wr_task {
 	bool (*heavy)(struct wr_task *task);
 	/* Fills in how far it is behind and how old what it has not read is. NULL: neither. */
 	void (*signs)(struct wr_task *task, struct wr_tier_signs *signs);
+	/* It is at another tier. NULL: nothing follows from that. */
+	void (*tiered)(struct wr_task *task, const struct wr_tier_change *change);
 	const char *name;      /* for people; NULL: it has none */
 	struct wr_ring looks;  /* among those that are looked at, or pulled */
 	struct wr_task *inbox; /* the next one that was sent */
@@ -46,6 +48,7 @@ struct wr_task {
 	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
 	uint64_t number; /* no other one of its reactor has had it */
 	struct wr_tier tier;
+	wr_a64 shown; /* weight and tier, for other threads; see wr_task_show */
 	struct wr_consumer_stats stats; /* writer: the reactor */
 };
 
@@ -56,14 +59,24 @@ wr_task_of(struct wr_turn *turn)
 		offsetof(struct wr_task, turn));
 }
 
-/* As it is shown to others. */
+/* After its weight or its tier has changed; whoever has it. */
+static inline void
+wr_task_show(struct wr_task *task)
+{
+	wr_stat_set(&task->shown,
+		(uint64_t)wr_turn_weight(&task->turn) << 8 | task->tier.tier);
+}
+
+/* As it is shown to others. Any thread. */
 static inline weir_consumer
 wr_task_shown(const struct wr_task *task)
 {
+	uint64_t shown = wr_stat_get(&task->shown);
+
 	return (weir_consumer){.number = task->number,
 		.name = task->name ? task->name : "",
-		.weight = wr_turn_weight(&task->turn),
-		.tier = task->tier.tier};
+		.weight = (uint32_t)(shown >> 8),
+		.tier = (uint32_t)(shown & 0xff)};
 }
 
 #endif

@@ -58,6 +58,20 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 			    WEIR_BUS_QUIET)) != 0)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"flags %#x are not all known", opts->flags);
+	if (opts->loops > WEIR_LOOPS_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"%u loops are more than the %d that a bus may have",
+			opts->loops, WEIR_LOOPS_MAX);
+	if (opts->lane > WEIR_LANE_SAME)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"lane %u is not a choice", opts->lane);
+	if (opts->loops > WEIR_LOOPS_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"%u loops are more than the %d that a bus may have",
+			opts->loops, WEIR_LOOPS_MAX);
+	if (opts->lane > WEIR_LANE_SAME)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"lane %u is not a choice", opts->lane);
 	return 0;
 }
 
@@ -143,6 +157,24 @@ plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *er
 	return wr_bus_tiers_init(bus, opts->tiers, err);
 }
 
+/* The further loops; what is the library's own is not held against the limit of a round. */
+static int
+gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
+{
+	struct wr_crew_plan plan = {.loops = opts->loops,
+		.idle = opts->idle,
+		.lane = opts->lane,
+		.core = opts->core,
+		.discipline = opts->discipline};
+
+	bus->events = (struct wr_task){
+		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
+	if (bus->on_event)
+		(void)wr_reactor_add(&bus->reactor, &bus->events, 0, NULL);
+	wr_rounds_init(&bus->reactor.rounds, opts->round_limit);
+	return wr_crew_init(&bus->crew, &bus->reactor, &plan, err);
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -176,12 +208,9 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
 		goto fail_meeting;
 	}
-	bus->events = (struct wr_task){
-		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
-	if (bus->on_event)
-		(void)wr_reactor_add(&bus->reactor, &bus->events, 0, NULL);
-	/* What is the library's own is not held against the limit. */
-	wr_rounds_init(&bus->reactor.rounds, opts->round_limit);
+	rc = gather_crew(bus, opts, err);
+	if (rc < 0)
+		goto fail_meeting;
 	bus->opened = true;
 	return 0;
 
@@ -280,6 +309,7 @@ weir_close(weir_bus *bus)
 	wr_pubs_close(bus);
 	if (bus->opened) {
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
+		wr_crew_fini(&bus->crew);
 		wr_reactor_fini(&bus->reactor);
 		wr_hooks_fini(&bus->hooks);
 		wr_node_fini(&bus->node);
@@ -318,8 +348,10 @@ turn_once(struct weir_bus *bus, int timeout_ms, int *verdict)
 	if ((bus->flags & WEIR_BUS_NO_THREAD) != 0)
 		(void)bus->node.ops->turn(&bus->node, 0);
 	work = wr_reactor_poll(&bus->reactor, verdict);
+	wr_crew_turned(&bus->crew.home);
 	if (work > 0 || *verdict != 0 || timeout_ms == 0)
 		return work;
+	wr_crew_rests(&bus->crew.home);
 	(void)wr_reactor_idle(&bus->reactor, timeout_ms);
 	if ((bus->flags & WEIR_BUS_NO_THREAD) != 0)
 		(void)bus->node.ops->turn(&bus->node, 0);
@@ -376,6 +408,7 @@ weir_run(weir_bus *bus)
 	while (!stopped(bus) && verdict == 0)
 		(void)wr_bus_turn(bus, WEIR_FOREVER, &verdict);
 	bus->in_run = false;
+	wr_crew_gather(&bus->crew);
 	if (!watched && bus->signals) {
 		wr_signals_release(bus);
 		bus->signals = false;
@@ -463,7 +496,7 @@ weir_stop(weir_bus *bus)
 int
 weir_consume(weir_bus *bus, uint32_t units)
 {
-	struct wr_reactor *reactor = &bus->reactor;
+	struct wr_reactor *reactor = wr_bus_reactor_here(bus);
 
 	reactor->overdrawn |= reactor->budget.left == 0 && units > 0;
 	reactor->yields |= wr_budget_consume(&reactor->budget, units);
@@ -474,12 +507,13 @@ weir_consume(weir_bus *bus, uint32_t units)
 int
 weir_should_yield(weir_bus *bus)
 {
-	struct wr_budget *budget = &bus->reactor.budget;
-	uint64_t now_ns = wr_clock_now(&bus->reactor.meter.clock);
+	struct wr_reactor *reactor = wr_bus_reactor_here(bus);
+	struct wr_budget *budget = &reactor->budget;
+	uint64_t now_ns = wr_clock_now(&reactor->meter.clock);
 
 	if (budget->until_ns == 0)
 		budget->until_ns = now_ns + WR_REACTOR_POLL_NS;
-	bus->reactor.yields |= wr_budget_is_over(budget, now_ns);
+	reactor->yields |= wr_budget_is_over(budget, now_ns);
 	return wr_budget_is_over(budget, now_ns);
 }
 

@@ -122,15 +122,15 @@ wr_bus_hooks_init(struct weir_bus *bus)
 /* ---- what was counted -------------------------------------------------------------------------- */
 
 int
-weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats)
+weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats)
 {
 	struct wr_reactor_stats *now;
 
-	if (!bus || !bus->opened || !stats)
+	if (!bus || !bus->opened || !stats || loop > bus->crew.plan.loops)
 		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
-	now = &bus->reactor.stats;
+	now = &wr_crew_reactor(&bus->crew, loop)->stats;
 	stats->turns = wr_stat_get(&now->turns);
 	stats->polls = wr_stat_get(&now->polls);
 	stats->messages = wr_stat_get(&now->messages);
@@ -140,4 +140,10 @@ weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats)
 	stats->timers = wr_stat_get(&now->timers);
 	stats->violations = wr_stat_get(&now->violations);
 	return 0;
+}
+
+int
+weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats)
+{
+	return weir_loop_get_stats_of(bus, 0, stats);
 }

@@ -58,6 +58,8 @@ put_in_force(struct weir_bus *bus, const char *asked, struct weir_error *err)
 	bus->tiers = config;
 	bus->rules = rules;
 	wr_reactor_watch_over(&bus->reactor, off ? NULL : &bus->rules);
+	if (bus->opened)
+		wr_crew_watch_over(&bus->crew, bus->reactor.rules);
 	return 0;
 }
 

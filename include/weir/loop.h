@@ -35,6 +35,33 @@ int weir_sub_weigh(weir_sub *sub, unsigned weight);
  * that is tiered down counts with what it is left. < 0: why the bus cannot be used. */
 int weir_round(weir_bus *bus);
 
+/* ---- several loops ------------------------------------------------------------------------ */
+
+enum {
+	WEIR_LOOPS_MAX = 64,  /* further loops of a bus */
+	WEIR_LANES_MAX = 16,  /* and lanes, made when they are needed; then shared */
+	WEIR_LOOP_LANE = 1000 /* answered by weir_sub_loop: it is in a lane */
+};
+
+/*
+ * A bus with .loops has further loops, each with a thread of its own. A subscription with
+ * WEIR_MOVE_LOOPS belongs to the one with the least to do when it is made, and goes to another
+ * one when that is even less loaded for a while. Only whole subscriptions move, between two
+ * polls: nothing is lost, read twice, or out of order. One that has nothing to do is looked at by the bus's own
+ * loop, which must be turned for it. A callback's verdict ends weir_turn and weir_run wherever
+ * it was given; when weir_run returns, none is running.
+ *
+ * weir_sub_move: from its next poll on the subscription belongs to that loop, 0 for the bus's
+ * own, until balance or another call moves it; from a lane it goes there afterwards. The bus's
+ * own thread. 0; USAGE_INVAL: there is no such loop; USAGE_STATE: it has no WEIR_MOVE_LOOPS, or is
+ * WEIR_MOVE_BLOCKING; or why the handle cannot be used.
+ */
+int weir_sub_move(weir_sub *sub, uint32_t loop);
+
+/* The loop that it belongs to: 0 for the bus's own, WEIR_LOOP_LANE for a lane; < 0: why the
+ * handle cannot be used. */
+int weir_sub_loop(weir_sub *sub);
+
 /* ---- being a good consumer -------------------------------------------------------------- */
 
 /*
@@ -116,8 +143,11 @@ int weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats);
  * USAGE_SIZE. */
 int weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats);
 
+/* The same of loop 1 to .loops of the bus; 0 is its own. USAGE_INVAL if there is no such one. */
+int weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats);
+
 /*
- * Functions that are called around polls, on the loop's thread; each may be NULL. They must
+ * Functions that are called around polls, on the thread of the loop that polls; each may be NULL. They must
  * not block, and have no say in what is polled.
  */
 typedef struct weir_hooks {

@@ -161,6 +161,13 @@ enum weir_idle {
 				   Who never sleeps costs publishers no look at its flag */
 };
 
+/* How the thread of a lane runs, where a consumer is that has been isolated. */
+enum weir_lane {
+	WEIR_LANE_NICE = 0, /* with a low priority: nice 10 */
+	WEIR_LANE_IDLE,     /* only when a core has nothing else to do: SCHED_IDLE */
+	WEIR_LANE_SAME      /* as all other threads */
+};
+
 enum weir_bus_flags {
 	WEIR_BUS_NO_THREAD = 1u << 0,  /* no steward thread: weir_turn does its work */
 	WEIR_BUS_NO_SIGNALS = 1u << 1, /* weir_run and weir_ok leave signals alone */
@@ -191,7 +198,10 @@ typedef struct weir_bus_opts {
 	uint32_t round_limit; /* polls that a round may have, the sum of all weights: a consumer
 				 that would make it longer is refused; 0: no limit. The
 				 usual limit is 400 */
-	uint32_t core; /* the thread is bound to core number .core - 1; 0: to none */
+	uint32_t core;  /* the thread is bound to core number .core - 1; 0: to none */
+	uint32_t loops; /* further loops with a thread each (see <weir/loop.h>), at most 64, for subscriptions with
+			   WEIR_MOVE_LOOPS; with .core each is bound to the next core */
+	uint32_t lane;  /* enum weir_lane */
 } weir_bus_opts;
 
 enum weir_stamp {
@@ -239,6 +249,25 @@ typedef struct weir_pub_opts {
 			      any 100 ms; 0: WEIR_STALL_CAP_US */
 } weir_pub_opts;
 
+/*
+ * May the callback of a subscription be called by other threads than the bus's own? Then still
+ * by one at a time, in order, and what one call did is seen by the next. In it weir_hold and
+ * weir_release of the subscription, weir_consume, weir_should_yield, weir_task_wake, weir_stop
+ * and what may be called by any thread is allowed; a publisher of the bus is another thread's.
+ * On the bus's own thread, a call on a subscription that is elsewhere waits until the callback
+ * that is running has returned.
+ */
+enum weir_moves {
+	WEIR_MOVE_LANE =
+		1u << 0, /* when it is isolated (see <weir/loop.h>): it goes to a lane,
+				     a thread of its own, and comes back when it behaves.
+				     Without: it stays, with a quarter of its turns */
+	WEIR_MOVE_LOOPS = 1u << 1, /* among the .loops of the bus: where there is least to do;
+				      see weir_sub_move */
+	WEIR_MOVE_BLOCKING = 1u << 2 /* its callback blocks, and is known to: it is in a lane
+					from the start */
+};
+
 typedef struct weir_sub_opts {
 	size_t size;
 	const char *topic;  /* or a pattern: '*' is one token, '>' all the rest */
@@ -265,6 +294,7 @@ typedef struct weir_sub_opts {
 	uint32_t weight; /* of its callback among all on the loop: polls of each round, 1 to
 				64; 0: 3. See <weir/loop.h> */
 	uint32_t poll_us; /* a poll hands no further message on after so long; 0: no limit */
+	uint32_t moves; /* enum weir_moves; 0: all is on the bus's own thread */
 } weir_sub_opts;
 
 /* ---- the bus ------------------------------------------------------------------------ */

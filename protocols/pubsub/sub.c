@@ -14,7 +14,7 @@
 #include "protocols/bus.h"
 #include "scheduler/rest.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, MOVES = WEIR_MOVE_LANE | WEIR_MOVE_LOOPS | WEIR_MOVE_BLOCKING };
 
 /* A topic that was met; messages point to it as long as the subscription lives. */
 struct name {
@@ -24,7 +24,9 @@ struct name {
 
 struct weir_sub {
 	struct wr_handle handle;
-	struct wr_task task;         /* of the bus's reactor */
+	struct wr_task task;
+	struct wr_roamer roams;
+	struct wr_reactor *reactor;  /* which polls the task */
 	struct weir_bus *bus;        /* NULL if it is another thread's */
 	struct wr_subscription *sub; /* NULL once the handle has failed */
 	weir_msg_fn on_msg;
@@ -56,6 +58,63 @@ of_task(struct wr_task *task)
 {
 	return (struct weir_sub *)(void *)((uint8_t *)task -
 		offsetof(struct weir_sub, task));
+}
+
+/* ---- whose it is ---------------------------------------------------------------------------- */
+
+static struct weir_sub *
+of_roamer(struct wr_roamer *roamer)
+{
+	return (struct weir_sub *)(void *)((uint8_t *)roamer -
+		offsetof(struct weir_sub, roams));
+}
+
+/* From here on it is this thread's: a loop of its bus has it. */
+static void
+sub_arrives(struct wr_roamer *roamer)
+{
+	struct weir_sub *sub = of_roamer(roamer);
+
+	sub->reactor = roamer->at->reactor;
+	(void)wr_handle_adopt(&sub->handle);
+	for (uint32_t i = 0; i < sub->count; i++)
+		wr_reader_adopt(&sub->links[i]->reader);
+}
+
+static void
+sub_tiered(struct wr_task *task, const struct wr_tier_change *change)
+{
+	wr_roamer_tiered(&of_task(task)->roams, change);
+}
+
+/* True on a thread that one of its bus's further loops has. */
+static bool
+is_crew(const struct weir_sub *sub)
+{
+	const struct wr_loop *loop = wr_loop_here();
+
+	return loop && loop->crew == &sub->bus->crew;
+}
+
+/* As wr_handle_enter, for who only looks at what any thread may see. */
+static int
+look_in(struct weir_sub *sub)
+{
+	if (!sub->roams.away || is_crew(sub))
+		return wr_handle_enter(&sub->handle);
+	return wr_handle_enter(&sub->bus->handle);
+}
+
+/* As wr_handle_enter; one that is elsewhere comes home for it. */
+static int
+enter(struct weir_sub *sub)
+{
+	int rc = look_in(sub);
+
+	if (rc < 0 || !sub->roams.away || is_crew(sub))
+		return rc;
+	wr_roamer_recall(&sub->roams);
+	return wr_handle_enter(&sub->handle);
 }
 
 /* ---- streams come and go ------------------------------------------------------------------ */
@@ -230,7 +289,7 @@ peek_n(struct weir_sub *sub, weir_msg *msgs, int count)
 int
 weir_peek_n(weir_sub *sub, weir_msg *msgs, size_t count)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;
@@ -250,7 +309,7 @@ weir_peek(weir_sub *sub, weir_msg *msg)
 int
 weir_next_n(weir_sub *sub, size_t count)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;
@@ -293,7 +352,7 @@ weir_recv(weir_sub *sub, void *buf, size_t size, int timeout_ms, weir_msg *msg)
 	uint64_t deadline = timeout_ms > 0 ? wr_deadline_ns((uint32_t)timeout_ms) : 0;
 	struct wr_reactor *reactor;
 	weir_msg own;
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;
@@ -341,7 +400,7 @@ weir_hold(weir_sub *sub, const weir_msg *msg)
 {
 	struct wr_link *link;
 	uint64_t ord;
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;
@@ -357,7 +416,7 @@ int
 weir_release(weir_sub *sub, const weir_msg *msg)
 {
 	struct wr_link *link;
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;
@@ -378,7 +437,7 @@ weir_release(weir_sub *sub, const weir_msg *msg)
 static bool
 is_over(const struct weir_sub *sub)
 {
-	return wr_budget_is_over(&sub->bus->reactor.budget, 0) ||
+	return wr_budget_is_over(&sub->reactor->budget, 0) ||
 		(sub->until_ns != 0 && wr_now_ns() >= sub->until_ns);
 }
 
@@ -423,7 +482,7 @@ sub_poll(struct wr_task *task, int *verdict)
 	int work = 0;
 
 	/* A turn within a callback of ours leaves to the outer one what is ours. */
-	if (sub->busy)
+	if (sub->busy || (sub->roams.moves != 0 && wr_roamer_hands_on(&sub->roams)))
 		return 0;
 	take_inbox(sub);
 	sub->until_ns = sub->poll_ns ? wr_now_ns() + sub->poll_ns : 0;
@@ -446,6 +505,8 @@ sub_poll(struct wr_task *task, int *verdict)
 			sub->burst = sub->batch;
 		work += dispatch(sub, link, rc, verdict);
 	}
+	if (*verdict != 0 && sub->roams.moves != 0)
+		wr_roamer_tells(&sub->roams, verdict);
 	return work;
 }
 
@@ -542,6 +603,12 @@ check_options(const weir_sub_opts *opts, struct weir_error *err)
 	if (opts->on_msg && opts->on_batch)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"both on_msg and on_batch are given");
+	if ((opts->moves & ~(uint32_t)MOVES) != 0)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"moves %#x are not all known", opts->moves);
+	if (opts->moves != 0 && !opts->on_msg && !opts->on_batch)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"who pulls runs on no loop: .moves needs a callback");
 	return check_terms(opts, err);
 }
 
@@ -650,11 +717,19 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 	sub->task.ready = sub_ready;
 	sub->task.heavy = sub_heavy;
 	sub->task.signs = sub_signs;
+	sub->task.tiered = opts->moves ? sub_tiered : NULL;
 	sub->task.name = sub->sub->pattern;
-	rc = wr_reactor_add(&sub->bus->reactor, &sub->task, opts->weight, err);
-	if (rc < 0)
+	sub->roams.arrives = sub_arrives;
+	sub->reactor = &sub->bus->reactor;
+	rc = wr_reactor_add(sub->reactor, &sub->task, opts->weight, err);
+	if (rc < 0) {
 		subscription_leave(sub);
-	return rc;
+		return rc;
+	}
+	rc = wr_roamer_init(&sub->roams, &sub->bus->crew, &sub->task, opts->moves);
+	if (rc < 0)
+		return wr_error_set(err, -rc, 0, "no thread for a lane");
+	return 0;
 }
 
 weir_sub *
@@ -687,6 +762,8 @@ weir_unsubscribe(weir_sub *sub)
 {
 	if (!sub || sub->handle.pid == 0)
 		return 0;
+	if (sub->roams.away)
+		(void)enter(sub);
 	/* Whatever its code says: one that has failed is closed too, by its owner. */
 	if (sub->handle.owner != wr_self())
 		return wr_handle_refuse(&sub->handle);
@@ -702,6 +779,7 @@ weir_unsubscribe(weir_sub *sub)
 			break;
 		}
 	if (sub->sub) {
+		wr_roamer_fini(&sub->roams);
 		wr_reactor_remove(&sub->bus->reactor, &sub->task);
 		subscription_leave(sub);
 	}
@@ -719,6 +797,7 @@ weir_unsubscribe(weir_sub *sub)
 void
 wr_subs_close(struct weir_bus *bus)
 {
+	wr_crew_gather(&bus->crew);
 	while (bus->subs) {
 		bus->subs->busy = false;
 		(void)weir_unsubscribe(bus->subs);
@@ -729,6 +808,8 @@ void
 wr_subs_adopt(struct weir_bus *bus)
 {
 	for (struct weir_sub *sub = bus->subs; sub; sub = sub->next) {
+		if (sub->roams.away)
+			continue; /* it becomes this thread's when it comes home */
 		(void)wr_handle_adopt(&sub->handle);
 		for (uint32_t i = 0; i < sub->count; i++)
 			wr_reader_adopt(&sub->links[i]->reader);
@@ -738,28 +819,54 @@ wr_subs_adopt(struct weir_bus *bus)
 int
 weir_sub_weigh(weir_sub *sub, unsigned weight)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
+	if (rc == 0 && is_crew(sub))
+		rc = -WEIR_E_USAGE_THREAD;
 	if (rc < 0)
 		return rc;
 	if (weight < 1 || weight > WR_WEIGHT_MAX)
 		return -WEIR_E_USAGE_INVAL;
-	return sub->task.poll ? wr_reactor_weigh(&sub->bus->reactor, &sub->task, weight)
-			      : 0;
+	if (!sub->task.poll)
+		return 0;
+	rc = wr_reactor_weigh(sub->reactor, &sub->task, weight);
+	wr_roamer_weighed(&sub->roams);
+	return rc;
+}
+
+int
+weir_sub_move(weir_sub *sub, uint32_t loop)
+{
+	int rc = look_in(sub);
+
+	if (rc == 0 && is_crew(sub))
+		rc = -WEIR_E_USAGE_THREAD;
+	return rc < 0 ? rc : wr_roamer_move(&sub->roams, loop);
+}
+
+int
+weir_sub_loop(weir_sub *sub)
+{
+	int rc = look_in(sub);
+	uint64_t place = rc < 0 ? 0 : wr_stat_get(&sub->roams.place);
+
+	if (rc < 0)
+		return rc;
+	return place > sub->bus->crew.plan.loops ? WEIR_LOOP_LANE : (int)place;
 }
 
 int
 weir_sub_tier(weir_sub *sub)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = look_in(sub);
 
-	return rc < 0 ? rc : sub->task.tier.tier;
+	return rc < 0 ? rc : (int)wr_task_shown(&sub->task).tier;
 }
 
 int
 weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = look_in(sub);
 
 	if (rc < 0)
 		return rc;
@@ -772,7 +879,7 @@ weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 int
 weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = look_in(sub);
 
 	if (rc < 0)
 		return rc;
@@ -800,7 +907,7 @@ weir_sub_why(const weir_sub *sub)
 int
 weir_publishers(weir_sub *sub)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;
@@ -811,7 +918,7 @@ weir_publishers(weir_sub *sub)
 int
 weir_sub_get_stats(weir_sub *sub, weir_sub_stats *stats)
 {
-	int rc = wr_handle_enter(&sub->handle);
+	int rc = enter(sub);
 
 	if (rc < 0)
 		return rc;

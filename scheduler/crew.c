@@ -1,0 +1,727 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "scheduler/crew.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+#include "bus/error.h"
+#include "bus/lines.h"
+#include "bus/os/sched.h"
+#include "scheduler/rest.h"
+
+enum {
+	LANE_NICE = 10,
+	WINDOW_NS = 10000000, /* between two looks at the load */
+	DWELL_NS = 100000000, /* nobody moves sooner again, to even it out */
+	UNEVEN = 5,           /* times the difference is more than the load: a fifth */
+	LOOKS = 3             /* of which two must have seen it */
+};
+
+static _Thread_local struct wr_loop *here;
+
+struct wr_loop *
+wr_loop_here(void)
+{
+	return here;
+}
+
+static struct wr_loop *
+loop_at(struct wr_crew *crew, uint64_t index)
+{
+	return index == 0 ? &crew->home : &crew->workers[index]->loop;
+}
+
+static bool
+is_lane(const struct wr_crew *crew, uint64_t index)
+{
+	return index > crew->plan.loops;
+}
+
+/* ---- from hand to hand ---------------------------------------------------------------------- */
+
+static struct wr_roamer *
+of_tenant(struct wr_ring *link)
+{
+	return (struct wr_roamer *)(void *)((uint8_t *)link -
+		offsetof(struct wr_roamer, tenant));
+}
+
+static struct wr_loop *
+of_desk(struct wr_task *task)
+{
+	return (struct wr_loop *)(void *)((uint8_t *)task -
+		offsetof(struct wr_loop, desk));
+}
+
+/* Out of our hands, onto the desk of that loop. Not to be touched from here on. */
+static void
+hand(struct wr_roamer *roamer, struct wr_loop *loop)
+{
+	wr_reactor_lend(roamer->at->reactor, roamer->task);
+	wr_list_unlink(&roamer->tenant);
+	if (roamer->at->index == 0) {
+		roamer->away = true;
+		roamer->crew->away++;
+	}
+	roamer->at = NULL;
+	roamer->next = NULL;
+	pthread_mutex_lock(&loop->lock);
+	*loop->arrived_end = roamer;
+	loop->arrived_end = &roamer->next;
+	pthread_cond_signal(&loop->came);
+	pthread_mutex_unlock(&loop->lock);
+	wr_reactor_send(loop->reactor, &loop->desk);
+}
+
+/* Hands all of them to the home loop: each that it waits for, or simply all. */
+static void
+let_go(struct wr_loop *loop, bool all)
+{
+	struct wr_ring *link = loop->tenants.next;
+
+	while (link != &loop->tenants) {
+		struct wr_roamer *roamer = of_tenant(link);
+
+		link = link->next;
+		if (all || wr_stat_get(&roamer->recalled) != 0)
+			hand(roamer, &loop->crew->home);
+	}
+}
+
+static void
+keep(struct wr_loop *loop, struct wr_roamer *roamer)
+{
+	roamer->at = loop;
+	if (loop->index == 0) {
+		roamer->away = false;
+		loop->crew->away--;
+	}
+	if (roamer->verdict != 0) {
+		roamer->next = loop->crew->told;
+		loop->crew->told = roamer;
+	}
+	wr_list_append(&loop->tenants, &roamer->tenant);
+	roamer->arrives(roamer);
+	wr_reactor_take(loop->reactor, roamer->task);
+}
+
+/* Takes what lies on its desk. Returns how many those were. */
+static int
+take_arrived(struct wr_loop *loop)
+{
+	struct wr_roamer *roamer;
+	int count = 0;
+
+	pthread_mutex_lock(&loop->lock);
+	roamer = loop->arrived;
+	loop->arrived = NULL;
+	loop->arrived_end = &loop->arrived;
+	pthread_mutex_unlock(&loop->lock);
+	for (; roamer; count++) {
+		struct wr_roamer *next = roamer->next;
+
+		keep(loop, roamer);
+		roamer = next;
+	}
+	return count;
+}
+
+/* Each verdict ends a turn. */
+static int
+home_desk_poll(struct wr_task *task, int *verdict)
+{
+	struct wr_loop *home = of_desk(task);
+	struct wr_crew *crew = home->crew;
+	int count = take_arrived(home);
+
+	if (!crew->told)
+		return count;
+	*verdict = crew->told->verdict;
+	crew->told->verdict = 0;
+	crew->told = crew->told->next;
+	if (crew->told)
+		wr_reactor_tell(home->reactor, task);
+	return count;
+}
+
+/* With the lock. */
+static void
+take_rules(struct wr_worker *worker, const struct wr_crew *crew)
+{
+	if (worker->rules_seen == crew->rules_number)
+		return;
+	worker->rules_seen = crew->rules_number;
+	worker->rules = crew->rules;
+	wr_reactor_watch_over(&worker->reactor, crew->watched ? &worker->rules : NULL);
+}
+
+static int
+worker_desk_poll(struct wr_task *task, int *verdict)
+{
+	struct wr_loop *loop = of_desk(task);
+	struct wr_crew *crew = loop->crew;
+	int count = take_arrived(loop);
+
+	(void)verdict;
+	pthread_mutex_lock(&crew->lock);
+	take_rules((struct wr_worker *)loop, crew);
+	pthread_mutex_unlock(&crew->lock);
+	let_go(loop, wr_stat_get(&crew->gathered) != 0);
+	return count;
+}
+
+/* ---- who belongs where -------------------------------------------------------------------------- */
+
+/* With the lock. */
+static void
+leave_place(struct wr_crew *crew, const struct wr_roamer *roamer)
+{
+	uint64_t index = wr_stat_get(&roamer->place);
+
+	crew->weights[index] -= roamer->counted;
+	crew->belongs[index]--;
+}
+
+/* With the lock. */
+static void
+take_place(struct wr_crew *crew, struct wr_roamer *roamer, uint64_t index)
+{
+	wr_stat_set(&roamer->place, index);
+	crew->weights[index] += roamer->counted;
+	crew->belongs[index]++;
+}
+
+/* With the lock. */
+static void
+belong(struct wr_crew *crew, struct wr_roamer *roamer, uint64_t index)
+{
+	leave_place(crew, roamer);
+	take_place(crew, roamer, index);
+}
+
+static void
+move_to(struct wr_roamer *roamer, uint64_t index)
+{
+	pthread_mutex_lock(&roamer->crew->lock);
+	belong(roamer->crew, roamer, index);
+	pthread_mutex_unlock(&roamer->crew->lock);
+}
+
+/* The loop whose own have the least weight. With the lock. */
+static uint32_t
+lightest(const struct wr_crew *crew)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i <= crew->plan.loops; i++)
+		if (crew->weights[i] < crew->weights[best])
+			best = i;
+	return best;
+}
+
+/* Starts one more. Its index; 0 if it cannot be. With the lock. */
+static uint32_t add_lane(struct wr_crew *crew);
+
+/* A lane of its own, as long as there are that many; else the one with the fewest. 0 if there
+ * is none. With the lock. */
+static uint32_t
+lane_for_one(struct wr_crew *crew)
+{
+	uint32_t first = crew->plan.loops + 1;
+	uint32_t best = 0, added;
+
+	for (uint32_t i = first; i < crew->count; i++)
+		if (best == 0 || crew->belongs[i] < crew->belongs[best])
+			best = i;
+	if ((best != 0 && crew->belongs[best] == 0) ||
+		crew->count - first >= WEIR_LANES_MAX)
+		return best;
+	added = add_lane(crew);
+	return added ? added : best;
+}
+
+void
+wr_roamer_tiered(struct wr_roamer *roamer, const struct wr_tier_change *change)
+{
+	struct wr_crew *crew = roamer->crew;
+	uint64_t place = wr_stat_get(&roamer->place);
+	uint32_t lane;
+
+	if ((roamer->moves & WEIR_MOVE_BLOCKING) != 0 ||
+		(roamer->moves & WEIR_MOVE_LANE) == 0)
+		return;
+	pthread_mutex_lock(&crew->lock);
+	if (is_lane(crew, place) && change->to < WR_TIER_ISOLATE) {
+		belong(crew, roamer, roamer->from);
+	} else if (!is_lane(crew, place) && change->to == WR_TIER_ISOLATE) {
+		lane = lane_for_one(crew);
+		roamer->from = (uint32_t)place;
+		if (lane != 0)
+			belong(crew, roamer, lane);
+	}
+	pthread_mutex_unlock(&crew->lock);
+}
+
+int
+wr_roamer_init(struct wr_roamer *roamer, struct wr_crew *crew, struct wr_task *task,
+	uint32_t moves)
+{
+	uint32_t place = 0;
+
+	*roamer = (struct wr_roamer){
+		.task = task, .crew = crew, .arrives = roamer->arrives};
+	if (moves == 0)
+		return 0;
+	pthread_mutex_lock(&crew->lock);
+	if ((moves & WEIR_MOVE_BLOCKING) != 0)
+		place = lane_for_one(crew);
+	else if ((moves & WEIR_MOVE_LOOPS) != 0)
+		place = lightest(crew);
+	roamer->counted = wr_turn_weight(&task->turn);
+	take_place(crew, roamer, place);
+	pthread_mutex_unlock(&crew->lock);
+	roamer->moves = moves;
+	roamer->at = &crew->home;
+	wr_list_append(&crew->home.tenants, &roamer->tenant);
+	return (moves & WEIR_MOVE_BLOCKING) != 0 && place == 0 ? -WEIR_E_ENV_OS : 0;
+}
+
+void
+wr_roamer_fini(struct wr_roamer *roamer)
+{
+	struct wr_roamer **told;
+
+	if (roamer->moves == 0)
+		return;
+	for (told = &roamer->crew->told; *told; told = &(*told)->next)
+		if (*told == roamer) {
+			*told = roamer->next;
+			break;
+		}
+	wr_list_unlink(&roamer->tenant);
+	pthread_mutex_lock(&roamer->crew->lock);
+	leave_place(roamer->crew, roamer);
+	pthread_mutex_unlock(&roamer->crew->lock);
+}
+
+void
+wr_roamer_weighed(struct wr_roamer *roamer)
+{
+	struct wr_crew *crew = roamer->crew;
+
+	if (roamer->moves == 0)
+		return;
+	pthread_mutex_lock(&crew->lock);
+	leave_place(crew, roamer);
+	roamer->counted = wr_turn_weight(&roamer->task->turn);
+	take_place(crew, roamer, wr_stat_get(&roamer->place));
+	pthread_mutex_unlock(&crew->lock);
+}
+
+bool
+wr_roamer_hands_on(struct wr_roamer *roamer)
+{
+	struct wr_crew *crew = roamer->crew;
+	uint64_t place = wr_stat_get(&roamer->place);
+	struct wr_loop *loop;
+
+	if (place == roamer->at->index)
+		return false;
+	pthread_mutex_lock(&crew->lock);
+	loop = loop_at(crew, place);
+	pthread_mutex_unlock(&crew->lock);
+	hand(roamer, loop);
+	return true;
+}
+
+void
+wr_roamer_tells(struct wr_roamer *roamer, int *verdict)
+{
+	if (roamer->at->index == 0)
+		return;
+	roamer->verdict = *verdict;
+	*verdict = 0;
+	hand(roamer, &roamer->crew->home);
+}
+
+int
+wr_roamer_move(struct wr_roamer *roamer, uint32_t index)
+{
+	struct wr_crew *crew = roamer->crew;
+
+	if ((roamer->moves & WEIR_MOVE_LOOPS) == 0 ||
+		(roamer->moves & WEIR_MOVE_BLOCKING) != 0)
+		return -WEIR_E_USAGE_STATE;
+	if (index > crew->plan.loops)
+		return -WEIR_E_USAGE_INVAL;
+	pthread_mutex_lock(&crew->lock);
+	if (is_lane(crew, wr_stat_get(&roamer->place)))
+		roamer->from = index;
+	else
+		belong(crew, roamer, index);
+	pthread_mutex_unlock(&crew->lock);
+	return 0;
+}
+
+/* ---- back home ------------------------------------------------------------------------------------ */
+
+/* Each of the others looks at its desk. */
+static void
+call_all(struct wr_crew *crew)
+{
+	pthread_mutex_lock(&crew->lock);
+	for (uint32_t i = 1; i < crew->count; i++)
+		wr_reactor_send(&crew->workers[i]->reactor, &crew->workers[i]->loop.desk);
+	pthread_mutex_unlock(&crew->lock);
+}
+
+/* Waits until somebody is on the home loop's desk, and takes it. */
+static void
+wait_for_one(struct wr_loop *home)
+{
+	pthread_mutex_lock(&home->lock);
+	while (!home->arrived)
+		pthread_cond_wait(&home->came, &home->lock);
+	pthread_mutex_unlock(&home->lock);
+	(void)take_arrived(home);
+}
+
+void
+wr_roamer_recall(struct wr_roamer *roamer)
+{
+	if (!roamer->away)
+		return;
+	wr_stat_set(&roamer->recalled, 1);
+	call_all(roamer->crew);
+	while (roamer->away)
+		wait_for_one(&roamer->crew->home);
+	wr_stat_set(&roamer->recalled, 0);
+}
+
+void
+wr_crew_gather(struct wr_crew *crew)
+{
+	if (crew->away == 0)
+		return;
+	wr_stat_set(&crew->gathered, 1);
+	call_all(crew);
+	while (crew->away > 0)
+		wait_for_one(&crew->home);
+	wr_stat_set(&crew->gathered, 0);
+}
+
+/* ---- an even load ---------------------------------------------------------------------------------- */
+
+/* Of those that may go, the one that comes closest to half of the difference, and does not
+ * turn it round. */
+static struct wr_roamer *
+who_goes(struct wr_loop *loop, uint64_t gap, uint64_t now_ns)
+{
+	struct wr_roamer *best = NULL;
+	uint64_t best_off = UINT64_MAX;
+
+	for (struct wr_ring *link = loop->tenants.next; link != &loop->tenants;
+		link = link->next) {
+		struct wr_roamer *roamer = of_tenant(link);
+		uint64_t part = wr_turn_quarters(&roamer->task->turn);
+		uint64_t off = part * 2 > gap ? part * 2 - gap : gap - part * 2;
+
+		if ((roamer->moves & WEIR_MOVE_LOOPS) == 0 || part >= gap ||
+			off >= best_off || roamer->task->turn.state == WR_TURN_AWAY ||
+			wr_stat_get(&roamer->place) != loop->index ||
+			now_ns - roamer->moved_ns < DWELL_NS)
+			continue;
+		best = roamer;
+		best_off = off;
+	}
+	return best;
+}
+
+static uint32_t
+least_loaded(struct wr_crew *crew)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i <= crew->plan.loops; i++)
+		if (wr_stat_get(&loop_at(crew, i)->load) <
+			wr_stat_get(&loop_at(crew, best)->load))
+			best = i;
+	return best;
+}
+
+/* Once a window: what it had to do, and whether that is more than its part. */
+static void
+look_at_load(struct wr_loop *loop, uint64_t now_ns)
+{
+	struct wr_crew *crew = loop->crew;
+	uint64_t load = loop->load_sum / loop->load_turns;
+	uint32_t least = least_loaded(crew);
+	uint64_t other = wr_stat_get(&loop_at(crew, least)->load);
+	uint64_t gap = load > other ? load - other : 0;
+	struct wr_roamer *roamer;
+
+	wr_stat_set(&loop->load, load);
+	loop->window_ns = now_ns;
+	loop->load_sum = loop->load_turns = 0;
+	loop->uneven = (loop->uneven << 1 | (gap * UNEVEN > load)) & ((1u << LOOKS) - 1);
+	if (least == loop->index || __builtin_popcount(loop->uneven) < LOOKS - 1)
+		return;
+	roamer = who_goes(loop, gap, now_ns);
+	if (!roamer)
+		return;
+	roamer->moved_ns = now_ns;
+	wr_stat_add(&loop_at(crew, least)->load, wr_turn_quarters(&roamer->task->turn));
+	move_to(roamer, least);
+}
+
+void
+wr_crew_turned(struct wr_loop *loop)
+{
+	uint64_t now_ns;
+
+	if (loop->crew->plan.loops == 0 || is_lane(loop->crew, loop->index))
+		return;
+	now_ns = wr_clock_now(&loop->reactor->meter.clock);
+	loop->load_sum += wr_select_round(&loop->reactor->queue.select);
+	loop->load_turns++;
+	if (now_ns - loop->window_ns >= WINDOW_NS)
+		look_at_load(loop, now_ns);
+}
+
+void
+wr_crew_rests(struct wr_loop *loop)
+{
+	wr_stat_set(&loop->load, 0);
+	loop->load_sum = loop->load_turns = 0;
+	loop->uneven = 0;
+}
+
+/* ---- the threads of the others ------------------------------------------------------------------------ */
+
+static void
+take_low_priority(const struct wr_crew *crew)
+{
+	static const struct sched_param none = {0};
+
+	/* Either needs no right, and where it is refused the lane runs as the others do. */
+	if (crew->plan.lane == WEIR_LANE_IDLE)
+		(void)sched_setscheduler(0, SCHED_IDLE, &none);
+	else if (crew->plan.lane == WEIR_LANE_NICE)
+		(void)setpriority(PRIO_PROCESS, wr_sched_self(), LANE_NICE);
+}
+
+static void
+take_core(uint32_t core)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(core, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct wr_worker *worker = arg;
+	struct wr_reactor *reactor = &worker->reactor;
+	struct wr_loop *loop = &worker->loop;
+	int verdict = 0;
+
+	here = loop;
+	if (worker->lane)
+		take_low_priority(loop->crew);
+	else if (worker->core)
+		take_core(worker->core - 1);
+	while (!wr_load_acquire(loop_stopped, &reactor->stopped)) {
+		int work = wr_reactor_poll(reactor, &verdict);
+
+		wr_crew_turned(loop);
+		if (work > 0 || wr_reactor_linger(reactor))
+			continue;
+		wr_crew_rests(loop);
+		let_go(loop, true);
+		wr_reactor_park(reactor, -1);
+	}
+	return NULL;
+}
+
+static void
+loop_init(struct wr_loop *loop, struct wr_crew *crew, struct wr_reactor *reactor,
+	uint32_t index)
+{
+	loop->crew = crew;
+	loop->index = index;
+	loop->reactor = reactor;
+	wr_list_init(&loop->tenants);
+	loop->arrived_end = &loop->arrived;
+	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->came, NULL);
+	loop->desk.urgent = loop->desk.once = true;
+	loop->desk.poll = index == 0 ? home_desk_poll : worker_desk_poll;
+	(void)wr_reactor_add(reactor, &loop->desk, 0, NULL);
+}
+
+static void
+loop_fini(struct wr_loop *loop)
+{
+	wr_reactor_remove(loop->reactor, &loop->desk);
+	pthread_cond_destroy(&loop->came);
+	pthread_mutex_destroy(&loop->lock);
+}
+
+/* Its loop, and what wakes it. */
+static int
+worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
+	struct weir_error *err)
+{
+	struct wr_reactor *home = crew->home.reactor;
+	int fd = wr_bell_make();
+	int rc;
+
+	wr_bell_init(&worker->bell);
+	wr_bell_set(&worker->bell, fd);
+	rc = wr_reactor_init(&worker->reactor, &worker->flag, &worker->bell,
+		worker->lane ? WEIR_IDLE_PARK : crew->plan.idle);
+	if (rc < 0 || fd < 0 || wr_bell_watch(worker->reactor.epoll_fd, fd) < 0)
+		return wr_error_set(err, WEIR_E_ENV_FILES, errno,
+			"no descriptor for loop %u of a bus", index);
+	if (crew->plan.discipline)
+		(void)wr_reactor_discipline(&worker->reactor, crew->plan.discipline);
+	worker->reactor.lane = worker->lane;
+	worker->reactor.changed = home->changed;
+	worker->reactor.ctx = home->ctx;
+	loop_init(&worker->loop, crew, &worker->reactor, index);
+	take_rules(worker, crew);
+	if (home->hooks && wr_reactor_hook(&worker->reactor, home->hooks) < 0)
+		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a loop");
+	return 0;
+}
+
+static void
+worker_fini(struct wr_worker *worker)
+{
+	if (worker->loop.reactor)
+		loop_fini(&worker->loop);
+	wr_reactor_fini(&worker->reactor);
+	wr_bell_set(&worker->bell, -1);
+	pthread_mutex_destroy(&worker->bell.lock);
+	free(worker);
+}
+
+/* The program's signals are for its own threads. */
+static int
+worker_start(struct wr_worker *worker, struct weir_error *err)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&worker->thread, NULL, worker_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	worker->runs = rc == 0;
+	return rc == 0 ? 0
+		       : wr_error_set(err, WEIR_E_ENV_OS, rc,
+				 "no thread for loop %u of a bus", worker->loop.index);
+}
+
+static struct wr_worker *
+worker_new(struct wr_crew *crew, uint32_t index, struct weir_error *err)
+{
+	struct wr_worker *worker = wr_lines_alloc(sizeof(*worker));
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!worker) {
+		(void)wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a loop");
+		return NULL;
+	}
+	worker->lane = is_lane(crew, index);
+	if (crew->plan.core)
+		worker->core = (crew->plan.core - 1 + index) % (uint32_t)cores + 1;
+	if (worker_init(worker, crew, index, err) == 0)
+		return worker;
+	worker_fini(worker);
+	return NULL;
+}
+
+static uint32_t
+add_lane(struct wr_crew *crew)
+{
+	struct wr_worker *worker = worker_new(crew, crew->count, NULL);
+
+	if (!worker)
+		return 0;
+	if (worker_start(worker, NULL) < 0) {
+		worker_fini(worker);
+		return 0;
+	}
+	crew->workers[crew->count] = worker;
+	return crew->count++;
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------------------- */
+
+int
+wr_crew_init(struct wr_crew *crew, struct wr_reactor *home,
+	const struct wr_crew_plan *plan, struct weir_error *err)
+{
+	int rc;
+
+	crew->plan = *plan;
+	pthread_mutex_init(&crew->lock, NULL);
+	loop_init(&crew->home, crew, home, 0);
+	crew->rules_number = 1;
+	crew->watched = home->rules != NULL;
+	if (home->rules)
+		crew->rules = *home->rules;
+	for (crew->count = 1; crew->count <= plan->loops; crew->count++) {
+		crew->workers[crew->count] = worker_new(crew, crew->count, err);
+		if (!crew->workers[crew->count])
+			break;
+	}
+	/* They look at each other, so all are there before the first one runs. */
+	rc = crew->count <= plan->loops ? -err->code : 0;
+	for (uint32_t i = 1; i < crew->count && rc == 0; i++)
+		rc = worker_start(crew->workers[i], err);
+	if (rc < 0)
+		wr_crew_fini(crew);
+	return rc;
+}
+
+void
+wr_crew_fini(struct wr_crew *crew)
+{
+	for (uint32_t i = 1; i < crew->count; i++) {
+		struct wr_worker *worker = crew->workers[i];
+
+		wr_store_release(loop_stopped, &worker->reactor.stopped, 1);
+		wr_bell_ring(&worker->bell);
+	}
+	for (uint32_t i = 1; i < crew->count; i++)
+		if (crew->workers[i]->runs)
+			(void)pthread_join(crew->workers[i]->thread, NULL);
+	for (uint32_t i = 1; i < crew->count; i++)
+		worker_fini(crew->workers[i]);
+	crew->count = 0;
+	loop_fini(&crew->home);
+	pthread_mutex_destroy(&crew->lock);
+}
+
+void
+wr_crew_watch_over(struct wr_crew *crew, const struct wr_tier_rules *rules)
+{
+	pthread_mutex_lock(&crew->lock);
+	crew->rules_number++;
+	crew->watched = rules != NULL;
+	if (rules)
+		crew->rules = *rules;
+	pthread_mutex_unlock(&crew->lock);
+	call_all(crew);
+}
