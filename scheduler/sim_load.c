@@ -7,7 +7,8 @@
 #include "bus/error.h"
 #include "scheduler/timers.h"
 
-#define COST_MOST_NS 3600000000000ull
+/* So that the time of very long runs is a number still. */
+#define MOST_NS 60000000000ull
 
 enum { COST_NS = 1000 };
 
@@ -16,10 +17,11 @@ enum { COST_NS = 1000 };
 int
 wr_sim_load_check(const weir_sim_class *class, size_t nth, struct weir_error *err)
 {
-	if (class->cost_ns > COST_MOST_NS || class->burst_ns > COST_MOST_NS ||
-		class->bad_ns > COST_MOST_NS)
+	if (class->cost_ns > MOST_NS || class->burst_ns > MOST_NS ||
+		class->bad_ns > MOST_NS || class->every_ns > MOST_NS)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"a poll of class %zu costs more than an hour", nth);
+			"a poll of class %zu costs, or comes after, more than a minute",
+			nth);
 	if (class->burst_polls > class->burst_every)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"a burst of %" PRIu32
@@ -66,7 +68,7 @@ fire(struct wr_sim_part *part, struct weir_sim *sim, uint64_t now_ns)
 	for (unsigned d = 0; d < count; d++) {
 		uint32_t i = (uint32_t)due[d].interval->user;
 
-		load->owed[i]++;
+		load->owed[i] += load->owed[i] < UINT32_MAX;
 		wr_sim_ready(sim, i, true);
 	}
 }

@@ -25,8 +25,8 @@ extern "C" {
 
 typedef struct weir_sim weir_sim;
 
-/* So many consumers that are alike. What is 0 after the weight is not so. Of times, an hour
- * is the most for a poll; the others are virtual, from the begin of the run. */
+/* So many consumers that are alike. What is 0 after the weight is not so. A poll costs, and a
+ * timer lasts, a minute at most. Times are virtual, from the begin of the run. */
 typedef struct weir_sim_class {
 	uint32_t consumers;
 	uint64_t weight;  /* polls a round; see weir_sim_open */

@@ -577,11 +577,11 @@ static void
 garbage_is_refused_by_name(void)
 {
 	static const weir_sim_class wrong[] = {
-		{.consumers = 1, .weight = 1, .cost_ns = 3600 * S + 1},
-		{.consumers = 1, .weight = 1, .bad_ns = UINT64_MAX},
+		{.consumers = 1, .weight = 1, .cost_ns = 60 * S + 1},
+		{.consumers = 1, .weight = 1, .every_ns = UINT64_MAX},
 		{.consumers = 1, .weight = 1, .burst_polls = 3, .burst_every = 2},
 		{.consumers = 1, .weight = 1, .bad_from_ns = 7, .bad_until_ns = 7}};
-	static const char *const says[] = {"more than an hour", "more than an hour",
+	static const char *const says[] = {"more than a minute", "more than a minute",
 		"burst of 3 polls of class 1", "behaves again before"};
 	weir_sim_change change = {.size = sizeof(change)};
 	weir_sim *sim;
