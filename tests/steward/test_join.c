@@ -422,14 +422,14 @@ stopped_before_we_came(void)
 		puppet_ok(&b, "pub 0 0 imu");
 		puppet_ok(&b, "sub 0 0 odo whole");
 		REQUIRE(wr_proc_stop(&b));
-		puppet_start(&a, "open 0 bus%d attach=4000 %s", i, threads[i][0]);
+		puppet_start(&a, "open 0 bus%d attach=2000 %s", i, threads[i][0]);
 		CHECK_EQ(puppet_number(&a, "pending 0"), 1);
 		CHECK(strncmp(puppet_ask(&a, "event 0 PENDING"),
 			      "PENDING PEER_PENDING ", 21) == 0);
 		puppet_ok(&a, "sub 0 0 imu");
 		puppet_ok(&a, "pub 0 0 odo");
 		/* Others are not held up by it, nor by us. */
-		puppet_start(&c, "open 0 bus%d attach=4000", i);
+		puppet_start(&c, "open 0 bus%d attach=2000", i);
 		puppet_ok(&c, "sub 0 0 odo");
 		CHECK_EQ(puppet_number(&a, "send 0 3"), 3);
 		CHECK_STR(puppet_ask(&c, "recv 0 3"), "3 in order");
