@@ -380,13 +380,14 @@ report(weir_sim *sim)
 		o.of[c].size = sizeof(o.of[c]);
 		(void)weir_sim_class_result(sim, c, &o.of[c]);
 	}
-	if (tool.out != TOOL_TABLE)
-		print_json(&o);
-	else
+	if (tool.out == TOOL_TABLE) {
 		print_table(&o);
-	if (tool.out == TOOL_TABLE && tiers) {
-		print_tiers(&o);
-		print_changes(&o);
+		if (tiers) {
+			print_tiers(&o);
+			print_changes(&o);
+		}
+	} else {
+		print_json(&o);
 	}
 	say_outcome(&o);
 	return o.all.broken || o.all.over ? TOOL_NO : TOOL_YES;
