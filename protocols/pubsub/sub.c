@@ -537,7 +537,7 @@ sub_heavy(struct wr_task *task)
 	return false;
 }
 
-/* Of its streams the one that is worst off. */
+/* Of its streams the one that is worst off; and what it was charged in all of them. */
 static void
 sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
 {
@@ -546,12 +546,13 @@ sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
 	if (sub->sub->terms.policy == WEIR_LATEST)
 		return; /* it passes over what is old, and is never waited for */
 	for (uint32_t i = 0; i < sub->count; i++) {
-		const struct wr_reader *reader = &sub->links[i]->reader;
+		struct wr_reader *reader = &sub->links[i]->reader;
 		uint32_t lag = wr_reader_lag(reader, sub->sub->terms.quota);
 		uint64_t age_ns = wr_reader_age_ns(reader, signs->now_ns);
 
 		signs->lag = lag > signs->lag ? lag : signs->lag;
 		signs->age_ns = age_ns > signs->age_ns ? age_ns : signs->age_ns;
+		signs->stall_ns += wr_reader_charged_ns(reader);
 	}
 }
 
