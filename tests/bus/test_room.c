@@ -218,25 +218,34 @@ a_place_is_given_on_clean(void)
 	rig_free(&rig);
 }
 
+/* A reader that is told so far, and the stream has moved since. */
+static uint64_t
+told_before_a_move(struct rig *rig)
+{
+	const struct wr_terms terms = {
+		.policy = WEIR_DROP_OLDEST, .stall_us = 20000, .holds = 1};
+	uint64_t told;
+
+	rig_make(rig, 4, 0, true);
+	for (int i = 0; i < 2; i++)
+		rig_join_as(rig, &terms);
+	CHECK_EQ(fill(rig, 0), -WEIR_E_AGAIN_FULL);
+	told = wait_until_told(rig, 1, 0);
+	CHECK_EQ(wr_writer_grow(rig->w, 8 * RIG_SEG), 0);
+	while (rig->w->pool.moves == 0) {
+		CHECK(rig_read(rig, 1, NULL) >= 0);
+		(void)rig_send(rig, RIG_MAX);
+	}
+	return told;
+}
+
 /* In whichever region it stands: in the one that the stream has left, and in the next. */
 static void
 a_charge_is_told_across_a_move(void)
 {
-	const struct wr_terms terms = {
-		.policy = WEIR_DROP_OLDEST, .stall_us = 20000, .holds = 1};
 	struct rig rig;
-	uint64_t first, second;
+	uint64_t first = told_before_a_move(&rig), second;
 
-	rig_make(&rig, 4, 0, true);
-	for (int i = 0; i < 2; i++)
-		rig_join_as(&rig, &terms);
-	CHECK_EQ(fill(&rig, 0), -WEIR_E_AGAIN_FULL);
-	first = wait_until_told(&rig, 1, 0);
-	CHECK_EQ(wr_writer_grow(rig.w, 8 * RIG_SEG), 0);
-	while (rig.w->pool.moves == 0) {
-		CHECK_EQ(rig_read(&rig, 1, NULL) < 0, 0);
-		(void)rig_send(&rig, RIG_MAX);
-	}
 	CHECK_EQ(fill(&rig, 0), -WEIR_E_AGAIN_FULL);
 	CHECK(rig.r[1].store != rig.newest[1]);
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), first);
@@ -247,6 +256,13 @@ a_charge_is_told_across_a_move(void)
 	CHECK(rig.r[1].store == rig.newest[1]);
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), second);
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[0]), 0);
+	rig_free(&rig);
+
+	/* It moves on before it asks. */
+	first = told_before_a_move(&rig);
+	rig_drain(&rig, 1);
+	CHECK(rig.r[1].store == rig.newest[1]);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), first);
 	rig_free(&rig);
 }
 
