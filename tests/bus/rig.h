@@ -7,6 +7,7 @@
 #define WR_TESTS_BUS_RIG_H
 
 #include "bus/node.h"
+#include "tests/lib/payload.h"
 #include "tests/lib/test.h"
 
 #include <string.h>
@@ -26,23 +27,6 @@ struct rig {
 	uint64_t told; /* calls of ops.moving */
 	bool deaf;     /* that it refuses */
 };
-
-/* A message of len bytes whose every byte follows from n. */
-static inline void
-rig_fill(void *data, size_t len, uint64_t n)
-{
-	for (size_t i = 0; i < len; i++)
-		((uint8_t *)data)[i] = (uint8_t)(n * 7 + i);
-}
-
-static inline bool
-rig_says(const void *data, size_t len, uint64_t n)
-{
-	for (size_t i = 0; i < len; i++)
-		if (((const uint8_t *)data)[i] != (uint8_t)(n * 7 + i))
-			return false;
-	return true;
-}
 
 static inline struct wr_store *
 rig_map(const struct wr_store *store)
