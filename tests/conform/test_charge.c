@@ -5,6 +5,7 @@
  */
 #include "tests/conform/rig.h"
 
+#include "tests/lib/await.h"
 #include "tests/lib/proc.h"
 
 #include <pthread.h>
@@ -68,8 +69,7 @@ read_until_it_is_over(const char *name, bool pauses)
 
 	(void)weir_subscribe(
 		bus, "t", .on_msg = take, .ctx = &r, .batch = 1, .stall_us = 20000);
-	while (!r.over)
-		REQUIRE(weir_turn(bus, 100) >= 0);
+	AWAIT_ON(bus, r.over);
 	CHECK_EQ(weir_close(bus), 0);
 	return r.climbs != pauses || r.for_stalls != pauses;
 }

@@ -10,6 +10,7 @@
 #include "bus/geometry.h"
 #include "bus/node.h"
 #include "bus/store.h"
+#include "tests/lib/await.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
 #include "tests/steward/puppet.h"
@@ -662,8 +663,7 @@ charges_that_lie(void)
 	REQUIRE_EQ(stranger_nodes(NULL, "bus", &node, 1), 1);
 	greet(&st, node);
 	store = publish_nothing(&st);
-	while (weir_publishers(reads_both) < 2)
-		REQUIRE(weir_turn(bus, 1) >= 0);
+	AWAIT_ON(bus, weir_publishers(reads_both) == 2);
 	for (; !climbed || sent<20000; climbed |= weir_sub_tier(reads_both)> 0) {
 		wr_stat_set(wr_stream_charged(store->hdr, WEIR_SUBSCRIBERS_MAX - 1),
 			lies[sent * 5 / 20000 % 5]);
@@ -671,8 +671,7 @@ charges_that_lie(void)
 		sent++;
 		REQUIRE(weir_turn(bus, 0) >= 0);
 	}
-	while (one < sent || both < sent)
-		REQUIRE(weir_turn(bus, 1) >= 0);
+	AWAIT_ON(bus, one >= sent && both >= sent);
 	CHECK_EQ(both, sent);
 	CHECK_EQ(one, sent);
 	CHECK_EQ(weir_sub_tier(reads_one), 0);
