@@ -131,8 +131,9 @@ struct wr_stall_view {
 	uint64_t head;
 	uint64_t published;
 	/* How long the reader's thread was ready to run and had no core since this was asked
-	 * last; 0 the first time. NULL: never. Costs a look at /proc: asked about who would be
-	 * detached otherwise, and at each look about one who would be told that it pays. */
+	 * last; 0 the first time. NULL: never. Costs a look at /proc: asked once about each who
+	 * begins to pay, then about who would be detached otherwise, and at each look about
+	 * one whose loop would be told. */
 	uint64_t (*excuse)(void *ctx, struct wr_row *row);
 	void *ctx;
 };

@@ -1167,6 +1167,7 @@ without_end_it_never_is(void)
 	for (int i = 0; i < 100000; i++)
 		CHECK_EQ(look(&box, 10 * MS), 0);
 	CHECK_EQ(box.stall.spent_ns, 0);
+	CHECK_EQ(row(&box, 2)->account.told_ns, 0);
 	spare(&box);
 }
 
