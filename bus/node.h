@@ -236,19 +236,20 @@ struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
 /*
  * Admits a reader to one of our streams (flag NULL: it never sleeps), on terms that it
  * asks for: the row stands, and gates unless it asked for a history that is far behind,
- * when `admitted` is called, still under the writer's lock, with where the reader begins
- * and the store that this place is in (no reference). Idempotent by node and sub.
+ * when `admitted` is called, still under the writer's lock, with where the reader begins,
+ * the store that this place is in (no reference), and the seat of the row. Idempotent by node and sub.
  * AGAIN_QUOTA, ENV_MEMORY, or what `admitted` returned: then there is no row.
  */
 typedef int (*wr_admitted_fn)(
-	void *ctx, const struct wr_begin *begin, struct wr_store *store);
+	void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat);
 int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
 	const struct wr_terms *terms, const wr_a64 *flag, wr_admitted_fn admitted,
 	void *ctx);
 
-/* How a subscription reads a stream that it was admitted to; bell rings the publisher. */
+/* How a subscription reads a stream that it was admitted to, in this seat; bell rings the
+ * publisher. */
 struct wr_reader_opts wr_sub_reader_opts(const struct wr_subscription *sub,
-	const struct wr_begin *begin, struct wr_bell *bell);
+	const struct wr_begin *begin, uint32_t seat, struct wr_bell *bell);
 /* The reader of a row has found where it begins: it misses nothing from here on. True if
  * that is new. */
 bool wr_stream_mapped(struct wr_stream *stream, uint64_t node, uint64_t sub);

@@ -99,6 +99,24 @@ tell_time(struct wr_room *room, struct wr_stall_view *view)
 	room->last_ns = view->now_ns;
 }
 
+void
+wr_room_say_charge(struct wr_writer *w, const struct wr_row *row)
+{
+	for (struct wr_zone *zone = w->pool.zone; zone; zone = zone->older) {
+		wr_a64 *said = wr_stream_charged(zone->store->hdr, row->seat);
+
+		if (wr_stat_get(said) != row->account.told_ns)
+			wr_stat_set(said, row->account.told_ns);
+	}
+}
+
+void
+wr_room_say_charges(struct wr_writer *w)
+{
+	for (uint32_t i = 0; i < w->gate.count; i++)
+		wr_room_say_charge(w, &w->gate.rows[i]);
+}
+
 static void
 detach(struct wr_writer *w, struct wr_row *row, enum wr_blame blame, uint64_t now)
 {
@@ -129,6 +147,7 @@ look(struct wr_writer *w)
 			if (w->gate.rows[i].blame != WR_BLAME_NONE)
 				detach(w, &w->gate.rows[i], w->gate.rows[i].blame,
 					view.now_ns);
+	wr_room_say_charges(w);
 	w->room.asked_ns = wr_stall_pause_ns(&w->room.stall, &w->gate);
 	pthread_mutex_unlock(&w->lock);
 }

@@ -51,6 +51,11 @@ uint64_t wr_room_read(struct wr_writer *w);
  */
 uint64_t wr_room_admit(struct wr_writer *w, uint64_t needed);
 
+/* Says in every region that its reader may stand in what a row was charged, as far as its
+ * loop is to be told (account.told_ns); of all rows. With the lock. */
+void wr_room_say_charge(struct wr_writer *w, const struct wr_row *row);
+void wr_room_say_charges(struct wr_writer *w);
+
 /* True if a row lags by no more than a quarter of what it may: it has caught up. With the
  * lock. */
 bool wr_room_is_near(const struct wr_writer *w, const struct wr_row *row);

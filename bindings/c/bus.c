@@ -303,10 +303,11 @@ weir_close(weir_bus *bus)
 	if (bus->signals)
 		wr_signals_release(bus);
 	bus->close_by_ns = wr_deadline_ns(bus->close_ms);
-	wr_hung_close_all(bus);
+	wr_ties_close(bus, WR_TIE_ON_THE_LOOP);
 	wr_actors_close(bus);
-	wr_subs_close(bus);
-	wr_pubs_close(bus);
+	wr_crew_gather(&bus->crew);
+	wr_ties_close(bus, WR_TIE_READS);
+	wr_ties_close(bus, WR_TIE_WRITES);
 	if (bus->opened) {
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_crew_fini(&bus->crew);
@@ -326,9 +327,7 @@ weir_adopt(weir_bus *bus)
 
 	if (rc < 0)
 		return rc;
-	wr_pubs_adopt(bus);
-	wr_subs_adopt(bus);
-	wr_hung_adopt(bus);
+	wr_ties_adopt(bus);
 	return 0;
 }
 

@@ -18,8 +18,10 @@ struct weir_pub {
 	struct weir_bus *bus;     /* NULL if it is another thread's */
 	struct wr_stream *stream; /* NULL once the handle has failed */
 	int32_t wait_ms;
-	struct weir_pub *next;
+	struct wr_tie tie;
 };
+
+static const struct wr_tie_kind tied; /* how its bus closes it */
 
 /* ---- opening and closing ---------------------------------------------------------------- */
 
@@ -173,11 +175,7 @@ weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
 	if (!pub)
 		return &none;
 	rc = wr_bus_enter(bus, opts, &pub->handle);
-	if (wr_bus_is_ours(bus)) {
-		pub->bus = bus;
-		pub->next = bus->pubs;
-		bus->pubs = pub;
-	}
+	pub->bus = wr_tie_to(bus, &pub->tie, &tied);
 	if (rc == 0)
 		rc = stream_open(pub, opts, &pub->handle.err);
 	if (rc < 0)
@@ -213,32 +211,35 @@ weir_pub_close(weir_pub *pub)
 		free(pub);
 		return 0;
 	}
-	for (struct weir_pub **at = &pub->bus->pubs; *at; at = &(*at)->next)
-		if (*at == pub) {
-			*at = pub->next;
-			break;
-		}
+	wr_tie_undo(pub->bus, &pub->tie);
 	if (pub->stream)
 		stream_close(pub);
 	free(pub);
 	return 0;
 }
 
-void
-wr_pubs_close(struct weir_bus *bus)
+static struct weir_pub *
+of_tie(struct wr_tie *tie)
 {
-	while (bus->pubs) {
-		bus->pubs->handle.owner = wr_self();
-		(void)weir_pub_close(bus->pubs);
-	}
+	return (struct weir_pub *)(void *)((uint8_t *)tie -
+		offsetof(struct weir_pub, tie));
 }
 
-void
-wr_pubs_adopt(struct weir_bus *bus)
+/* It may have gone to another thread, which is done with it by now. */
+static void
+close_tied(struct wr_tie *tie)
 {
-	for (struct weir_pub *pub = bus->pubs; pub; pub = pub->next)
-		(void)wr_handle_adopt(&pub->handle);
+	of_tie(tie)->handle.owner = wr_self();
+	(void)weir_pub_close(of_tie(tie));
 }
+
+static void
+adopt_tied(struct wr_tie *tie)
+{
+	(void)wr_handle_adopt(&of_tie(tie)->handle);
+}
+
+static const struct wr_tie_kind tied = {WR_TIE_WRITES, close_tied, adopt_tied};
 
 const weir_error *
 weir_pub_why(const weir_pub *pub)

@@ -70,8 +70,9 @@ struct start {
 };
 
 static int
-on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
+	(void)seat;
 	*(struct start *)ctx = (struct start){*begin, wr_store_ref(store)};
 	return 0;
 }

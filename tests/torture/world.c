@@ -439,10 +439,11 @@ publisher_body(struct world *world)
 /* ---- the steward's part ------------------------------------------------------------------------ */
 
 static int
-on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	struct reader *rd = ctx;
 
+	(void)seat;
 	rd->begin = *begin;
 	rd->start = rd->world->foreign ? map_again(store) : wr_store_ref(store);
 	rd->tail = rd->start;
