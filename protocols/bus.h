@@ -10,6 +10,7 @@
 
 #include "bus/handle.h"
 #include "bus/node.h"
+#include "conf/settings.h"
 #include "protocols/tie.h"
 #include "scheduler/crew.h"
 
@@ -19,6 +20,7 @@ struct weir_bus {
 	struct wr_reactor reactor;
 	struct wr_crew crew; /* the loop of which that is, and further ones */
 	struct wr_hooks hooks;
+	struct wr_settings settings; /* what is in force, and who said so */
 	struct wr_tier_config tiers; /* what was asked for, */
 	struct wr_tier_rules rules;  /* and what the reactor works with */
 	struct wr_task events;       /* hands them to on_event */

@@ -91,8 +91,9 @@ int weir_should_yield(weir_bus *bus);
  * weir_tiers sets them, from the next look on: a profile ("balanced", "aggressive",
  * "permissive", "readme", "off") and fields, "aggressive warn.violations=4 age_ms=100", or
  * fields alone, which change what is in force. All of it, or nothing: USAGE_INVAL with the
- * name of what is wrong, and its bounds, in err (NULL: not wanted). What the environment says
- * (WEIR_BUDGET, WEIR_CPU_THRESHOLD_NS, WEIR_TIER_ESCALATION) stays in force.
+ * name of what is wrong, and its bounds, in err (NULL: not wanted). What the operator says in
+ * a file or in the environment (WEIR_BUDGET, WEIR_CPU_THRESHOLD_NS, WEIR_TIER_ESCALATION) stays
+ * in force, and is read anew: see <weir/conf.h>. ENV_OS: that file cannot be read.
  */
 int weir_tiers(weir_bus *bus, const char *settings, weir_error *err);
 

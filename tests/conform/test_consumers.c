@@ -5,10 +5,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <weir/conf.h>
 #include <weir/loop.h>
+
+#include "tests/lib/tmpdir.h"
 
 static int
 idle_step(void *ctx)
@@ -449,6 +453,16 @@ P20_settings_are_taken_whole_or_not_at_all(const char *name)
 	CHECK_EQ(weir_close(bus), 2);
 }
 
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	REQUIRE(file != NULL);
+	REQUIRE(fputs(text, file) >= 0);
+	REQUIRE_EQ(fclose(file), 0);
+}
+
 /* The environment has the last word, and what it says wrong is refused by its name. */
 static void
 P7_the_environment_wins(const char *name)
@@ -468,6 +482,77 @@ P7_the_environment_wins(const char *name)
 	CHECK(strstr(weir_why(bus)->text, "WEIR_BUDGET") != NULL);
 	CHECK_EQ(weir_close(bus), 2);
 	unsetenv("WEIR_BUDGET");
+}
+
+/* The setting of that name, as it is shown. */
+static weir_setting
+shown(weir_bus *bus, const char *name)
+{
+	weir_setting settings[32];
+	weir_error err = {0};
+	int count = weir_settings(bus, settings, sizeof(settings[0]), 32, &err);
+
+	REQUIRE(count > 0 && count <= 32);
+	for (int i = 0; i < count; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return settings[i];
+	FAIL("there is no setting %s", name);
+	return settings[0];
+}
+
+/* A file wins over the program and loses to the environment; each value says where it is from;
+ * what is wrong in it is refused by its line, and a bus goes on with what it had. */
+static void
+P7_a_file_wins_over_the_program(const char *name)
+{
+	char path[300];
+	weir_setting setting;
+	weir_error err;
+	weir_bus *bus;
+
+	wr_tmpdir_path(path, sizeof(path), "run.conf");
+	write_file(path, "# for this run\nbudget = 100\n");
+	setenv("WEIR_CONF", path, 1);
+	bus = weir_open(name, .flags = WEIR_BUS_QUIET,
+		.tiers = "poll_budget=9000 threshold_ns=2000000");
+	REQUIRE_EQ(weir_why(bus)->code, 0);
+	CHECK_EQ(weir_consume(bus, 99), 0);
+	CHECK_EQ(weir_consume(bus, 1), 1);
+	setting = shown(bus, "budget");
+	CHECK_STR(setting.value, "100");
+	CHECK_STR(setting.from, "the file");
+	CHECK(strstr(setting.where, "run.conf:2") != NULL);
+	setting = shown(bus, "cpu_threshold_ns");
+	CHECK_STR(setting.value, "2000000");
+	CHECK_STR(setting.from, "the program");
+	CHECK_STR(shown(bus, "tier_escalation").from, "built in");
+	CHECK_STR(shown(NULL, "cpu_threshold_ns").from, "built in");
+
+	write_file(path, "budget = 200\nbudgte = 300\n");
+	CHECK_EQ(weir_tiers(bus, "poll_budget=5000", &err), -WEIR_E_USAGE_INVAL);
+	CHECK(strstr(err.text, "run.conf:2") != NULL);
+	CHECK_STR(shown(bus, "budget").value, "100");
+	CHECK_EQ(weir_settings(NULL, &setting, sizeof(setting), 1, &err),
+		-WEIR_E_USAGE_INVAL);
+	write_file(path, "budget = 200\n");
+	CHECK_EQ(weir_tiers(bus, "", &err), 0);
+	CHECK_STR(shown(bus, "budget").value, "200");
+	setenv("WEIR_BUDGET", "400", 1);
+	CHECK_EQ(weir_tiers(bus, "", &err), 0);
+	CHECK_STR(shown(bus, "budget").value, "400");
+	CHECK_STR(shown(bus, "budget").where, "WEIR_BUDGET");
+	unsetenv("WEIR_BUDGET");
+	CHECK_EQ(weir_settings(bus, &setting, 1, 1, &err), -WEIR_E_USAGE_SIZE);
+	CHECK_EQ(weir_settings(bus, NULL, sizeof(setting), 1, &err), -WEIR_E_USAGE_INVAL);
+	CHECK(weir_settings(bus, NULL, sizeof(setting), 0, NULL) >= 3);
+	CHECK_EQ(weir_close(bus), 0);
+
+	write_file(path, "budget = lots\n");
+	bus = weir_open(name, .flags = WEIR_BUS_QUIET);
+	CHECK_EQ(weir_why(bus)->code, WEIR_E_USAGE_INVAL);
+	CHECK(strstr(weir_why(bus)->text, "run.conf:1: budget is 'lots'") != NULL);
+	CHECK(strstr(weir_why(bus)->hint, "2000") != NULL);
+	CHECK_EQ(weir_close(bus), 2);
 }
 
 /* ---- looking ------------------------------------------------------------------------------ */
@@ -1085,7 +1170,8 @@ K4_one_loop_runs_all_kinds(const char *name)
 	X(K2_a_declared_round_has_a_limit) X(K21_each_discipline_serves_everybody) \
 	X(P22_a_loop_is_bound_to_its_core) X(P8_units_end_a_poll) X(P1_time_ends_a_poll) \
 	X(P2_a_slow_consumer_climbs_and_comes_back) X(P21_nobody_climbs_where_tiers_are_off) \
-	X(P20_settings_are_taken_whole_or_not_at_all) X(P7_the_environment_wins) X(P11_hooks_see_each_poll) \
+	X(P20_settings_are_taken_whole_or_not_at_all) X(P7_the_environment_wins) X(P7_a_file_wins_over_the_program) \
+	X(P11_hooks_see_each_poll) \
 	X(P11_hooks_are_exchanged_under_load) X(K40_a_timer_fires_once) \
 	X(K39_an_interval_does_not_drift) X(K39_who_is_late_follows_its_rule) \
 	X(a_timer_closes_itself) X(a_timer_is_refused_by_name) \
