@@ -58,10 +58,10 @@ struct wr_meeting_ops {
 	void (*close)(struct wr_node *node, uint64_t deadline_ns);
 	/* Names of the peers that have not answered; returns how many. */
 	int (*pending)(struct wr_node *node, char *names, size_t size);
-	/* Adds what rings this node to an epoll set, edge-triggered. 0 or -1. */
-	int (*watch)(struct wr_node *node, int epoll_fd);
-	/* Before that set is closed. NULL: nothing to forget. */
-	void (*unwatch)(struct wr_node *node, int epoll_fd);
+	/* The poller hears whatever rings this node, from here on. 0 or -1. */
+	int (*watch)(struct wr_node *node, struct wr_poller *poller);
+	/* Before that poller ends. NULL: nothing to forget. */
+	void (*unwatch)(struct wr_node *node, struct wr_poller *poller);
 };
 
 /* One of our publishers: a stream and who may read it. */
@@ -158,6 +158,7 @@ struct wr_node {
 
 	struct wr_bell *bell; /* rings this node from within the process */
 	int bell_fd;
+	enum wr_io io; /* by which it hears; WR_IO_AUTO unless somebody says otherwise */
 
 	pthread_mutex_t *lock;
 	pthread_mutex_t own_lock;

@@ -11,6 +11,7 @@
 #ifndef WR_BUS_ROOM_H
 #define WR_BUS_ROOM_H
 
+#include "bus/os/poller.h"
 #include "bus/stall.h"
 
 struct wr_row;
@@ -18,8 +19,8 @@ struct wr_writer;
 struct weir_error;
 
 struct wr_room {
-	int epoll;      /* -1 until the first wait */
-	uint64_t epoch; /* odd: parked, and readers are to ring */
+	struct wr_poller poller; /* not open until the first wait */
+	uint64_t epoch;          /* odd: parked, and readers are to ring */
 	uint64_t waits, wait_ns;
 	uint64_t last_ns;  /* of the last look at who pays, 0 = not waiting */
 	uint64_t asked_ns; /* the most that was to pass until the next one */

@@ -11,7 +11,10 @@ struct key {
 	const char *name, *variable, *about;
 	uint64_t least, most, built_in;
 	bool is_switch;
+	const char *const *words; /* one of these, by its place; else a number or a switch */
 };
+
+static const char *const io_words[] = {"auto", "epoll", "poll", NULL};
 
 static const struct key keys[WR_SETTINGS] = {
 	[WR_SETTING_BUDGET] = {.name = "budget",
@@ -32,6 +35,11 @@ static const struct key keys[WR_SETTINGS] = {
 		.most = 1,
 		.built_in = 1,
 		.is_switch = true},
+	[WR_SETTING_IO] = {.name = "io",
+		.variable = "WEIR_IO",
+		.about = "what a loop waits for descriptors with",
+		.most = 2,
+		.words = io_words},
 };
 
 static const char *const layers[WR_LAYERS] = {
@@ -75,17 +83,35 @@ wr_layer_name(enum wr_layer layer)
 void
 wr_setting_format(enum wr_setting setting, uint64_t value, char text[WR_SETTING_TEXT])
 {
-	if ((unsigned)setting < WR_SETTINGS && keys[setting].is_switch)
+	if ((unsigned)setting < WR_SETTINGS && keys[setting].words &&
+		value <= keys[setting].most)
+		snprintf(text, WR_SETTING_TEXT, "%s", keys[setting].words[value]);
+	else if ((unsigned)setting < WR_SETTINGS && keys[setting].is_switch)
 		snprintf(text, WR_SETTING_TEXT, "%s", value ? "true" : "false");
 	else
 		snprintf(text, WR_SETTING_TEXT, "%llu", (unsigned long long)value);
+}
+
+static void
+list_words(const char *const *words, char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; words[i] && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s",
+			i == 0                 ? ""
+				: words[i + 1] ? ", "
+					       : " or ",
+			words[i]);
 }
 
 /* What is possible, for a person. */
 static void
 format_bounds(const struct key *key, char *text, size_t size)
 {
-	if (key->is_switch)
+	if (key->words)
+		list_words(key->words, text, size);
+	else if (key->is_switch)
 		snprintf(text, size, "true or false");
 	else
 		snprintf(text, size, "a whole number from %llu to %llu",
@@ -171,6 +197,17 @@ read_switch(const char *text, uint64_t *value)
 	return false;
 }
 
+static bool
+read_word(const char *const *words, const char *text, uint64_t *value)
+{
+	for (unsigned i = 0; words[i]; i++)
+		if (strcasecmp(text, words[i]) == 0) {
+			*value = i;
+			return true;
+		}
+	return false;
+}
+
 /* Digits, and nothing but digits. */
 static bool
 read_number(const char *text, uint64_t *value)
@@ -190,7 +227,9 @@ static int
 read_text(enum wr_layer layer, const struct key *key, const char *text, uint64_t *value,
 	struct weir_error *err)
 {
-	bool good = key->is_switch ? read_switch(text, value) : read_number(text, value);
+	bool good = key->words   ? read_word(key->words, text, value)
+		: key->is_switch ? read_switch(text, value)
+				 : read_number(text, value);
 
 	if (!good || *value < key->least || *value > key->most)
 		return refuse_value(err, layer, key, text);
@@ -215,6 +254,15 @@ wr_settings_init(struct wr_settings *settings)
 	*settings = (struct wr_settings){0};
 	for (unsigned i = 0; i < WR_SETTINGS; i++)
 		settings->values[i] = keys[i].built_in;
+}
+
+void
+wr_settings_keep(struct wr_settings *settings, const struct wr_settings *from,
+	enum wr_setting setting)
+{
+	settings->values[setting] = from->values[setting];
+	settings->layers[setting] = from->layers[setting];
+	memcpy(settings->where[setting], from->where[setting], WR_SETTING_WHERE);
 }
 
 uint64_t

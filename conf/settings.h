@@ -13,6 +13,7 @@
  *   WEIR_BUDGET            units of weir_consume for each poll; 100 to 10000, 2000
  *   WEIR_CPU_THRESHOLD_NS  a poll may take so long; 1000 to 4000000000, 1000000
  *   WEIR_TIER_ESCALATION   whether a slow consumer climbs the tiers; true
+ *   WEIR_IO                what a loop waits for descriptors with; auto, epoll, poll; auto
  *
  * How a file is read, and which: conf/file.h. Pure but for the last function. Any thread, one at a time for a set of settings.
  */
@@ -26,6 +27,7 @@ enum wr_setting {
 	WR_SETTING_BUDGET = 0,
 	WR_SETTING_CPU_THRESHOLD_NS,
 	WR_SETTING_TIER_ESCALATION,
+	WR_SETTING_IO,
 	WR_SETTINGS
 };
 
@@ -71,6 +73,10 @@ void wr_setting_format(
 	enum wr_setting setting, uint64_t value, char text[WR_SETTING_TEXT]);
 void wr_setting_bounds(enum wr_setting setting, char text[WR_SETTING_BOUNDS]);
 uint64_t wr_setting_built_in(enum wr_setting setting);
+
+/* This one as another set has it. */
+void wr_settings_keep(struct wr_settings *settings, const struct wr_settings *from,
+	enum wr_setting setting);
 
 /* USAGE_INVAL if it is out of bounds, no setting, or no layer. err may be NULL. */
 int wr_settings_set(struct wr_settings *settings, enum wr_layer layer,

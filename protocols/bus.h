@@ -30,6 +30,7 @@ struct weir_bus {
 	uint32_t close_ms;
 	uint64_t close_by_ns; /* of the whole bus, while it closes */
 	uint32_t flags;
+	uint32_t io; /* enum weir_io, as the program asked */
 	weir_event_fn on_event;
 	void *ctx;
 	bool opened;   /* node, reactor and meeting exist */

@@ -11,6 +11,7 @@
 #ifndef WR_SCHEDULER_CLOCKWORK_H
 #define WR_SCHEDULER_CLOCKWORK_H
 
+#include "bus/os/poller.h"
 #include "scheduler/interval.h"
 #include "scheduler/task.h"
 #include "scheduler/timers.h"
@@ -27,11 +28,11 @@ struct wr_alarm {
 struct wr_clockwork {
 	struct wr_timers *wheel; /* and what it hangs on; NULL until there is a one-shot */
 	struct wr_intervals intervals;
-	int epoll_fd;
+	struct wr_poller *poller;
 	int alarm_fd; /* -1 until it has to wake somebody */
 };
 
-void wr_clockwork_init(struct wr_clockwork *cw, int epoll_fd);
+void wr_clockwork_init(struct wr_clockwork *cw, struct wr_poller *poller);
 void wr_clockwork_fini(struct wr_clockwork *cw);
 
 /* Once, at at_ns. Arms anew if it is armed. -WEIR_E_ENV_MEMORY, -WEIR_E_AGAIN_QUOTA if there
@@ -52,7 +53,7 @@ uint64_t wr_clockwork_next_ns(const struct wr_clockwork *cw);
 unsigned wr_clockwork_due(struct wr_clockwork *cw, uint64_t now_ns,
 	struct wr_task *tasks[WR_TIMERS_FIRE]);
 
-/* From here on the next alarm makes the epoll set readable. */
+/* From here on the next alarm ends a wait of the poller. */
 void wr_clockwork_stand_in(struct wr_clockwork *cw);
 
 #endif

@@ -589,7 +589,9 @@ worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
 	wr_bell_set(&worker->bell, fd);
 	rc = wr_reactor_init(&worker->reactor, &worker->flag, &worker->bell,
 		worker->lane ? WEIR_IDLE_PARK : crew->plan.idle);
-	if (rc < 0 || fd < 0 || wr_bell_watch(worker->reactor.epoll_fd, fd) < 0)
+	if (rc == 0 && !home->poller.epoll)
+		rc = wr_reactor_listen(&worker->reactor, WR_IO_POLL);
+	if (rc < 0 || fd < 0 || wr_bell_watch(&worker->reactor.poller, fd) < 0)
 		return wr_error_set(err, WEIR_E_ENV_FILES, errno,
 			"no descriptor for loop %u of a bus", index);
 	if (crew->plan.discipline)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 #include <weir/loop.h>
 
@@ -53,6 +52,9 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 	if (opts->idle > WEIR_IDLE_SPIN)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"idle %u is not a choice", opts->idle);
+	if (opts->io > WEIR_IO_POLL)
+		return wr_error_set(
+			err, WEIR_E_USAGE_INVAL, 0, "io %u is not a choice", opts->io);
 	if ((opts->flags &
 		    ~(uint32_t)(WEIR_BUS_NO_THREAD | WEIR_BUS_NO_SIGNALS |
 			    WEIR_BUS_QUIET)) != 0)
@@ -175,6 +177,20 @@ gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *
 	return wr_crew_init(&bus->crew, &bus->reactor, &plan, err);
 }
 
+/* Before anything is there to be heard. */
+static int
+listen_up(struct weir_bus *bus, struct weir_error *err)
+{
+	enum wr_io io = (enum wr_io)wr_settings_get(&bus->settings, WR_SETTING_IO);
+	int rc = wr_reactor_listen(&bus->reactor, io);
+
+	bus->node.io = bus->reactor.poller.epoll ? WR_IO_EPOLL : WR_IO_POLL;
+	if (rc < 0)
+		wr_error_set(err, -rc, errno, "no descriptor for the loop, by %s",
+			io == WR_IO_EPOLL ? "epoll" : "epoll or poll");
+	return rc;
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -194,6 +210,8 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		goto fail_node;
 	}
 	rc = plan_loop(bus, opts, err);
+	if (rc == 0)
+		rc = listen_up(bus, err);
 	if (rc < 0)
 		goto fail_reactor;
 	rc = wr_bus_hooks_init(bus);
@@ -204,8 +222,8 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 	rc = meet(bus, opts, err);
 	if (rc < 0)
 		goto fail_hooks;
-	if (bus->node.ops->watch(&bus->node, bus->reactor.epoll_fd) < 0) {
-		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
+	if (bus->node.ops->watch(&bus->node, &bus->reactor.poller) < 0) {
+		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "a bell cannot be heard");
 		goto fail_meeting;
 	}
 	rc = gather_crew(bus, opts, err);
@@ -249,6 +267,7 @@ weir_open_(const weir_bus_opts *opts)
 	bus->attach_ms = opts->attach_ms ? opts->attach_ms : WEIR_ATTACH_MS;
 	bus->close_ms = opts->close_ms ? opts->close_ms : WEIR_CLOSE_MS;
 	bus->flags = opts->flags;
+	bus->io = opts->io;
 	bus->on_event = opts->on_event;
 	bus->ctx = opts->ctx;
 	if (bus_open(bus, opts) < 0) {
@@ -420,7 +439,10 @@ weir_fd(weir_bus *bus)
 {
 	int rc = wr_handle_enter(&bus->handle);
 
-	return rc < 0 ? rc : bus->reactor.epoll_fd;
+	if (rc < 0)
+		return rc;
+	/* poll(2) has no descriptor that would stand for those that it waits for. */
+	return bus->reactor.poller.epoll ? bus->reactor.poller.fd : -WEIR_E_ENV_NOSYS;
 }
 
 int

@@ -24,13 +24,15 @@ program_says(struct wr_settings *settings, enum wr_setting setting, uint64_t val
 
 /* The operator has the last word. */
 static int
-heed_operator(struct wr_tier_config *config, struct wr_settings *settings,
-	struct weir_error *err)
+heed_operator(const struct weir_bus *bus, struct wr_tier_config *config,
+	struct wr_settings *settings, struct weir_error *err)
 {
 	int rc;
 
 	wr_settings_init(settings);
-	rc = program_says(settings, WR_SETTING_BUDGET, config->poll_budget, err);
+	rc = program_says(settings, WR_SETTING_IO, bus->io, err);
+	if (rc == 0)
+		rc = program_says(settings, WR_SETTING_BUDGET, config->poll_budget, err);
 	if (rc == 0)
 		rc = program_says(settings, WR_SETTING_CPU_THRESHOLD_NS,
 			config->threshold_ns, err);
@@ -62,11 +64,14 @@ put_in_force(struct weir_bus *bus, const char *asked, struct weir_error *err)
 	int rc = off ? 0 : wr_tier_config_read(&config, asked, err);
 
 	if (rc == 0)
-		rc = heed_operator(&config, &settings, err);
+		rc = heed_operator(bus, &config, &settings, err);
 	if (rc == 0)
 		rc = wr_tier_rules_of(&rules, &config, err);
 	if (rc < 0)
 		return rc;
+	/* By what it hears was settled when it was opened. */
+	if (bus->opened)
+		wr_settings_keep(&settings, &bus->settings, WR_SETTING_IO);
 	bus->tiers = config;
 	bus->settings = settings;
 	bus->rules = rules;

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <weir/loop.h>
 
 #include "bus/error.h"
@@ -83,9 +82,9 @@ watch_open(struct weir_watch *watch, const weir_watch_opts *opts, struct weir_er
 	watch->task.once = true;
 	watch->hung.leave = leave;
 	if (opts->events == 0 || (opts->events & WEIR_READABLE) != 0)
-		events |= EPOLLIN;
+		events |= WR_CAN_READ;
 	if ((opts->events & WEIR_WRITABLE) != 0)
-		events |= EPOLLOUT;
+		events |= WR_CAN_WRITE;
 	rc = wr_reactor_add(reactor, &watch->task, opts->weight, err);
 	if (rc < 0)
 		return rc;

@@ -131,6 +131,7 @@ typedef struct weir_loop_stats {
 	uint64_t sleeps;
 	uint64_t timers; /* that fired */
 	uint64_t violations;
+	uint64_t io; /* what it waits for descriptors with: WEIR_IO_EPOLL or WEIR_IO_POLL */
 } weir_loop_stats;
 
 /* The consumer that a subscription is, valid until the next call on it. 0, USAGE_INVAL, or why

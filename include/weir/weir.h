@@ -174,6 +174,13 @@ enum weir_bus_flags {
 	WEIR_BUS_QUIET = 1u << 2       /* weir_run and weir_close print nothing */
 };
 
+/* What a loop waits for descriptors with. */
+enum weir_io {
+	WEIR_IO_AUTO = 0, /* epoll, and poll(2) where the kernel or a sandbox refuses that */
+	WEIR_IO_EPOLL,
+	WEIR_IO_POLL /* a wait costs what is watched, not what is ready; there is no weir_fd */
+};
+
 typedef struct weir_bus_opts {
 	size_t size;
 	const char *name;   /* of the bus; "inproc:NAME" stays within this process */
@@ -202,6 +209,7 @@ typedef struct weir_bus_opts {
 	uint32_t loops; /* further loops with a thread each (see <weir/loop.h>), at most 64, for subscriptions with
 			   WEIR_MOVE_LOOPS; with .core each is bound to the next core */
 	uint32_t lane;  /* enum weir_lane */
+	uint32_t io;    /* enum weir_io; what the operator says (WEIR_IO) wins */
 } weir_bus_opts;
 
 enum weir_stamp {
@@ -345,7 +353,8 @@ int weir_turn(weir_bus *bus, int timeout_ms);
 
 /*
  * A descriptor that becomes readable when a turn has something to do: for poll, epoll,
- * libuv. Before waiting on it, call weir_arm until it returns 0.
+ * libuv. Before waiting on it, call weir_arm until it returns 0. ENV_NOSYS where the loop
+ * waits with poll(2), see enum weir_io.
  */
 int weir_fd(weir_bus *bus);
 

@@ -34,20 +34,21 @@ relay(void *ctx)
 }
 
 static int
-watch(void *ctx, int epoll_fd)
+watch(void *ctx, struct wr_poller *poller)
 {
 	struct wr_node *node = ctx;
 
-	return node->ops->watch(node, epoll_fd);
+	/* By poll(2) a bell is heard by one poller, and that is the loop's. */
+	return node->io == WR_IO_POLL ? -1 : node->ops->watch(node, poller);
 }
 
 static void
-unwatch(void *ctx, int epoll_fd)
+unwatch(void *ctx, struct wr_poller *poller)
 {
 	struct wr_node *node = ctx;
 
 	if (node->ops->unwatch)
-		node->ops->unwatch(node, epoll_fd);
+		node->ops->unwatch(node, poller);
 }
 
 static void
