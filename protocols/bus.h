@@ -25,7 +25,9 @@ struct weir_bus {
 	struct wr_tier_rules rules;  /* and what the reactor works with */
 	struct wr_task events;       /* hands them to on_event */
 	struct wr_tie *ties;         /* all handles but tasks */
-	struct wr_actors *actors;    /* NULL until the first is spawned */
+	struct wr_ring watches; /* of those, the descriptors: who was selected is last */
+	uint32_t watch_count;
+	struct wr_actors *actors; /* NULL until the first is spawned */
 	uint32_t attach_ms;
 	uint32_t close_ms;
 	uint64_t close_by_ns; /* of the whole bus, while it closes */

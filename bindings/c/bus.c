@@ -257,6 +257,7 @@ weir_open_(const weir_bus_opts *opts)
 	if (!bus)
 		return &none;
 	wr_handle_init(&bus->handle);
+	wr_list_init(&bus->watches);
 	if (!opts) {
 		wr_error_set(&bus->handle.err, WEIR_E_USAGE_INVAL, 0,
 			"no options are given");

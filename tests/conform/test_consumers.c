@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <weir/conf.h>
@@ -901,6 +902,104 @@ K44_a_descriptor_is_called_as_long_as_it_is_ready(const char *name)
 	close(ends[1]);
 }
 
+enum { PIPES = 100 };
+
+/* Up to so many that are ready, none of which is called; whoever asks for few gets to all. */
+static void
+K44_the_ready_are_selected(const char *name)
+{
+	for (uint32_t io = WEIR_IO_EPOLL; io <= WEIR_IO_POLL; io++) {
+		weir_bus *bus = weir_open(
+			name, .io = io, .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+		int ends[PIPES][2], seen[PIPES] = {0}, got = 0;
+		weir_watch *watches[PIPES];
+		weir_readiness ready[PIPES + 1];
+		char byte;
+
+		REQUIRE_EQ(weir_why(bus)->code, 0);
+		CHECK_EQ(weir_watch_select(bus, ready, 8), 0);
+		for (int i = 0; i < PIPES; i++) {
+			REQUIRE_EQ(pipe(ends[i]), 0);
+			watches[i] = weir_watch_fd(bus, ends[i][0],
+				.on_ready = i % 2 ? read_byte : NULL,
+				.ctx = i % 2 ? (void *)&got : (void *)&seen[i]);
+			REQUIRE_EQ(weir_watch_why(watches[i])->code, 0);
+		}
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 0);
+		CHECK_EQ(weir_watch_poll(watches[1]), 0);
+		for (int i = 0; i < PIPES; i += 4)
+			CHECK_EQ(write(ends[i][1], "w", 1), 1);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES + 1), PIPES / 4);
+		CHECK_EQ(weir_watch_select(bus, NULL, 0), 0);
+		CHECK_EQ(weir_watch_select(bus, NULL, 1), -WEIR_E_USAGE_INVAL);
+		/* They stay ready; few at a time, each comes once in a round. */
+		for (int times = 1; times <= 2; times++) {
+			for (int round = 0; round < PIPES / 4; round += 5) {
+				CHECK_EQ(weir_watch_select(bus, ready, 5), 5);
+				for (int k = 0; k < 5; k++) {
+					CHECK_EQ(ready[k].events, WEIR_READABLE);
+					++*(int *)ready[k].ctx;
+				}
+			}
+			for (int i = 0; i < PIPES; i += 2)
+				CHECK_EQ(seen[i], i % 4 ? 0 : times);
+		}
+		/* A turn has an end when there is one, and calls those that want to be. */
+		CHECK(weir_turn(bus, 3600 * 1000) > 0);
+		for (int i = 0; i < PIPES; i += 4)
+			CHECK_EQ(read(ends[i][0], &byte, 1), 1);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 0);
+		CHECK_EQ(write(ends[1][1], "www", 3), 3);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 1);
+		CHECK(ready[0].watch == watches[1] && ready[0].fd == ends[1][0]);
+		CHECK_EQ(got, 0);
+		/* Poll: out of its turn, if it is ready. */
+		CHECK_EQ(weir_watch_poll(watches[1]), 1);
+		CHECK_EQ(got, 1);
+		got = 3;
+		CHECK_EQ(weir_watch_poll(watches[1]), 7); /* what the callback says */
+		CHECK_EQ(weir_watch_poll(watches[3]), 0);
+		/* Hung up is ready for all that it is watched for. */
+		CHECK_EQ(weir_watch_close(watches[1]), 0);
+		close(ends[2][1]);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 1);
+		CHECK(ready[0].watch == watches[2]);
+		CHECK_EQ(ready[0].events, WEIR_READABLE);
+		CHECK_EQ(weir_close(bus), 0);
+		for (int i = 0; i < PIPES; i++) {
+			close(ends[i][0]);
+			if (i != 2)
+				close(ends[i][1]);
+		}
+	}
+}
+
+/* Each of the events that it is watched for, and no other. */
+static void
+K44_what_it_is_ready_for_is_told(const char *name)
+{
+	weir_bus *bus = rig_bus(name);
+	weir_readiness ready[4];
+	int both[2], mark;
+	weir_watch *watch;
+
+	REQUIRE_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, both), 0);
+	watch = weir_watch_fd(
+		bus, both[0], .events = WEIR_READABLE | WEIR_WRITABLE, .ctx = &mark);
+	REQUIRE_EQ(weir_watch_why(watch)->code, 0);
+	CHECK_EQ(weir_watch_select(bus, ready, 4), 1);
+	CHECK_EQ(ready[0].events, WEIR_WRITABLE);
+	CHECK(ready[0].ctx == &mark);
+	CHECK_EQ(write(both[1], "w", 1), 1);
+	CHECK_EQ(weir_watch_select(bus, ready, 4), 1);
+	CHECK_EQ(ready[0].events, WEIR_READABLE | WEIR_WRITABLE);
+	CHECK_EQ(weir_watch_close(watch), 0);
+	CHECK_EQ(weir_watch_select(bus, ready, 4), 0);
+	CHECK_EQ(weir_close(bus), 0);
+	close(both[0]);
+	close(both[1]);
+}
+
 /* ---- tasks ------------------------------------------------------------------------------------- */
 
 struct stepper {
@@ -1175,7 +1274,8 @@ K4_one_loop_runs_all_kinds(const char *name)
 	X(P11_hooks_are_exchanged_under_load) X(K40_a_timer_fires_once) \
 	X(K39_an_interval_does_not_drift) X(K39_who_is_late_follows_its_rule) \
 	X(a_timer_closes_itself) X(a_timer_is_refused_by_name) \
-	X(K44_a_descriptor_is_called_as_long_as_it_is_ready) X(K19_steps_answer) \
+	X(K44_a_descriptor_is_called_as_long_as_it_is_ready) \
+	X(K44_the_ready_are_selected) X(K44_what_it_is_ready_for_is_told) X(K19_steps_answer) \
 	X(K54_an_idle_task_takes_no_step_until_woken) X(K10_names_are_not_used_again) \
 	X(a_task_kills_another_and_itself) X(K41_a_wake_from_another_thread_is_not_lost) \
 	X(a_task_is_refused_by_name) X(K25_the_urgent_come_before_the_next_poll) \
