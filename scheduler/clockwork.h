@@ -23,7 +23,15 @@ struct wr_alarm {
 	uint64_t fired;  /* times that its poll has not seen yet, */
 	uint64_t due_ns; /* when the first of them was due, */
 	uint64_t missed; /* and those that were left out behind it */
+	bool out;        /* a keeper has sent it, see scheduler/keeper.h */
 };
+
+static inline struct wr_alarm *
+wr_alarm_of(struct wr_task *task)
+{
+	return (struct wr_alarm *)(void *)((uint8_t *)task -
+		offsetof(struct wr_alarm, task));
+}
 
 struct wr_clockwork {
 	struct wr_timers *wheel; /* and what it hangs on; NULL until there is a one-shot */

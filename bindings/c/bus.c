@@ -3,7 +3,6 @@
  * The composition root: opens and closes a bus out of the rooms, and runs its loop.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "bus/hub.h"
 #include "bus/lines.h"
 #include "bus/meeting.h"
+#include "bus/os/core.h"
 #include "bus/topic.h"
 #include "protocols/bus.h"
 #include "scheduler/rest.h"
@@ -133,17 +133,45 @@ events_heavy(struct wr_task *task)
 static int
 bind_core(uint32_t core, struct weir_error *err)
 {
-	cpu_set_t set;
+	int rc = core == 0 ? 0 : wr_core_bind(pthread_self(), core - 1);
+
+	return rc == 0 ? 0
+		       : wr_error_set(err, WEIR_E_ENV_OS, rc,
+				 "the thread cannot be bound to core %u", core - 1);
+}
+
+/* Timers on a core of their own, if they are to have one. */
+static int
+start_keeper(struct weir_bus *bus, uint32_t core, struct weir_error *err)
+{
+	struct wr_keeper *keeper = core == 0 ? NULL : wr_lines_alloc(sizeof(*keeper));
+	int rc;
 
 	if (core == 0)
 		return 0;
-	CPU_ZERO(&set);
-	if (core <= CPU_SETSIZE)
-		CPU_SET(core - 1, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		return wr_error_set(err, WEIR_E_ENV_OS, errno,
-			"the thread cannot be bound to core %u", core - 1);
-	return 0;
+	if (!keeper)
+		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for timers");
+	rc = wr_keeper_start(keeper, &bus->reactor,
+		core == WEIR_CORE_ANY ? WR_CORE_ANY : (int)(core - 1));
+	if (rc == 0) {
+		bus->keeper = keeper;
+		return 0;
+	}
+	free(keeper);
+	return rc == -WEIR_E_ENV_OS
+		? wr_error_set(err, WEIR_E_ENV_OS, errno,
+			  "timers cannot be bound to core %u", core - 1)
+		: wr_error_set(err, -rc, errno, "no thread for timers");
+}
+
+static void
+stop_keeper(struct weir_bus *bus)
+{
+	if (!bus->keeper)
+		return;
+	wr_keeper_stop(bus->keeper);
+	free(bus->keeper);
+	bus->keeper = NULL;
 }
 
 /* Whose turn it will be, how long a round may become, and how consumers are watched. */
@@ -154,7 +182,9 @@ plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *er
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"discipline '%s' is none of priority, time, classes and robin",
 			opts->discipline);
-	if (bind_core(opts->core, err) < 0)
+	/* First of all, so that it does not inherit the core of the loop. */
+	if (start_keeper(bus, opts->timers_core, err) < 0 ||
+		bind_core(opts->core, err) < 0)
 		return -err->code;
 	return wr_bus_tiers_init(bus, opts->tiers, err);
 }
@@ -235,11 +265,13 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 fail_meeting:
 	bus->node.ops->close(&bus->node, 0);
 fail_hooks:
+	stop_keeper(bus);
 	wr_reactor_fini(&bus->reactor);
 	wr_hooks_fini(&bus->hooks);
 	wr_node_fini(&bus->node);
 	return rc;
 fail_reactor:
+	stop_keeper(bus);
 	wr_reactor_fini(&bus->reactor);
 fail_node:
 	wr_node_fini(&bus->node);
@@ -324,6 +356,7 @@ weir_close(weir_bus *bus)
 		wr_signals_release(bus);
 	bus->close_by_ns = wr_deadline_ns(bus->close_ms);
 	wr_ties_close(bus, WR_TIE_ON_THE_LOOP);
+	stop_keeper(bus);
 	wr_actors_close(bus);
 	wr_crew_gather(&bus->crew);
 	wr_ties_close(bus, WR_TIE_READS);

@@ -181,6 +181,8 @@ enum weir_io {
 	WEIR_IO_POLL /* a wait costs what is watched, not what is ready; there is no weir_fd */
 };
 
+#define WEIR_CORE_ANY UINT32_MAX /* of .timers_core */
+
 typedef struct weir_bus_opts {
 	size_t size;
 	const char *name;   /* of the bus; "inproc:NAME" stays within this process */
@@ -210,6 +212,9 @@ typedef struct weir_bus_opts {
 			   WEIR_MOVE_LOOPS; with .core each is bound to the next core */
 	uint32_t lane;  /* enum weir_lane */
 	uint32_t io;    /* enum weir_io; what the operator says (WEIR_IO) wins */
+	uint32_t timers_core; /* a thread of its own keeps the loop's timers, bound to core
+				 number .timers_core - 1; WEIR_CORE_ANY: to none; 0: the loop
+				 keeps them itself */
 } weir_bus_opts;
 
 enum weir_stamp {
@@ -314,7 +319,8 @@ typedef struct weir_sub_opts {
  * Never NULL; see the top of this file. Blocks at most .attach_ms for silent peers, which
  * are then pending (WEIR_EV_PENDING) and admitted when they answer.
  * Errors: USAGE_NAME USAGE_INVAL USAGE_SIZE AGAIN_QUOTA and all of ENV.
- * Cost: one thread, two descriptors, and four descriptors for each other process.
+ * Cost: one thread (and one with .timers_core), two descriptors, and four descriptors for
+ * each other process.
  */
 weir_bus *weir_open_(const weir_bus_opts *opts);
 

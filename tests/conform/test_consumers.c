@@ -2,6 +2,7 @@
 /* What is on the loop beside each other: weights, budgets, timers, descriptors, tasks. */
 #include "tests/conform/rig.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -743,10 +744,23 @@ tick(void *ctx, const weir_tick *t)
 	return clock->ticks == clock->stop_at ? 7 : 0;
 }
 
+/* Who keeps the timers: the loop, or a thread of their own. */
+static uint32_t timers_core;
+
+static weir_bus *
+clock_bus(const char *name)
+{
+	weir_bus *bus = weir_open(name, .timers_core = timers_core, .attach_ms = 600000,
+		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+
+	REQUIRE_EQ(weir_why(bus)->code, 0);
+	return bus;
+}
+
 static void
 K40_a_timer_fires_once(const char *name)
 {
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clock = {.stop_at = 1};
 	uint64_t began = weir_now_ns();
 	weir_timer *timer = weir_timer_start(
@@ -777,7 +791,7 @@ K40_a_timer_fires_once(const char *name)
 static void
 K39_an_interval_does_not_drift(const char *name)
 {
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clock = {.stop_at = 10};
 
 	(void)weir_timer_start(bus, .every_ns = 1000000, .on_tick = tick, .ctx = &clock);
@@ -794,7 +808,7 @@ K39_who_is_late_follows_its_rule(const char *name)
 {
 	static const uint32_t rules[] = {
 		WEIR_LATE_SKIP, WEIR_LATE_COALESCE, WEIR_LATE_BURST};
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clocks[3];
 	uint64_t began = weir_now_ns();
 
@@ -819,7 +833,7 @@ K39_who_is_late_follows_its_rule(const char *name)
 static void
 a_timer_closes_itself(const char *name)
 {
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clock = {.closes = true, .stop_at = 1};
 
 	clock.timer = weir_timer_start(
@@ -847,7 +861,7 @@ a_timer_is_refused_by_name(const char *name)
 	weir_timer *lost;
 
 	for (int i = 0; i < 4; i++) {
-		weir_bus *bus = rig_bus(name);
+		weir_bus *bus = clock_bus(name);
 		weir_timer *timer = weir_timer_start_(bus, &wrong[i]);
 
 		CHECK_EQ(weir_timer_why(timer)->code, WEIR_E_USAGE_INVAL);
@@ -860,6 +874,120 @@ a_timer_is_refused_by_name(const char *name)
 	CHECK_EQ(weir_timer_why(lost)->code, WEIR_E_USAGE_INVAL);
 	CHECK_EQ(weir_timer_close(lost), 0);
 }
+
+/* Many that come, go and are moved, beside some that stay: who stays is called as often as it
+ * should be, who has gone is not. */
+static void
+timers_come_and_go(const char *name)
+{
+	weir_bus *bus = clock_bus(name);
+	struct clock stays = {0}, moves[32];
+	weir_loop_stats stats = {.size = sizeof(stats)};
+	int ticks;
+
+	memset(moves, 0, sizeof(moves));
+	(void)weir_timer_start(bus, .every_ns = 200000, .on_tick = tick, .ctx = &stays,
+		.late = WEIR_LATE_BURST);
+	for (int round = 0; round < 300; round++) {
+		struct clock *clock = &moves[round % 32];
+
+		if (!clock->timer)
+			clock->timer = weir_timer_start(bus,
+				.after_ns = 1 + (uint64_t)round * 1000, .on_tick = tick,
+				.ctx = clock);
+		else if (round % 3 == 0)
+			CHECK_EQ(weir_timer_again(clock->timer, 1), 0);
+		else
+			CHECK_EQ(weir_timer_cancel(clock->timer), 0);
+		ticks = clock->ticks;
+		if (round % 7 == 0) {
+			CHECK_EQ(weir_timer_close(clock->timer), 0);
+			clock->timer = NULL;
+		}
+		CHECK(weir_turn(bus, 1) >= 0);
+		CHECK(clock->timer || clock->ticks == ticks);
+	}
+	while (stays.ticks < 50)
+		CHECK(weir_turn(bus, 10) >= 0);
+	for (int i = 1; i < 16; i++)
+		CHECK_EQ(stays.due_ns[i] - stays.due_ns[i - 1], 200000);
+	CHECK_EQ(weir_loop_get_stats(bus, &stats), 0);
+	CHECK(stats.timers >= 50);
+	CHECK_EQ(weir_close(bus), 0); /* with those that are armed */
+}
+
+/* The cores of our thread of that name; false: there is none. */
+static bool
+cores_of(const char *thread, cpu_set_t *cores)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	bool found = false;
+
+	REQUIRE(dir != NULL);
+	while (!found && (entry = readdir(dir))) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fgets(name, sizeof(name), file))
+			name[strcspn(name, "\n")] = '\0';
+		(void)fclose(file);
+		found = strcmp(name, thread) == 0 &&
+			sched_getaffinity(atoi(entry->d_name), sizeof(*cores), cores) == 0;
+	}
+	closedir(dir);
+	return found;
+}
+
+/* On a core of their own, if there is one; and not on one that there is none of. */
+static void
+K38_timers_have_their_core(const char *name)
+{
+	uint32_t core = 0;
+	cpu_set_t mine, theirs;
+	weir_bus *bus;
+
+	REQUIRE_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+	while (!CPU_ISSET(core, &mine))
+		core++;
+	timers_core = core + 1;
+	bus = clock_bus(name);
+	REQUIRE(cores_of("weir-timers", &theirs));
+	CHECK_EQ(CPU_COUNT(&theirs), 1);
+	CHECK(CPU_ISSET(core, &theirs));
+	CHECK_EQ(weir_close(bus), 0);
+	CHECK(!cores_of("weir-timers", &theirs));
+	K40_a_timer_fires_once(name);
+	/* Where the loop is bound, they are not with it. */
+	bus = weir_open(name, .core = core + 1, .timers_core = WEIR_CORE_ANY,
+		.flags = WEIR_BUS_QUIET);
+	REQUIRE(cores_of("weir-timers", &theirs));
+	CHECK_EQ(CPU_COUNT(&theirs), CPU_COUNT(&mine));
+	CHECK_EQ(weir_close(bus), 0);
+	REQUIRE_EQ(sched_setaffinity(0, sizeof(mine), &mine), 0);
+	bus = weir_open(name, .timers_core = 60000, .flags = WEIR_BUS_QUIET);
+	CHECK_EQ(weir_why(bus)->code, WEIR_E_ENV_OS);
+	CHECK(strstr(weir_why(bus)->text, "59999") != NULL);
+	CHECK_EQ(weir_close(bus), 1);
+}
+
+/* The same, kept by a thread of their own. */
+#define KEPT(fn) \
+	static void K38_##fn##_kept(const char *name) \
+	{ \
+		timers_core = WEIR_CORE_ANY; \
+		fn(name); \
+	}
+KEPT(K40_a_timer_fires_once)
+KEPT(K39_an_interval_does_not_drift)
+KEPT(K39_who_is_late_follows_its_rule)
+KEPT(a_timer_closes_itself)
+KEPT(a_timer_is_refused_by_name)
+KEPT(timers_come_and_go)
 
 /* ---- descriptors ------------------------------------------------------------------------------ */
 
@@ -1273,7 +1401,11 @@ K4_one_loop_runs_all_kinds(const char *name)
 	X(P11_hooks_see_each_poll) \
 	X(P11_hooks_are_exchanged_under_load) X(K40_a_timer_fires_once) \
 	X(K39_an_interval_does_not_drift) X(K39_who_is_late_follows_its_rule) \
-	X(a_timer_closes_itself) X(a_timer_is_refused_by_name) \
+	X(a_timer_closes_itself) X(a_timer_is_refused_by_name) X(timers_come_and_go) \
+	X(K38_timers_have_their_core) X(K38_K40_a_timer_fires_once_kept) \
+	X(K38_K39_an_interval_does_not_drift_kept) \
+	X(K38_K39_who_is_late_follows_its_rule_kept) X(K38_a_timer_closes_itself_kept) \
+	X(K38_a_timer_is_refused_by_name_kept) X(K38_timers_come_and_go_kept) \
 	X(K44_a_descriptor_is_called_as_long_as_it_is_ready) \
 	X(K44_the_ready_are_selected) X(K44_what_it_is_ready_for_is_told) X(K19_steps_answer) \
 	X(K54_an_idle_task_takes_no_step_until_woken) X(K10_names_are_not_used_again) \
