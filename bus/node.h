@@ -158,6 +158,7 @@ struct wr_node {
 
 	struct wr_bell *bell; /* rings this node from within the process */
 	int bell_fd;
+	uint64_t large; /* bytes of the pages that its streams ask for; 0: any */
 	enum wr_io io; /* by which it hears; WR_IO_AUTO unless somebody says otherwise */
 
 	pthread_mutex_t *lock;

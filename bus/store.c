@@ -79,6 +79,8 @@ wr_store_create(
 		: wr_region_create(&store->region, plan->topic, bytes, err);
 	if (rc < 0)
 		goto fail_store;
+	if (plan->large > 0)
+		(void)wr_region_enlarge(&store->region, plan->large);
 	rc = wr_region_reserve(&store->region, 0, WR_STREAM_HEADER, err);
 	if (rc < 0)
 		goto fail_region;

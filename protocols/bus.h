@@ -19,7 +19,7 @@ struct weir_bus {
 	struct wr_handle handle;
 	struct wr_node node;
 	struct wr_reactor reactor;
-	struct wr_crew crew; /* the loop of which that is, and further ones */
+	struct wr_crew crew;      /* the loop of which that is, and further ones */
 	struct wr_keeper *keeper; /* of its timers; NULL: the reactor keeps them */
 	struct wr_hooks hooks;
 	struct wr_settings settings; /* what is in force, and who said so */
@@ -34,6 +34,8 @@ struct weir_bus {
 	uint32_t close_ms;
 	uint64_t close_by_ns; /* of the whole bus, while it closes */
 	uint32_t flags;
+	struct weir_tuning *tunings; /* what was asked of the kernel; NULL: nothing was */
+	uint32_t tuning_count;
 	uint32_t io; /* enum weir_io, as the program asked */
 	weir_event_fn on_event;
 	void *ctx;

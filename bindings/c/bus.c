@@ -12,12 +12,12 @@
 #include "bindings/c/hooks.h"
 #include "bindings/c/signals.h"
 #include "bindings/c/tiers.h"
+#include "bindings/c/tune.h"
 #include "bindings/c/turn.h"
 #include "bus/error.h"
 #include "bus/hub.h"
 #include "bus/lines.h"
 #include "bus/meeting.h"
-#include "bus/os/core.h"
 #include "bus/topic.h"
 #include "protocols/bus.h"
 #include "scheduler/rest.h"
@@ -67,14 +67,7 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 	if (opts->lane > WEIR_LANE_SAME)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"lane %u is not a choice", opts->lane);
-	if (opts->loops > WEIR_LOOPS_MAX)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"%u loops are more than the %d that a bus may have",
-			opts->loops, WEIR_LOOPS_MAX);
-	if (opts->lane > WEIR_LANE_SAME)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"lane %u is not a choice", opts->lane);
-	return 0;
+	return wr_tune_check(opts, err);
 }
 
 static int
@@ -129,51 +122,6 @@ events_heavy(struct wr_task *task)
 	return false; /* who queues one fences for itself */
 }
 
-/* Binds the calling thread, whose the loop is. */
-static int
-bind_core(uint32_t core, struct weir_error *err)
-{
-	int rc = core == 0 ? 0 : wr_core_bind(pthread_self(), core - 1);
-
-	return rc == 0 ? 0
-		       : wr_error_set(err, WEIR_E_ENV_OS, rc,
-				 "the thread cannot be bound to core %u", core - 1);
-}
-
-/* Timers on a core of their own, if they are to have one. */
-static int
-start_keeper(struct weir_bus *bus, uint32_t core, struct weir_error *err)
-{
-	struct wr_keeper *keeper = core == 0 ? NULL : wr_lines_alloc(sizeof(*keeper));
-	int rc;
-
-	if (core == 0)
-		return 0;
-	if (!keeper)
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for timers");
-	rc = wr_keeper_start(keeper, &bus->reactor,
-		core == WEIR_CORE_ANY ? WR_CORE_ANY : (int)(core - 1));
-	if (rc == 0) {
-		bus->keeper = keeper;
-		return 0;
-	}
-	free(keeper);
-	return rc == -WEIR_E_ENV_OS
-		? wr_error_set(err, WEIR_E_ENV_OS, errno,
-			  "timers cannot be bound to core %u", core - 1)
-		: wr_error_set(err, -rc, errno, "no thread for timers");
-}
-
-static void
-stop_keeper(struct weir_bus *bus)
-{
-	if (!bus->keeper)
-		return;
-	wr_keeper_stop(bus->keeper);
-	free(bus->keeper);
-	bus->keeper = NULL;
-}
-
 /* Whose turn it will be, how long a round may become, and how consumers are watched. */
 static int
 plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
@@ -182,10 +130,9 @@ plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *er
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"discipline '%s' is none of priority, time, classes and robin",
 			opts->discipline);
-	/* First of all, so that it does not inherit the core of the loop. */
-	if (start_keeper(bus, opts->timers_core, err) < 0 ||
-		bind_core(opts->core, err) < 0)
+	if (wr_bus_bind(bus, opts, err) < 0)
 		return -err->code;
+	wr_bus_enlarge(bus, opts);
 	return wr_bus_tiers_init(bus, opts->tiers, err);
 }
 
@@ -259,19 +206,20 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 	rc = gather_crew(bus, opts, err);
 	if (rc < 0)
 		goto fail_meeting;
+	wr_bus_rank(bus, opts);
 	bus->opened = true;
 	return 0;
 
 fail_meeting:
 	bus->node.ops->close(&bus->node, 0);
 fail_hooks:
-	stop_keeper(bus);
+	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
 	wr_hooks_fini(&bus->hooks);
 	wr_node_fini(&bus->node);
 	return rc;
 fail_reactor:
-	stop_keeper(bus);
+	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
 fail_node:
 	wr_node_fini(&bus->node);
@@ -356,7 +304,7 @@ weir_close(weir_bus *bus)
 		wr_signals_release(bus);
 	bus->close_by_ns = wr_deadline_ns(bus->close_ms);
 	wr_ties_close(bus, WR_TIE_ON_THE_LOOP);
-	stop_keeper(bus);
+	wr_bus_untune(bus);
 	wr_actors_close(bus);
 	wr_crew_gather(&bus->crew);
 	wr_ties_close(bus, WR_TIE_READS);

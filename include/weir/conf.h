@@ -49,6 +49,33 @@ typedef struct weir_setting {
 int weir_settings(weir_bus *bus, weir_setting *settings, size_t size, size_t count,
 	weir_error *err);
 
+/* ---- what is asked of the kernel ------------------------------------------------------- */
+
+enum weir_outcome {
+	WEIR_APPLIED = 1,
+	WEIR_REFUSED,    /* without the right, or the means; .os says why */
+	WEIR_UNSUPPORTED /* there is no such thing on this machine */
+};
+
+/* An option of weir_open that is the kernel's to grant, and what has become of it. */
+typedef struct weir_tuning {
+	const char *option; /* "core", "timers_core", "large_pages", "slack_ns", "nice",
+			       "realtime" */
+	int64_t asked;      /* the value that it was given */
+	uint32_t outcome;   /* enum weir_outcome */
+	int os;             /* errno behind it, 0 if it is applied */
+	char text[120]; /* for people: "realtime 50: refused, Operation not permitted" */
+} weir_tuning;
+
+/*
+ * Fills in up to count of the options that were asked for when the bus was opened, in the
+ * order above. A bus does not open without the core that it asked for; all else it goes on
+ * without. size is sizeof(weir_tuning).
+ * Returns how many were asked for; USAGE_INVAL (no room is given), USAGE_SIZE, or why the bus
+ * cannot be used. The bus's thread.
+ */
+int weir_tunings(weir_bus *bus, weir_tuning *tunings, size_t size, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

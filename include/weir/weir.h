@@ -215,6 +215,12 @@ typedef struct weir_bus_opts {
 	uint32_t timers_core; /* a thread of its own keeps the loop's timers, bound to core
 				 number .timers_core - 1; WEIR_CORE_ANY: to none; 0: the loop
 				 keeps them itself */
+	/* The rest is asked of the kernel: what it refuses is left out, and weir_tunings of
+	 * <weir/conf.h> says so. Of the thread that opens the bus, which keeps it. */
+	uint32_t large_pages; /* 1: streams take their memory in large pages (2 MiB, mostly) */
+	uint32_t realtime; /* SCHED_FIFO with that priority, 1 to 99; 0: as it is */
+	int32_t nice;      /* -20, the most important, to 19; 0: as it is */
+	uint32_t slack_ns; /* sleeps may end so much later than they should; 0: as it is */
 } weir_bus_opts;
 
 enum weir_stamp {
@@ -468,7 +474,8 @@ typedef struct weir_pub_stats {
 	uint32_t segment_bytes;
 	uint64_t window_bytes;
 	uint64_t region_bytes;   /* address space; memory is used as first touched */
-	uint64_t reserved_bytes; /* memory in use */
+	uint64_t reserved_bytes; /* memory in use, */
+	uint64_t large_bytes; /* and of that in large pages, see .large_pages of a bus */
 } weir_pub_stats;
 int weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats);
 

@@ -149,6 +149,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	wopts.plan.ttl_ns = (uint64_t)opts->ttl_ms * 1000000;
 	wopts.plan.open_to_all = stream->open_to_all;
 	wopts.plan.private_memory = node->in_process;
+	wopts.plan.large = node->large;
 	rc = wr_writer_init(&stream->writer, &wopts, err);
 	if (rc < 0)
 		goto fail_stream;
@@ -432,6 +433,7 @@ weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats)
 		.window_bytes = w->plan.geo.window_bytes,
 		.region_bytes = w->pool.zone->store->region.bytes,
 		.reserved_bytes = w->pool.zone->store->region.reserved,
+		.large_bytes = w->pool.zone->store->region.large_bytes,
 	};
 	pthread_mutex_unlock(&pub->stream->writer.lock);
 	return 0;
