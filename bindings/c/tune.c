@@ -48,7 +48,7 @@ note(struct weir_bus *bus, const char *option, int64_t asked, int os)
 {
 	static const char *const words[] = {"", "applied", "refused", "unsupported"};
 	weir_tuning *tuning;
-	char value[24] = "any";
+	char value[24] = "any", space[64];
 
 	if (asked != WEIR_CORE_ANY)
 		snprintf(value, sizeof(value), "%lld", (long long)asked);
@@ -60,7 +60,8 @@ note(struct weir_bus *bus, const char *option, int64_t asked, int os)
 	*tuning = (weir_tuning){
 		.option = option, .asked = asked, .outcome = outcome_of(os), .os = os};
 	snprintf(tuning->text, sizeof(tuning->text), "%s %s: %s%s%s", option, value,
-		words[tuning->outcome], os ? ", " : "", os ? strerrordesc_np(os) : "");
+		words[tuning->outcome], os ? ", " : "",
+		os ? strerror_r(os, space, sizeof(space)) : "");
 }
 
 /* ---- cores ------------------------------------------------------------------------------------- */
