@@ -151,7 +151,9 @@ wr_conf_read(struct wr_settings *settings, const char *text, size_t len,
 static int
 refuse_file(const char *path, int os, const char *what, struct weir_error *err)
 {
-	int code = os != 0 ? WEIR_E_ENV_OS : WEIR_E_USAGE_INVAL;
+	int code = os == 0                     ? WEIR_E_USAGE_INVAL
+		: os == EMFILE || os == ENFILE ? WEIR_E_ENV_FILES
+					       : WEIR_E_ENV_OS;
 
 	if (err) {
 		*err = (struct weir_error){.code = code, .os = os};

@@ -31,7 +31,7 @@ enum { WR_CONF_BYTES_MAX = 16 * 1024 };
 int wr_conf_read(struct wr_settings *settings, const char *text, size_t len,
 	const char *path, struct weir_error *err);
 
-/* The files as above, whole, or nothing: USAGE_INVAL, or ENV_OS with errno. Not while another
+/* The files as above, whole, or nothing: USAGE_INVAL, or ENV_OS or ENV_FILES with errno. Not while another
  * thread changes the environment. A few system calls. */
 int wr_conf_load(struct wr_settings *settings, struct weir_error *err);
 
