@@ -43,9 +43,8 @@ typedef struct weir_setting {
  * live as long as the program. size is sizeof(weir_setting).
  * Returns how many settings there are; USAGE_INVAL (what the file or the environment says is
  * refused, and err, which may be NULL, says which and why), ENV_OS or ENV_FILES (a file cannot
- * be read),
- * USAGE_SIZE, or why the bus cannot be used. The bus's thread; with NULL any, but not while
- * another one changes the environment. With NULL a few system calls.
+ * be read), USAGE_SIZE, or why the bus cannot be used. The bus's thread; with NULL any, but
+ * not while another one changes the environment. With NULL a few system calls.
  */
 int weir_settings(weir_bus *bus, weir_setting *settings, size_t size, size_t count,
 	weir_error *err);

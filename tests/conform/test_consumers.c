@@ -1391,6 +1391,18 @@ K4_one_loop_runs_all_kinds(const char *name)
 	close(ends[1]);
 }
 
+/* The same, where descriptors are waited for with poll(2). */
+#define BY_POLL(fn) \
+	static void K42_##fn##_by_poll(const char *name) \
+	{ \
+		setenv("WEIR_IO", "poll", 1); \
+		fn(name); \
+	}
+BY_POLL(K40_a_timer_fires_once)
+BY_POLL(K44_a_descriptor_is_called_as_long_as_it_is_ready)
+BY_POLL(K41_a_wake_from_another_thread_is_not_lost)
+BY_POLL(K4_one_loop_runs_all_kinds)
+
 /* clang-format off */
 #define TESTS(X) \
 	X(K2_subscriptions_are_polled_by_weight) X(a_weight_changes_and_has_bounds) \
@@ -1411,7 +1423,10 @@ K4_one_loop_runs_all_kinds(const char *name)
 	X(K54_an_idle_task_takes_no_step_until_woken) X(K10_names_are_not_used_again) \
 	X(a_task_kills_another_and_itself) X(K41_a_wake_from_another_thread_is_not_lost) \
 	X(a_task_is_refused_by_name) X(K25_the_urgent_come_before_the_next_poll) \
-	X(K4_one_loop_runs_all_kinds)
+	X(K4_one_loop_runs_all_kinds) X(K42_K40_a_timer_fires_once_by_poll) \
+	X(K42_K44_a_descriptor_is_called_as_long_as_it_is_ready_by_poll) \
+	X(K42_K41_a_wake_from_another_thread_is_not_lost_by_poll) \
+	X(K42_K4_one_loop_runs_all_kinds_by_poll)
 /* clang-format on */
 
 TESTS(CONFORM_STAMP)
