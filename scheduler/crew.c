@@ -12,6 +12,7 @@
 
 #include "bus/error.h"
 #include "bus/lines.h"
+#include "bus/os/core.h"
 #include "bus/os/sched.h"
 #include "scheduler/rest.h"
 
@@ -516,16 +517,6 @@ take_low_priority(const struct wr_crew *crew)
 		(void)setpriority(PRIO_PROCESS, wr_sched_self(), LANE_NICE);
 }
 
-static void
-take_core(uint32_t core)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(core, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
-}
-
 static void *
 worker_main(void *arg)
 {
@@ -538,7 +529,7 @@ worker_main(void *arg)
 	if (worker->lane)
 		take_low_priority(loop->crew);
 	else if (worker->core)
-		take_core(worker->core - 1);
+		(void)wr_core_bind(pthread_self(), worker->core - 1);
 	while (!wr_load_acquire(loop_stopped, &reactor->stopped)) {
 		int work = wr_reactor_poll(reactor, &verdict);
 
