@@ -16,6 +16,7 @@ struct weir_bus {
 	struct wr_handle handle;
 	struct wr_node node;
 	struct wr_reactor reactor;
+	struct wr_roster roster; /* its consumers, as others see them */
 	struct wr_hooks hooks;
 	struct wr_tier_config tiers; /* what was asked for, */
 	struct wr_tier_rules rules;  /* and what the reactor works with */

@@ -23,12 +23,14 @@ wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32
 		.idling = idle,
 		.spins = WR_SPINS_MIN,
 		.load_fd = -1};
+	r->stats = &r->own;
 	wr_wheel_init(&r->queue.wheel, &wr_wheel_polls);
 	wr_rounds_init(&r->rounds, 0);
 	wr_list_init(&r->idle);
 	wr_list_init(&r->busy);
 	wr_list_init(&r->pulled);
 	wr_list_init(&r->urgent);
+	wr_list_init(&r->tasks);
 	wr_meter_init(&r->meter, WR_REACTOR_POLL_NS);
 	(void)wr_budget_init(&r->budget, WR_BUDGET_DEFAULT);
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -67,6 +69,44 @@ wr_reactor_discipline(struct wr_reactor *r, const char *name)
 	return 0;
 }
 
+/* ---- how it is shown ----------------------------------------------------------------------- */
+
+void
+wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster)
+{
+	r->roster = roster;
+	r->stats = &roster->hdr->stats;
+}
+
+static struct wr_about
+about(const struct wr_task *task)
+{
+	return (struct wr_about){.number = task->number,
+		.subscription = task->subscription,
+		.since_ns = task->tier.changed_ns,
+		.name = task->name,
+		.kind = task->kind,
+		.tier = task->tier.tier,
+		.weight = (uint16_t)wr_turn_weight(&task->turn),
+		.percent = (uint16_t)(100 - 25 * (unsigned)wr_turn_factor(&task->turn))};
+}
+
+static void
+say(struct wr_task *task)
+{
+	struct wr_about now = about(task);
+
+	wr_roster_say(&task->entry, &now);
+}
+
+/* While it is measured: from now on it waits for its poll. */
+static inline void
+waits(struct wr_reactor *r, struct wr_task *task)
+{
+	if (__builtin_expect(task->entry.latency != NULL, 0))
+		task->entry.ready_ns = wr_clock_now(&r->meter.clock);
+}
+
 /* ---- tasks come and go ---------------------------------------------------------------------- */
 
 static struct wr_task *
@@ -80,6 +120,8 @@ of_looks(struct wr_ring *link)
 static void
 rouse(struct wr_reactor *r, struct wr_task *task)
 {
+	wr_entry_is_active(&task->entry, true);
+	waits(r, task);
 	if (task->ready) {
 		wr_list_unlink(&task->looks);
 		wr_list_append(&r->busy, &task->looks);
@@ -99,6 +141,7 @@ rouse(struct wr_reactor *r, struct wr_task *task)
 static void
 lay_down(struct wr_reactor *r, struct wr_task *task)
 {
+	wr_entry_is_active(&task->entry, false);
 	if (task->urgent)
 		task->turn.state = WR_TURN_AWAY;
 	else
@@ -123,6 +166,7 @@ int
 wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err)
 {
+	struct wr_about shown;
 	int rc;
 
 	weight = weight ? weight : WR_WEIGHT_DEFAULT;
@@ -133,7 +177,9 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	wr_tier_init(&task->tier, wr_now_ns());
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
-	memset(&task->stats, 0, sizeof(task->stats));
+	shown = about(task);
+	wr_roster_enter(r->roster, &task->entry, &shown);
+	wr_list_append(&r->tasks, &task->all);
 	task->added = true;
 	r->task_count++;
 	if (!task->poll) {
@@ -181,6 +227,8 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 	if (r->hooked)
 		wr_hook_on_completion(wr_hooks_look(r->hooks), (uintptr_t)task);
 	wr_meter_forget(&r->meter, task);
+	wr_list_unlink(&task->all);
+	wr_roster_leave(r->roster, &task->entry);
 }
 
 int
@@ -197,6 +245,7 @@ wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight)
 	}
 	wr_select_weigh(
 		&r->queue.select, &task->turn, weight, wr_turn_factor(&task->turn));
+	say(task);
 	return 0;
 }
 
@@ -207,6 +256,23 @@ wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules)
 	r->meter.limit_ns = rules ? rules->threshold_ns : WR_REACTOR_POLL_NS;
 	if (rules)
 		(void)wr_budget_resize(&r->budget, rules->poll_budget);
+}
+
+uint32_t
+wr_reactor_measure(struct wr_reactor *r, bool on)
+{
+	uint32_t measured = 0;
+
+	if (!r->roster)
+		return 0;
+	r->roster->measuring = on;
+	for (struct wr_ring *link = r->tasks.next; link != &r->tasks; link = link->next) {
+		struct wr_task *task = (struct wr_task *)(void *)((uint8_t *)link -
+			offsetof(struct wr_task, all));
+
+		measured += wr_roster_measure(r->roster, &task->entry, on);
+	}
+	return measured;
 }
 
 int
@@ -288,7 +354,7 @@ fire_alarms(struct wr_reactor *r)
 	if (wr_clockwork_next_ns(&r->clockwork) == WR_TIMER_NEVER)
 		return;
 	count = wr_clockwork_due(&r->clockwork, wr_clock_now(&r->meter.clock), due);
-	wr_stat_add(&r->stats.timers, count);
+	wr_stat_add(&r->stats->timers, count);
 	for (unsigned i = 0; i < count; i++)
 		wr_reactor_tell(r, due[i]);
 }
@@ -366,21 +432,24 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	struct wr_tier_signs signs = {
 		.now_ns = now_ns, .poll_ns = poll_ns, .overdrawn = r->overdrawn};
 	struct wr_tier_change change;
+	struct wr_about now;
 
 	if (task->signs)
 		task->signs(task, &signs);
 	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
-		wr_stat_add(&task->stats.violations, 1);
-		wr_stat_add(&r->stats.violations, 1);
+		wr_stat_add(&wr_task_stats(task)->violations, 1);
+		wr_stat_add(&r->stats->violations, 1);
 	}
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
 	if (change.to > change.from)
-		wr_stat_add(&task->stats.promotions, 1);
+		wr_stat_add(&wr_task_stats(task)->promotions, 1);
 	else
-		wr_stat_add(&task->stats.demotions, 1);
+		wr_stat_add(&wr_task_stats(task)->demotions, 1);
 	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
 		factor_of(change.to));
+	now = about(task);
+	wr_roster_note(r->roster, &task->entry, &now, &change);
 	if (r->changed)
 		r->changed(r->ctx, task, &change);
 }
@@ -406,17 +475,39 @@ static bool
 done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
 {
 	if (!task) {
-		wr_stat_add(&r->stats.polls, 1);
-		wr_stat_add(&r->stats.messages, (uint64_t)work);
+		wr_stat_add(&r->stats->polls, 1);
+		wr_stat_add(&r->stats->messages, (uint64_t)work);
 		return false;
 	}
-	wr_stats_poll(&task->stats, &r->stats, (uint64_t)work, 0);
+	wr_stats_poll(wr_task_stats(task), r->stats, (uint64_t)work, 0);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
 	if (r->yields) {
-		wr_stat_add(&task->stats.yields, 1);
+		wr_stat_add(&wr_task_stats(task)->yields, 1);
 		wr_hook_on_yield(told, (uintptr_t)task);
 	}
 	return true;
+}
+
+/* The same, with its times taken. */
+static int
+poll_clocked(struct wr_reactor *r, const struct wr_polling *here, int *verdict)
+{
+	struct wr_entry *entry = &here->task->entry;
+	uint64_t began_ns = wr_clock_now(&r->meter.clock), ended_ns;
+	bool whole = !here->task->clocked;
+	int work;
+
+	if (entry->ready_ns != 0)
+		wr_hist_add(&entry->latency->wait, began_ns - entry->ready_ns);
+	entry->ready_ns = 0;
+	work = here->task->poll(here->task, verdict);
+	if (!here->task || !entry->latency)
+		return work; /* it has left, or nobody wants to know any more */
+	ended_ns = wr_clock_now(&r->meter.clock);
+	if (whole && work > 0)
+		wr_hist_add(&entry->latency->handler, ended_ns - began_ns);
+	entry->ready_ns = ended_ns; /* if it has more to do, it waits from here */
+	return work;
 }
 
 /* Polls it. False if it has left meanwhile. */
@@ -432,7 +523,9 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	r->budget.until_ns = 0;
 	r->overdrawn = r->yields = false;
 	wr_hook_before_poll(told, (uintptr_t)task);
-	*work = task->poll(task, verdict);
+	*work = __builtin_expect(task->entry.latency != NULL, 0)
+		? poll_clocked(r, &here, verdict)
+		: task->poll(task, verdict);
 	r->polling = here.outer;
 	return done(r, told, here.task, *work);
 }
@@ -448,8 +541,8 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	if (!run(r, task, work, verdict))
 		return false;
 	took_ns = wr_meter_end(&r->meter, &start);
-	wr_stat_add(&task->stats.busy_ns, took_ns);
-	wr_stat_add(&r->stats.busy_ns, took_ns);
+	wr_stat_add(&wr_task_stats(task)->busy_ns, took_ns);
+	wr_stat_add(&r->stats->busy_ns, took_ns);
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
@@ -464,6 +557,7 @@ absolve(struct wr_reactor *r, struct wr_task *task)
 	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
 	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
 		WR_FACTOR_100);
+	say(task);
 }
 
 static bool
@@ -583,7 +677,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 	look(r, LOOKS_A_TURN);
 	work = r->hooks && wr_hooks_has(r->hooks) ? poll_hooked(r, verdict)
 						  : poll_all(r, verdict);
-	wr_stat_add(&r->stats.turns, 1);
+	wr_stat_add(&r->stats->turns, 1);
 	r->flow += (uint32_t)work;
 	r->budget = outer;
 	return work;

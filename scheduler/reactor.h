@@ -47,6 +47,7 @@ struct wr_reactor {
 	struct wr_ring busy; /* and those that wait for their turn */
 	struct wr_ring pulled;
 	struct wr_ring urgent; /* told tasks that come before all others, once they are told */
+	struct wr_ring tasks; /* all of them */
 	uint32_t idle_count;
 	uint32_t told_count; /* told tasks that wait for their turn */
 	uint32_t task_count; /* of all kinds */
@@ -81,7 +82,9 @@ struct wr_reactor {
 	bool crowded;      /* more of them than cores, when last asked */
 	uint64_t crowd_ns; /* when that was */
 	uint64_t naps;
-	struct wr_reactor_stats stats; /* writer: the reactor */
+	struct wr_roster *roster; /* where its consumers are shown; NULL: nowhere */
+	struct wr_reactor_stats *stats; /* on the roster, or what follows */
+	struct wr_reactor_stats own;
 
 	_Alignas(WR_LINE) wr_a64 stopped; /* writers: any thread */
 	wr_a64 woken; /* somebody asked that a wait end; until one has */
@@ -110,6 +113,14 @@ void wr_reactor_remove(struct wr_reactor *r, struct wr_task *task);
 
 /* Another weight, from its next turn on. AGAIN_QUOTA, as above, and it has the old one. */
 int wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight);
+
+/* From here on consumers are shown there; before there are any. It stays the caller's, until
+ * the last consumer has left. */
+void wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster);
+
+/* The times of each consumer that has its place on the roster are taken from now on, or not
+ * any more. Returns how many are. */
+uint32_t wr_reactor_measure(struct wr_reactor *r, bool on);
 
 /* From here on consumers climb by these rules, which stay the caller's; NULL: nobody is
  * measured, and who had climbed has all of its weight again with its next poll. */

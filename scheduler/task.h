@@ -20,7 +20,7 @@
 #include <weir/loop.h>
 
 #include "bus/atomic.h"
-#include "scheduler/stats.h"
+#include "scheduler/roster.h"
 #include "scheduler/tiers.h"
 #include "scheduler/turn.h"
 
@@ -36,17 +36,21 @@ struct wr_task {
 	/* Fills in how far it is behind and how old what it has not read is. NULL: neither. */
 	void (*signs)(struct wr_task *task, struct wr_tier_signs *signs);
 	const char *name;      /* for people; NULL: it has none */
+	uint64_t subscription; /* its number in its node, of who is one; 0 */
 	struct wr_ring looks;  /* among those that are looked at, or pulled */
+	struct wr_ring all;    /* among all of the reactor */
 	struct wr_task *inbox; /* the next one that was sent */
 	wr_a64 sent;           /* 1: it is in the inbox */
 	bool urgent; /* a told one that is polled before all others, whatever their weight */
 	bool once;  /* a told one that is idle after each poll, whatever it did */
 	bool again; /* it was told within its own poll */
 	bool added;
+	bool clocked;     /* takes the times of its handler itself */
+	uint8_t kind;     /* enum weir_kind */
 	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
 	uint64_t number; /* no other one of its reactor has had it */
 	struct wr_tier tier;
-	struct wr_consumer_stats stats; /* writer: the reactor */
+	struct wr_entry entry; /* what it has counted, and others see; writer: the reactor */
 };
 
 static inline struct wr_task *
@@ -64,6 +68,12 @@ wr_task_shown(const struct wr_task *task)
 		.name = task->name ? task->name : "",
 		.weight = wr_turn_weight(&task->turn),
 		.tier = task->tier.tier};
+}
+
+static inline struct wr_consumer_stats *
+wr_task_stats(struct wr_task *task)
+{
+	return &task->entry.place->stats;
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bindings/c/hooks.h"
@@ -143,6 +144,19 @@ plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *er
 	return wr_bus_tiers_init(bus, opts->tiers, err);
 }
 
+/* Where there is no room for a roster the bus does its work all the same: nobody is shown. */
+static void
+show_loop(struct weir_bus *bus)
+{
+	struct wr_node *node = &bus->node;
+
+	if (wr_roster_open(&bus->roster, node->id, node->name, !node->in_process, NULL) < 0)
+		return;
+	wr_reactor_show(&bus->reactor, &bus->roster);
+	if (!node->in_process)
+		node->roster = &bus->roster.region;
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -161,6 +175,7 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		wr_error_set(err, -rc, errno, "no descriptor for the loop");
 		goto fail_node;
 	}
+	show_loop(bus);
 	rc = plan_loop(bus, opts, err);
 	if (rc < 0)
 		goto fail_reactor;
@@ -176,8 +191,10 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
 		goto fail_meeting;
 	}
-	bus->events = (struct wr_task){
-		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
+	bus->events = (struct wr_task){.poll = events_poll,
+		.ready = events_ready,
+		.heavy = events_heavy,
+		.kind = WEIR_KIND_EVENTS};
 	if (bus->on_event)
 		(void)wr_reactor_add(&bus->reactor, &bus->events, 0, NULL);
 	/* What is the library's own is not held against the limit. */
@@ -189,11 +206,13 @@ fail_meeting:
 	bus->node.ops->close(&bus->node, 0);
 fail_hooks:
 	wr_reactor_fini(&bus->reactor);
+	wr_roster_close(&bus->roster);
 	wr_hooks_fini(&bus->hooks);
 	wr_node_fini(&bus->node);
 	return rc;
 fail_reactor:
 	wr_reactor_fini(&bus->reactor);
+	wr_roster_close(&bus->roster);
 fail_node:
 	wr_node_fini(&bus->node);
 	return rc;
@@ -281,6 +300,7 @@ weir_close(weir_bus *bus)
 	if (bus->opened) {
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_reactor_fini(&bus->reactor);
+		wr_roster_close(&bus->roster);
 		wr_hooks_fini(&bus->hooks);
 		wr_node_fini(&bus->node);
 	}

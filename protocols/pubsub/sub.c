@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bus/error.h"
@@ -382,11 +383,40 @@ is_over(const struct weir_sub *sub)
 		(sub->until_ns != 0 && wr_now_ns() >= sub->until_ns);
 }
 
+/* While it is measured: so many messages come to the handler now; and: it has returned. */
+static uint64_t
+clock_in(struct weir_sub *sub, const weir_msg *msgs, int count)
+{
+	struct wr_latency *latency = sub->task.entry.latency;
+	uint64_t now_ns;
+
+	if (__builtin_expect(latency == NULL, 1))
+		return 0;
+	now_ns = wr_clock_now(&sub->bus->reactor.meter.clock);
+	for (int i = 0; i < count; i++)
+		if (msgs[i].time_ns != 0)
+			wr_hist_add(&latency->delivery,
+				now_ns > msgs[i].time_ns ? now_ns - msgs[i].time_ns : 0);
+	return now_ns;
+}
+
+static void
+clock_out(struct weir_sub *sub, uint64_t began_ns)
+{
+	struct wr_latency *latency = sub->task.entry.latency;
+
+	if (__builtin_expect(latency == NULL, 1) || began_ns == 0)
+		return;
+	wr_hist_add(&latency->handler,
+		wr_clock_now(&sub->bus->reactor.meter.clock) - began_ns);
+}
+
 /* Hands one peeked batch of a link to the callback. Returns how many were handled. */
 static int
 dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 {
 	weir_msg msgs[BATCH];
+	uint64_t began_ns;
 	int done = 0;
 
 	for (int i = 0; i < count; i++)
@@ -394,12 +424,16 @@ dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 	sub->at = link;
 	sub->busy = true;
 	if (sub->on_batch) {
+		began_ns = clock_in(sub, msgs, count);
 		*verdict = sub->on_batch(sub->ctx, msgs, (size_t)count);
+		clock_out(sub, began_ns);
 		wr_reader_pass(&link->reader, sub->views, count);
 		done = count;
 	}
 	while (done < count && *verdict == 0) {
+		began_ns = clock_in(sub, &msgs[done], 1);
 		*verdict = sub->on_msg(sub->ctx, &msgs[done]);
+		clock_out(sub, began_ns);
 		wr_reader_pass(&link->reader, &sub->views[done], 1);
 		done++;
 		if (is_over(sub))
@@ -651,6 +685,9 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 	sub->task.heavy = sub_heavy;
 	sub->task.signs = sub_signs;
 	sub->task.name = sub->sub->pattern;
+	sub->task.subscription = sub->sub->id;
+	sub->task.kind = sub->task.poll ? WEIR_KIND_SUBSCRIPTION : WEIR_KIND_PULLED;
+	sub->task.clocked = true;
 	rc = wr_reactor_add(&sub->bus->reactor, &sub->task, opts->weight, err);
 	if (rc < 0)
 		subscription_leave(sub);
@@ -772,6 +809,7 @@ weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 int
 weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 {
+	const struct wr_consumer_stats *counted;
 	int rc = wr_handle_enter(&sub->handle);
 
 	if (rc < 0)
@@ -780,14 +818,15 @@ weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
+	counted = wr_task_stats(&sub->task);
 	*stats = (weir_consumer_stats){.size = sizeof(*stats),
-		.polls = wr_stat_get(&sub->task.stats.polls),
-		.messages = wr_stat_get(&sub->task.stats.messages),
-		.busy_ns = wr_stat_get(&sub->task.stats.busy_ns),
-		.violations = wr_stat_get(&sub->task.stats.violations),
-		.yields = wr_stat_get(&sub->task.stats.yields),
-		.promotions = wr_stat_get(&sub->task.stats.promotions),
-		.demotions = wr_stat_get(&sub->task.stats.demotions)};
+		.polls = wr_stat_get(&counted->polls),
+		.messages = wr_stat_get(&counted->messages),
+		.busy_ns = wr_stat_get(&counted->busy_ns),
+		.violations = wr_stat_get(&counted->violations),
+		.yields = wr_stat_get(&counted->yields),
+		.promotions = wr_stat_get(&counted->promotions),
+		.demotions = wr_stat_get(&counted->demotions)};
 	return 0;
 }
 
