@@ -490,17 +490,18 @@ done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *tas
 
 /* The same, with its times taken. */
 static int
-poll_clocked(struct wr_reactor *r, const struct wr_polling *here, int *verdict)
+poll_clocked(struct wr_reactor *r, struct wr_task *task, const struct wr_polling *here,
+	int *verdict)
 {
-	struct wr_entry *entry = &here->task->entry;
+	struct wr_entry *entry = &task->entry;
 	uint64_t began_ns = wr_clock_now(&r->meter.clock), ended_ns;
-	bool whole = !here->task->clocked;
+	bool whole = !task->clocked;
 	int work;
 
 	if (entry->ready_ns != 0)
 		wr_hist_add(&entry->latency->wait, began_ns - entry->ready_ns);
 	entry->ready_ns = 0;
-	work = here->task->poll(here->task, verdict);
+	work = task->poll(task, verdict);
 	if (!here->task || !entry->latency)
 		return work; /* it has left, or nobody wants to know any more */
 	ended_ns = wr_clock_now(&r->meter.clock);
@@ -524,7 +525,7 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	r->overdrawn = r->yields = false;
 	wr_hook_before_poll(told, (uintptr_t)task);
 	*work = __builtin_expect(task->entry.latency != NULL, 0)
-		? poll_clocked(r, &here, verdict)
+		? poll_clocked(r, task, &here, verdict)
 		: task->poll(task, verdict);
 	r->polling = here.outer;
 	return done(r, told, here.task, *work);

@@ -59,10 +59,10 @@ roster_of_node(const weir_look *look, uint64_t node)
 /* ---- reading one ------------------------------------------------------------------------------ */
 
 static weir_look_consumer
-consumer_of(const struct looked *looked, const struct wr_seen *seen, uint32_t place)
+consumer_of(const weir_look_loop *loop, const struct wr_seen *seen, uint32_t place)
 {
-	weir_look_consumer c = {.node = looked->node,
-		.pid = looked->info.pid,
+	weir_look_consumer c = {.node = loop->node,
+		.pid = loop->pid,
 		.kind = seen->about.kind,
 		.number = seen->about.number,
 		.subscription = seen->about.subscription,
@@ -128,8 +128,7 @@ has_turns(const weir_look_consumer *c)
 }
 
 static int
-read_consumers(weir_look *look, const struct looked *looked, const void *roster,
-	weir_look_loop *loop)
+read_consumers(weir_look *look, weir_look_loop *loop, const void *roster)
 {
 	uint32_t places = wr_roster_places(roster);
 	uint64_t parts = 0;
@@ -145,7 +144,7 @@ read_consumers(weir_look *look, const struct looked *looked, const void *roster,
 
 		if (!wr_roster_see(roster, place, &seen))
 			continue;
-		*c = consumer_of(looked, &seen, place);
+		*c = consumer_of(loop, &seen, place);
 		look->consumer_count++;
 		loop->consumers++;
 		loop->active += c->active;
@@ -155,8 +154,9 @@ read_consumers(weir_look *look, const struct looked *looked, const void *roster,
 	return 0;
 }
 
+/* The loop as such; who is on it comes later. */
 static int
-read_loop(weir_look *look, struct looked *looked)
+list_loop(weir_look *look, struct looked *looked)
 {
 	const void *roster;
 	weir_look_loop *loop;
@@ -170,10 +170,23 @@ read_loop(weir_look *look, struct looked *looked)
 	*loop = (weir_look_loop){
 		.node = looked->node, .pid = looked->info.pid, .silent = !looked->done};
 	name_loop(loop, looked, roster);
-	if (!roster)
-		return 0;
-	fill_loop(loop, roster);
-	return read_consumers(look, looked, roster, loop);
+	if (roster)
+		fill_loop(loop, roster);
+	return 0;
+}
+
+/* For people: each time in the same order. */
+static int
+by_name(const void *a, const void *b)
+{
+	const weir_look_loop *one = a, *other = b;
+	int order = strcmp(one->name, other->name);
+
+	if (order != 0)
+		return order;
+	if (one->pid != other->pid)
+		return one->pid < other->pid ? -1 : 1;
+	return one->node < other->node ? -1 : one->node > other->node;
 }
 
 /* ---- the public face -------------------------------------------------------------------------- */
@@ -181,18 +194,21 @@ read_loop(weir_look *look, struct looked *looked)
 int
 weir_look_roster(weir_look *look, int timeout_ms)
 {
+	int rc = 0;
+
 	look->loop_count = look->consumer_count = 0;
 	if (!look->within)
 		wr_look_call(look, timeout_ms);
-	for (size_t i = 0; i < look->looked_count; i++) {
-		struct looked *looked = &look->looked[i];
-		bool gone = looked->fd < 0 && !look->within;
-		int rc = gone ? 0 : read_loop(look, looked);
-
-		if (rc < 0)
-			return rc;
-	}
-	return (int)look->consumer_count;
+	for (size_t i = 0; i < look->looked_count && rc == 0; i++)
+		if (look->looked[i].fd >= 0 || look->within)
+			rc = list_loop(look, &look->looked[i]);
+	if (rc == 0 && look->loop_count > 0)
+		qsort(look->loops, look->loop_count, sizeof(*look->loops), by_name);
+	for (size_t i = 0; i < look->loop_count && rc == 0; i++)
+		if (look->loops[i].seen)
+			rc = read_consumers(look, &look->loops[i],
+				roster_of_node(look, look->loops[i].node));
+	return rc < 0 ? rc : (int)look->consumer_count;
 }
 
 const weir_look_loop *
@@ -281,42 +297,54 @@ weir_look_kind_name(uint32_t kind)
 	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "?";
 }
 
+/* Room for a look at one loop; NULL without memory. */
+static weir_look *
+small_look(void)
+{
+	weir_look *look = calloc(1, sizeof(*look));
+
+	if (!look)
+		return NULL;
+	look->dirfd = -1;
+	look->looked = calloc(1, sizeof(*look->looked));
+	look->nodes = calloc(1, sizeof(*look->nodes));
+	if (look->looked && look->nodes)
+		return look;
+	weir_look_close(look);
+	return NULL;
+}
+
 weir_look *
 weir_look_at(weir_bus *bus, weir_error *err)
 {
 	weir_look *look;
+	struct looked *self;
 
 	if (!bus || !bus->opened) {
 		wr_error_set(
 			err, WEIR_E_USAGE_INVAL, 0, "there is no open bus to look at");
 		return NULL;
 	}
-	look = calloc(1, sizeof(*look));
-	if (look)
-		look->looked = calloc(1, sizeof(*look->looked));
-	if (look)
-		look->nodes = calloc(1, sizeof(*look->nodes));
-	if (!look || !look->looked || !look->nodes) {
-		wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a look");
-		if (look) {
-			free(look->looked);
-			free(look->nodes);
-		}
-		free(look);
+	if (bus->handle.pid != getpid()) {
+		wr_error_set(err, WEIR_E_GONE_FORKED, 0, "the bus is the parent's");
 		return NULL;
 	}
-	look->dirfd = -1;
+	look = small_look();
+	if (!look) {
+		wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a look");
+		return NULL;
+	}
 	look->within = bus;
-	look->looked[0] = (struct looked){.node = bus->node.id,
+	self = &look->looked[0];
+	*self = (struct looked){.node = bus->node.id,
 		.fd = -1,
 		.done = true,
 		.told = true,
 		.words = WR_REGION_NONE,
 		.roster = WR_REGION_NONE,
 		.info = {.node = bus->node.id, .pid = bus->node.pid, .uid = bus->node.uid}};
-	memcpy(look->looked[0].info.name, bus->node.name,
-		sizeof(look->looked[0].info.name) - 1);
-	look->nodes[0] = look->looked[0].info;
+	memcpy(self->info.name, bus->node.name, sizeof(self->info.name) - 1);
+	look->nodes[0] = self->info;
 	look->looked_count = look->node_count = 1;
 	return look;
 }

@@ -247,7 +247,8 @@ const char *weir_look_kind_name(uint32_t kind);
 /*
  * A look at the loop of one bus of this process, inproc: too. Only weir_look_roster and what
  * follows from it, and weir_look_nodes, say anything. On any thread; the bus is closed after
- * the look. On failure returns NULL and fills err (may be NULL): USAGE_INVAL, ENV_MEMORY.
+ * the look. On failure returns NULL and fills err (may be NULL): USAGE_INVAL, GONE_FORKED,
+ * ENV_MEMORY.
  */
 weir_look *weir_look_at(weir_bus *bus, weir_error *err);
 

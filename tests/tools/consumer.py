@@ -230,7 +230,7 @@ def N7_looking_at_consumers(b):
     crowd = Crowd(b, "slow", "0")
     before = b.json("topic", "info", "slow")["publishers"][0]
     polls = one(b, "slow")["polls"]
-    for _ in range(5):
+    for _ in range(2):
         equal(b.run("consumer", "ls")[0], 0, "ls")
         equal(b.run("consumer", "why", "slow")[0], 0, "why")
     after = b.json("topic", "info", "slow")["publishers"][0]
