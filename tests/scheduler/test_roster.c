@@ -4,8 +4,9 @@
 
 #include "tests/lib/test.h"
 
-#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <weir/look.h>
 
 enum { NODE = 77 };
@@ -280,54 +281,50 @@ K54_garbage_is_not_believed(void)
 	wr_roster_close(&roster);
 }
 
-static wr_a64 done;
+/* Two that take turns at one place, each with its own name and its own tier. */
+static struct wr_entry turning;
+static wr_a64 turns;
 
-/* Two that take turns at one place: each with its own name and its own tier. */
-static void *
-take_turns(void *arg)
+static void
+next_one(int sig)
 {
-	struct wr_about a = somebody(1, "aaaa"), b = somebody(2, "bbbb");
-	struct wr_entry entry;
+	struct wr_about about = somebody(1, "aaaa");
 
-	(void)arg;
-	b.tier = WR_TIER_ISOLATE;
-	b.since_ns = 2222;
-	for (int i = 0; i < 20000; i++) {
-		wr_roster_enter(&roster, &entry, i % 2 ? &a : &b);
-		wr_roster_leave(&roster, &entry);
+	(void)sig;
+	if (wr_stat_get(&turns) % 2 == 1) {
+		about = somebody(2, "bbbb");
+		about.tier = WR_TIER_ISOLATE;
+		about.since_ns = 2222;
 	}
-	wr_store_release(test_done, &done, 1);
-	return NULL;
+	wr_roster_leave(&roster, &turning);
+	wr_roster_enter(&roster, &turning, &about);
+	wr_stat_add(&turns, 1);
 }
 
+/* They do so in the middle of the observer's look, wherever a signal finds it. */
 static void
 K54_what_belongs_together_is_seen_together(void)
 {
-	pthread_t thread;
-	uint64_t seen_a = 0, seen_b = 0;
+	struct itimerval often = {.it_interval.tv_usec = 30, .it_value.tv_usec = 30};
+	struct itimerval never = {.it_value.tv_usec = 0};
+	struct wr_about first = somebody(1, "aaaa");
 
 	open_roster(false);
-	REQUIRE_EQ(pthread_create(&thread, NULL, take_turns, NULL), 0);
-	while (wr_load_acquire(test_done, &done) == 0) {
+	wr_roster_enter(&roster, &turning, &first);
+	REQUIRE(signal(SIGALRM, next_one) != SIG_ERR);
+	REQUIRE_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+	while (wr_stat_get(&turns) < 5000) {
 		struct wr_seen seen;
+		bool first_one;
 
 		if (!wr_roster_see(roster.hdr, 0, &seen))
 			continue;
-		if (seen.about.number == 1) {
-			seen_a++;
-			CHECK_STR(seen.name, "aaaa");
-			CHECK_EQ(seen.about.tier, WR_TIER_WARN);
-			CHECK_EQ(seen.about.since_ns, 1001);
-		} else {
-			seen_b++;
-			CHECK_STR(seen.name, "bbbb");
-			CHECK_EQ(seen.about.tier, WR_TIER_ISOLATE);
-			CHECK_EQ(seen.about.since_ns, 2222);
-		}
+		first_one = seen.about.number == 1;
+		CHECK_STR(seen.name, first_one ? "aaaa" : "bbbb");
+		CHECK_EQ(seen.about.tier, first_one ? WR_TIER_WARN : WR_TIER_ISOLATE);
+		CHECK_EQ(seen.about.since_ns, first_one ? 1001 : 2222);
 	}
-	REQUIRE_EQ(pthread_join(thread, NULL), 0);
-	wr_test_note("%llu and %llu times", (unsigned long long)seen_a,
-		(unsigned long long)seen_b);
+	REQUIRE_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
 	wr_roster_close(&roster);
 }
 
