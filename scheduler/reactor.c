@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <weir/weir.h>
 
+#include "bus/error.h"
 #include "scheduler/rest.h"
 
 enum {
@@ -107,6 +108,49 @@ waits(struct wr_reactor *r, struct wr_task *task)
 		task->entry.ready_ns = wr_clock_now(&r->meter.clock);
 }
 
+/* ---- with its times taken ----------------------------------------------------------------- */
+
+/*
+ * Who is measured is polled through this instead of its own poll, so that it costs others
+ * nothing, not even the question.
+ */
+static int
+poll_clocked(struct wr_task *task, int *verdict)
+{
+	struct wr_reactor *r = task->reactor;
+	struct wr_entry *entry = &task->entry;
+	uint64_t began_ns = wr_clock_now(&r->meter.clock), ended_ns;
+	bool whole = !task->clocked;
+	int work;
+
+	if (entry->latency && entry->ready_ns != 0)
+		wr_hist_add(&entry->latency->wait, began_ns - entry->ready_ns);
+	entry->ready_ns = 0;
+	work = task->unclocked(task, verdict);
+	if (!r->polling->task || !entry->latency)
+		return work; /* it has left, or nobody wants to know any more */
+	ended_ns = wr_clock_now(&r->meter.clock);
+	if (whole && work > 0)
+		wr_hist_add(&entry->latency->handler, ended_ns - began_ns);
+	entry->ready_ns = ended_ns; /* if it has more to do, it waits from here */
+	return work;
+}
+
+/* As it is measured, or not. */
+static void
+choose_poll(struct wr_reactor *r, struct wr_task *task)
+{
+	bool clocked = task->poll == poll_clocked;
+
+	if (task->entry.latency && task->poll && !clocked) {
+		task->reactor = r;
+		task->unclocked = task->poll;
+		task->poll = poll_clocked;
+	} else if (!task->entry.latency && clocked) {
+		task->poll = task->unclocked;
+	}
+}
+
 /* ---- tasks come and go ---------------------------------------------------------------------- */
 
 static struct wr_task *
@@ -178,7 +222,12 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
 	shown = about(task);
-	wr_roster_enter(r->roster, &task->entry, &shown);
+	if (!wr_roster_enter(r->roster, &task->entry, &shown)) {
+		if (has_turns(task))
+			wr_rounds_release(&r->rounds, weight);
+		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a consumer");
+	}
+	choose_poll(r, task);
 	wr_list_append(&r->tasks, &task->all);
 	task->added = true;
 	r->task_count++;
@@ -229,6 +278,7 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 	wr_meter_forget(&r->meter, task);
 	wr_list_unlink(&task->all);
 	wr_roster_leave(r->roster, &task->entry);
+	choose_poll(r, task);
 }
 
 int
@@ -271,6 +321,7 @@ wr_reactor_measure(struct wr_reactor *r, bool on)
 			offsetof(struct wr_task, all));
 
 		measured += wr_roster_measure(r->roster, &task->entry, on);
+		choose_poll(r, task);
 	}
 	return measured;
 }
@@ -488,29 +539,6 @@ done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *tas
 	return true;
 }
 
-/* The same, with its times taken. */
-static int
-poll_clocked(struct wr_reactor *r, struct wr_task *task, const struct wr_polling *here,
-	int *verdict)
-{
-	struct wr_entry *entry = &task->entry;
-	uint64_t began_ns = wr_clock_now(&r->meter.clock), ended_ns;
-	bool whole = !task->clocked;
-	int work;
-
-	if (entry->ready_ns != 0)
-		wr_hist_add(&entry->latency->wait, began_ns - entry->ready_ns);
-	entry->ready_ns = 0;
-	work = task->poll(task, verdict);
-	if (!here->task || !entry->latency)
-		return work; /* it has left, or nobody wants to know any more */
-	ended_ns = wr_clock_now(&r->meter.clock);
-	if (whole && work > 0)
-		wr_hist_add(&entry->latency->handler, ended_ns - began_ns);
-	entry->ready_ns = ended_ns; /* if it has more to do, it waits from here */
-	return work;
-}
-
 /* Polls it. False if it has left meanwhile. */
 static bool
 run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
@@ -524,9 +552,7 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	r->budget.until_ns = 0;
 	r->overdrawn = r->yields = false;
 	wr_hook_before_poll(told, (uintptr_t)task);
-	*work = __builtin_expect(task->entry.latency != NULL, 0)
-		? poll_clocked(r, task, &here, verdict)
-		: task->poll(task, verdict);
+	*work = task->poll(task, verdict);
 	r->polling = here.outer;
 	return done(r, told, here.task, *work);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/lines.h"
+
 enum {
 	TRIES = 64,          /* at a place that changes */
 	GROW_MOST = 1 << 20, /* bytes of memory that are taken at once */
@@ -45,7 +47,7 @@ grow(struct wr_roster *r, struct wr_shelf *s)
 static void *
 take(struct wr_roster *r, struct wr_shelf *s)
 {
-	if (!r || !r->hdr)
+	if (!r->hdr)
 		return NULL;
 	if (s->free_count > 0)
 		return s->at + (size_t)s->free[--s->free_count] * s->bytes;
@@ -177,7 +179,7 @@ add_sheet(struct wr_roster *r, struct wr_entry *entry, const char *name)
 {
 	char padded[WR_NAME_BYTES];
 
-	if (entry->sheet || entry->place == &entry->own)
+	if (entry->sheet || entry->apart)
 		return;
 	entry->sheet = take(r, &r->sheets);
 	if (!entry->sheet)
@@ -200,20 +202,28 @@ count_in(struct wr_roster *r, const struct wr_entry *entry, uint64_t step)
 	if (!r || !r->hdr)
 		return;
 	wr_stat_add(&r->hdr->consumers, step);
-	if (entry->place == &entry->own)
+	if (entry->apart)
 		wr_stat_add(&r->hdr->unseen, step);
 }
 
-void
+/* On the roster, or apart. */
+static bool
+take_place(struct wr_roster *r, struct wr_entry *entry)
+{
+	*entry = (struct wr_entry){.place = r ? take(r, &r->places) : NULL};
+	entry->apart = !entry->place;
+	if (entry->apart)
+		entry->place = wr_lines_alloc(sizeof(*entry->place));
+	return entry->place != NULL;
+}
+
+bool
 wr_roster_enter(struct wr_roster *r, struct wr_entry *entry, const struct wr_about *about)
 {
 	struct wr_stats_read zero = {{0}};
-	struct wr_place *place = r ? take(r, &r->places) : NULL;
 
-	entry->place = place ? place : &entry->own;
-	entry->sheet = NULL;
-	entry->latency = NULL;
-	entry->ready_ns = 0;
+	if (!take_place(r, entry))
+		return false;
 	if (about->name)
 		add_sheet(r, entry, about->name);
 	open_place(entry->place);
@@ -226,20 +236,21 @@ wr_roster_enter(struct wr_roster *r, struct wr_entry *entry, const struct wr_abo
 	count_in(r, entry, 1);
 	if (r && r->measuring)
 		(void)wr_roster_measure(r, entry, true);
+	return true;
 }
 
 void
 wr_roster_leave(struct wr_roster *r, struct wr_entry *entry)
 {
 	struct wr_place *place = entry->place;
-	struct wr_stats_read counted = wr_stats_of_consumer(&place->stats);
 
 	(void)wr_roster_measure(r, entry, false);
 	count_in(r, entry, UINT64_MAX);
-	if (place == &entry->own)
+	entry->place = NULL;
+	if (entry->apart) {
+		free(place);
 		return;
-	put_stats(&entry->own.stats, &counted);
-	entry->place = &entry->own;
+	}
 	open_place(place);
 	wr_stat_set(&place->number, 0);
 	wr_stat_set(&place->sheet, 0);
@@ -282,7 +293,7 @@ wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on)
 {
 	struct wr_latency *had = entry->latency, *has = NULL;
 
-	if (on && !had && r && entry->place != &entry->own)
+	if (on && !had && r && !entry->apart)
 		has = take(r, &r->times);
 	if (has)
 		wr_latency_clear(has);

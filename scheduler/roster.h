@@ -8,7 +8,7 @@
  * who it is. So the counting is done where it is shown, and nothing is copied. What few have
  * is kept apart, so that a hundred thousand tasks cost two lines each: a sheet for who has a
  * name, or has changed its tier, and times for who is measured. Who finds no place, because
- * all are taken or there is no memory, is counted in its own memory, and not shown.
+ * all are taken or there is no memory, has one of its own apart, and is not shown.
  *
  * The loop's thread is the only writer. What belongs together is written between two steps
  * of `steps` (odd while it changes, a sequence lock), and a place that another consumer has
@@ -110,11 +110,11 @@ struct wr_roster {
 
 /* What a consumer has of it; in its task. */
 struct wr_entry {
-	struct wr_place *place;     /* on the roster, or `own` */
-	struct wr_sheet *sheet;     /* NULL: none */
+	struct wr_place *place;     /* NULL: it is on no loop */
 	struct wr_latency *latency; /* NULL: it is not measured */
+	struct wr_sheet *sheet;     /* NULL: none */
 	uint64_t ready_ns; /* while it is: since when it waits for a poll; 0: not known */
-	struct wr_place own;
+	bool apart;        /* its place is not on the roster */
 };
 
 /* Who it is. */
@@ -132,10 +132,10 @@ int wr_roster_open(struct wr_roster *r, uint64_t node, const char *name, bool sh
 	struct weir_error *err);
 void wr_roster_close(struct wr_roster *r);
 
-/* A consumer comes onto the loop, counted from 0, and leaves it, with what it has counted.
- * roster may be NULL. A few hundred nanoseconds, and some microseconds where the region
- * grows. */
-void wr_roster_enter(
+/* A consumer comes onto the loop, counted from 0, and leaves it. False: there is no memory, and
+ * it may not come. roster may be NULL. A few hundred nanoseconds, and some microseconds where
+ * the region grows. */
+bool wr_roster_enter(
 	struct wr_roster *r, struct wr_entry *entry, const struct wr_about *about);
 void wr_roster_leave(struct wr_roster *r, struct wr_entry *entry);
 

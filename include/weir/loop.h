@@ -124,7 +124,7 @@ int weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats);
  * measured too, where there is room. Switched on again it begins with none.
  *
  * Returns how many are measured, or why the handle cannot be used; USAGE_INVAL for another
- * value of on. The bus's own thread. Off, a poll and a message cost one branch each for it;
+ * value of on. The bus's own thread. Off, a message costs one branch for it, and a poll nothing;
  * on, some 20 ns for each reading of the clock, of which there are two to a poll and two to
  * a message, and 14 kB of memory for each consumer.
  */
@@ -268,7 +268,7 @@ typedef struct weir_task_opts {
  * A task on the bus's loop; its first step comes with its first turn. Returns its name, or 0:
  * then weir_why of the bus says why (USAGE_INVAL, ENV_MEMORY, AGAIN_QUOTA above 2^24 tasks).
  * C: weir_spawn(bus, step, .ctx = &state).
- * Cost: about 150 bytes; idle tasks cost nothing else.
+ * Cost: about 450 bytes; idle tasks cost nothing else.
  */
 weir_task_id weir_spawn_(weir_bus *bus, const weir_task_opts *opts);
 

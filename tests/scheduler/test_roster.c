@@ -64,7 +64,7 @@ K54_what_is_written_is_seen(void)
 	open_roster(false);
 	CHECK(wr_roster_is(roster.hdr, NODE));
 	CHECK(!wr_roster_is(roster.hdr, NODE + 1));
-	wr_roster_enter(&roster, &entry, &about);
+	(void)wr_roster_enter(&roster, &entry, &about);
 	REQUIRE(find(5, &seen) < WR_PLACES);
 	CHECK_EQ(seen.about.kind, WEIR_KIND_SUBSCRIPTION);
 	CHECK_EQ(seen.about.tier, WR_TIER_WARN);
@@ -92,7 +92,7 @@ K54_what_is_written_is_seen(void)
 	wr_roster_leave(&roster, &entry);
 	CHECK_EQ(find(5, &seen), WR_PLACES);
 	CHECK_EQ(wr_stat_get(&roster.hdr->consumers), 0);
-	CHECK_EQ(wr_stat_get(&entry.place->stats.polls), 3);
+	CHECK(entry.place == NULL);
 	wr_roster_close(&roster);
 }
 
@@ -107,14 +107,14 @@ K54_a_place_used_again_is_another_s(void)
 	uint32_t place;
 
 	open_roster(false);
-	wr_roster_enter(&roster, &a, &first);
+	(void)wr_roster_enter(&roster, &a, &first);
 	wr_stat_add(&a.place->stats.polls, 7);
 	wr_entry_is_active(&a, true);
 	wr_roster_note(&roster, &a, &first, &change);
 	CHECK(wr_roster_measure(&roster, &a, true));
 	place = find(1, &seen);
 	wr_roster_leave(&roster, &a);
-	wr_roster_enter(&roster, &b, &second);
+	(void)wr_roster_enter(&roster, &b, &second);
 	CHECK(!wr_roster_find(roster.hdr, place, 1, &seen));
 	REQUIRE(wr_roster_find(roster.hdr, place, 2, &seen));
 	CHECK_EQ(seen.stats.words[0], 0);
@@ -138,7 +138,7 @@ P31_the_last_changes_are_kept(void)
 	struct wr_seen seen;
 
 	open_roster(false);
-	wr_roster_enter(&roster, &entry, &about);
+	(void)wr_roster_enter(&roster, &entry, &about);
 	for (unsigned i = 0; i < 7; i++) {
 		struct wr_tier_change change = some_change(i);
 
@@ -167,7 +167,7 @@ K54_beyond_the_last_place_is_counted(void)
 	for (uint32_t i = 0; i < WR_PLACES + 3; i++) {
 		struct wr_about about = somebody(i + 1, NULL);
 
-		wr_roster_enter(&roster, &entries[i], &about);
+		(void)wr_roster_enter(&roster, &entries[i], &about);
 		wr_stat_add(&entries[i].place->stats.polls, i);
 	}
 	CHECK_EQ(wr_stat_get(&roster.hdr->consumers), WR_PLACES + 3);
@@ -181,7 +181,8 @@ K54_beyond_the_last_place_is_counted(void)
 	wr_roster_leave(&roster, &entries[WR_PLACES + 2]);
 	CHECK_EQ(wr_roster_unseen(roster.hdr), 2);
 	wr_roster_leave(&roster, &entries[5]);
-	wr_roster_enter(&roster, &entries[5], &(struct wr_about){.number = WR_PLACES + 9});
+	(void)wr_roster_enter(
+		&roster, &entries[5], &(struct wr_about){.number = WR_PLACES + 9});
 	REQUIRE(wr_roster_see(roster.hdr, 5, &seen));
 	CHECK_EQ(seen.about.number, WR_PLACES + 9);
 	CHECK_EQ(wr_roster_unseen(roster.hdr), 2);
@@ -200,13 +201,13 @@ K54_without_a_roster(void)
 		struct wr_roster *r = i == 0 ? NULL : &none;
 		struct wr_entry entry;
 
-		wr_roster_enter(r, &entry, &about);
+		(void)wr_roster_enter(r, &entry, &about);
 		wr_stat_add(&entry.place->stats.messages, 4);
 		wr_roster_note(r, &entry, &about, &change);
 		wr_roster_say(&entry, &about);
 		CHECK(!wr_roster_measure(r, &entry, true));
-		wr_roster_leave(r, &entry);
 		CHECK_EQ(wr_stat_get(&entry.place->stats.messages), 4);
+		wr_roster_leave(r, &entry);
 	}
 }
 
@@ -219,7 +220,7 @@ K12_times_begin_with_none(void)
 	struct wr_seen seen;
 
 	open_roster(false);
-	wr_roster_enter(&roster, &entry, &about);
+	(void)wr_roster_enter(&roster, &entry, &about);
 	CHECK(entry.latency == NULL);
 	for (int i = 0; i < 2; i++) {
 		CHECK(wr_roster_measure(&roster, &entry, true));
@@ -248,7 +249,7 @@ K54_garbage_is_not_believed(void)
 	struct wr_seen seen;
 
 	open_roster(false);
-	wr_roster_enter(&roster, &entry, &about);
+	(void)wr_roster_enter(&roster, &entry, &about);
 	for (uint64_t bad = 1; bad != 0; bad <<= 1) {
 		wr_stat_set(&entry.place->sheet, bad + 3);
 		wr_stat_set(&entry.place->times, bad + 3);
@@ -297,7 +298,7 @@ next_one(int sig)
 		about.since_ns = 2222;
 	}
 	wr_roster_leave(&roster, &turning);
-	wr_roster_enter(&roster, &turning, &about);
+	(void)wr_roster_enter(&roster, &turning, &about);
 	wr_stat_add(&turns, 1);
 }
 
@@ -308,9 +309,10 @@ K54_what_belongs_together_is_seen_together(void)
 	struct itimerval often = {.it_interval.tv_usec = 30, .it_value.tv_usec = 30};
 	struct itimerval never = {.it_value.tv_usec = 0};
 	struct wr_about first = somebody(1, "aaaa");
+	uint64_t mixed = 0;
 
 	open_roster(false);
-	wr_roster_enter(&roster, &turning, &first);
+	(void)wr_roster_enter(&roster, &turning, &first);
 	REQUIRE(signal(SIGALRM, next_one) != SIG_ERR);
 	REQUIRE_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
 	while (wr_stat_get(&turns) < 5000) {
@@ -320,11 +322,12 @@ K54_what_belongs_together_is_seen_together(void)
 		if (!wr_roster_see(roster.hdr, 0, &seen))
 			continue;
 		first_one = seen.about.number == 1;
-		CHECK_STR(seen.name, first_one ? "aaaa" : "bbbb");
-		CHECK_EQ(seen.about.tier, first_one ? WR_TIER_WARN : WR_TIER_ISOLATE);
-		CHECK_EQ(seen.about.since_ns, first_one ? 1001 : 2222);
+		mixed += strcmp(seen.name, first_one ? "aaaa" : "bbbb") != 0 ||
+			seen.about.tier != (first_one ? WR_TIER_WARN : WR_TIER_ISOLATE) ||
+			seen.about.since_ns != (first_one ? 1001 : 2222);
 	}
 	REQUIRE_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+	CHECK_EQ(mixed, 0);
 	wr_roster_close(&roster);
 }
 
