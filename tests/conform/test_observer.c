@@ -4,8 +4,10 @@
  * is another way (weir_look_open), the same. Rows K54, K12, P2, P31, N7.
  */
 #include "tests/conform/rig.h"
+#include "bus/atomic.h"
 #include "tests/lib/child.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <weir/look.h>
 #include <weir/loop.h>
@@ -497,6 +499,72 @@ N7_looking_at_a_loop_changes_nothing(const char *name)
 	CHECK_EQ(weir_close(b), 0);
 }
 
+/* Looks until it is told that there is nothing more to see. */
+struct onlooker {
+	weir_bus *bus;
+	wr_a64 over;
+	uint64_t seen; /* consumers, in all */
+};
+
+static void *
+look_on(void *arg)
+{
+	struct onlooker *o = arg;
+	weir_look *look = weir_look_at(o->bus, NULL);
+
+	while (wr_load_acquire(test_over, &o->over) == 0 || o->seen == 0) {
+		size_t count;
+		const weir_look_consumer *all;
+
+		CHECK(weir_look_roster(look, 0) >= 0);
+		all = weir_look_consumers(look, &count);
+		o->seen += count;
+		for (size_t i = 0; i < count; i++) {
+			int is_sub = all[i].kind == WEIR_KIND_SUBSCRIPTION;
+			weir_look_latencies latencies;
+
+			CHECK(is_sub || all[i].kind == WEIR_KIND_TASK);
+			CHECK_STR(all[i].name, is_sub ? "x" : "");
+			CHECK_EQ(all[i].weight, is_sub ? 7 : 3);
+			(void)weir_look_latency(look, &all[i], &latencies);
+		}
+	}
+	weir_look_close(look);
+	return NULL;
+}
+
+static int
+end_at_once(void *ctx)
+{
+	(void)ctx;
+	return WEIR_STEP_DONE;
+}
+
+/* Consumers come and go, and their times are taken, while another thread looks. */
+static void
+K54_another_thread_looks_on(const char *name)
+{
+	struct onlooker onlooker = {.bus = watched_bus(name, NULL, NULL)};
+	weir_bus *bus = onlooker.bus;
+	pthread_t thread;
+
+	REQUIRE_EQ(pthread_create(&thread, NULL, look_on, &onlooker), 0);
+	for (int i = 0; i < 300; i++) {
+		uint64_t ns = 1;
+		weir_sub *sub = weir_subscribe(
+			bus, "x", .on_msg = take_long, .ctx = &ns, .weight = 7);
+		weir_task_id id = weir_spawn(bus, end_at_once);
+
+		CHECK(weir_measure(bus, i % 2) >= 0);
+		CHECK_EQ(weir_join(bus, id, WEIR_FOREVER), 0);
+		CHECK_EQ(weir_unsubscribe(sub), 0);
+	}
+	(void)weir_spawn(bus, rest_at_once, .ctx = &(int){0});
+	wr_store_release(test_over, &onlooker.over, 1);
+	REQUIRE_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(weir_close(bus), 0);
+}
+
 /* A forked child has not the memory that is counted in, and is told so. */
 static void
 ask_in_child(struct wr_outcome *out, void *arg)
@@ -542,7 +610,8 @@ P31_there_has_to_be_a_bus(void)
 	X(K12_times_of_delivery_wait_and_handler) \
 	X(K12_waiting_for_a_poll_is_seen) \
 	X(N7_looking_at_a_loop_changes_nothing) \
-	X(P31_a_forked_child_is_refused)
+	X(P31_a_forked_child_is_refused) \
+	X(K54_another_thread_looks_on)
 
 TESTS(CONFORM_STAMP)
 static const struct wr_test tests[] = {
