@@ -233,6 +233,17 @@ say_how_many(const struct crowd *crowd)
 
 /* ---- the verb ------------------------------------------------------------------------------- */
 
+/* Asked for times, and there are none. */
+static void
+say_unmeasured(const struct crowd *crowd)
+{
+	for (size_t i = 0; i < crowd->consumer_count; i++) {
+		if (crowd->consumers[i].measured)
+			return;
+	}
+	tool_say("nobody has times taken: a program calls weir_measure(bus, 1) for that");
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -248,6 +259,8 @@ run(int argc, char **argv)
 			loops_table(&crowd);
 			consumers_table(&crowd);
 			say_how_many(&crowd);
+			if (latency)
+				say_unmeasured(&crowd);
 		}
 		rc = unseen ? TOOL_NOBODY : TOOL_YES;
 	}

@@ -3,6 +3,7 @@
 another process; also of one that is stopped."""
 import os
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -22,11 +23,11 @@ CHANGE = ("from", "to", "reason", "text", "when_ns", "ago_ns", "stayed_ns")
 class Crowd:
     """A process with consumers, which lives until it is ended."""
 
-    def __init__(self, b, *args, bus="default"):
+    def __init__(self, b, *args, bus="default", **kw):
         self.b = b
         self.p = subprocess.Popen([os.environ["WEIR_CROWD"], bus, *args], env=b.env,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL)
+                                  stderr=subprocess.DEVNULL, **kw)
         b.started.append(self.p)
         self.pid = self.p.pid
         b.await_line(self.p.stdout, "ready")
@@ -79,6 +80,8 @@ def ls(b):
     equal(b.run("consumer", "ls", "default", "-q")[2], "", "quiet")
     code, out, err = b.run("consumer", "ls", "-o", "jsonl")
     equal([tuple(c) for c in lines(out)], [LS, LS], "lines")
+    code, out, err = b.run("consumer", "ls", "--latency")
+    check(code == 0 and "nobody has times taken" in err, err)
     crowd.end()
 
 
@@ -204,6 +207,21 @@ def N7_a_stopped_process_is_seen(b):
     crowd.end()
 
 
+def a_loop_that_is_not_shown(b):
+    """Without room for a roster a bus does its work all the same, and it is said."""
+    crowd = Crowd(b, "idle", "1", preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (8 << 20, 8 << 20)))
+    code, out, err = b.run("consumer", "ls")
+    equal(code, 4, err)
+    check(re.search(rf"^crowd\[{crowd.pid}\] +\?( +\?)+$", out, re.M), out)
+    check(f"crowd[{crowd.pid}] does not show who is on its loop" in err, err)
+    got = b.json("consumer", "ls", want=4)
+    equal({(loop["seen"], loop["silent"]) for loop in got["loops"]}, {(False, False)}, "loops")
+    equal(got["consumers"], [], "consumers")
+    equal(b.run("consumer", "why", "x")[0], 4, "it may be there")
+    crowd.end()
+
+
 def K12_latency(b):
     """Times are shown where a program has them measured."""
     crowd = Crowd(b, "times")
@@ -241,4 +259,5 @@ def N7_looking_at_consumers(b):
 
 main({f.__name__: f for f in (
     ls, usage, K54_one_active_and_100000_idle, P2_why, P2_why_of_a_sub_that_is_slow,
-    N7_a_stopped_process_is_seen, K12_latency, N7_looking_at_consumers)})
+    N7_a_stopped_process_is_seen, a_loop_that_is_not_shown, K12_latency,
+    N7_looking_at_consumers)})
