@@ -523,17 +523,18 @@ close_group(struct wr_reactor *r)
 
 /* The books of a poll. Of one that has left nothing is to be told but that. */
 static bool
-done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
+done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task,
+	struct wr_consumer_stats *counted, int work)
 {
 	if (!task) {
 		wr_stat_add(&r->stats->polls, 1);
 		wr_stat_add(&r->stats->messages, (uint64_t)work);
 		return false;
 	}
-	wr_stats_poll(wr_task_stats(task), r->stats, (uint64_t)work, 0);
+	wr_stats_poll(counted, r->stats, (uint64_t)work, 0);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
 	if (r->yields) {
-		wr_stat_add(&wr_task_stats(task)->yields, 1);
+		wr_stat_add(&counted->yields, 1);
 		wr_hook_on_yield(told, (uintptr_t)task);
 	}
 	return true;
@@ -545,6 +546,8 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 {
 	const struct wr_hook_table *told = r->hooked ? wr_hooks_look(r->hooks) : NULL;
 	struct wr_polling here = {.task = task, .outer = r->polling};
+	/* Looked up while its line is at hand. */
+	struct wr_consumer_stats *counted = wr_task_stats(task);
 
 	task->again = false;
 	r->polling = &here;
@@ -554,7 +557,7 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	wr_hook_before_poll(told, (uintptr_t)task);
 	*work = task->poll(task, verdict);
 	r->polling = here.outer;
-	return done(r, told, here.task, *work);
+	return done(r, told, here.task, counted, *work);
 }
 
 /* Suspects stay suspects as long as they are not at the first tier. */
