@@ -7,12 +7,12 @@
 #include <unistd.h>
 #include <weir/weir.h>
 
-#include "bus/error.h"
 #include "scheduler/rest.h"
 
 enum {
 	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
-	EVENTS = 64        /* of descriptors, that one call takes */
+	EVENTS = 64,       /* of descriptors, that one call takes */
+	SHOWN_POLLS = 64 /* after so many, observers see what a busy one has counted */
 };
 
 int
@@ -164,7 +164,7 @@ of_looks(struct wr_ring *link)
 static void
 rouse(struct wr_reactor *r, struct wr_task *task)
 {
-	wr_entry_is_active(&task->entry, true);
+	wr_entry_rouse(&task->entry);
 	waits(r, task);
 	if (task->ready) {
 		wr_list_unlink(&task->looks);
@@ -185,7 +185,7 @@ rouse(struct wr_reactor *r, struct wr_task *task)
 static void
 lay_down(struct wr_reactor *r, struct wr_task *task)
 {
-	wr_entry_is_active(&task->entry, false);
+	wr_entry_lay_down(&task->entry, &task->stats);
 	if (task->urgent)
 		task->turn.state = WR_TURN_AWAY;
 	else
@@ -222,11 +222,8 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
 	shown = about(task);
-	if (!wr_roster_enter(r->roster, &task->entry, &shown)) {
-		if (has_turns(task))
-			wr_rounds_release(&r->rounds, weight);
-		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a consumer");
-	}
+	memset(&task->stats, 0, sizeof(task->stats));
+	wr_roster_enter(r->roster, &task->entry, &shown);
 	choose_poll(r, task);
 	wr_list_append(&r->tasks, &task->all);
 	task->added = true;
@@ -488,15 +485,15 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	if (task->signs)
 		task->signs(task, &signs);
 	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
-		wr_stat_add(&wr_task_stats(task)->violations, 1);
+		wr_stat_add(&task->stats.violations, 1);
 		wr_stat_add(&r->stats->violations, 1);
 	}
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
 	if (change.to > change.from)
-		wr_stat_add(&wr_task_stats(task)->promotions, 1);
+		wr_stat_add(&task->stats.promotions, 1);
 	else
-		wr_stat_add(&wr_task_stats(task)->demotions, 1);
+		wr_stat_add(&task->stats.demotions, 1);
 	wr_select_weigh(&r->queue.select, &task->turn, wr_turn_weight(&task->turn),
 		factor_of(change.to));
 	now = about(task);
@@ -523,18 +520,20 @@ close_group(struct wr_reactor *r)
 
 /* The books of a poll. Of one that has left nothing is to be told but that. */
 static bool
-done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task,
-	struct wr_consumer_stats *counted, int work)
+done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
 {
 	if (!task) {
 		wr_stat_add(&r->stats->polls, 1);
 		wr_stat_add(&r->stats->messages, (uint64_t)work);
 		return false;
 	}
-	wr_stats_poll(counted, r->stats, (uint64_t)work, 0);
+	wr_stats_poll(&task->stats, r->stats, (uint64_t)work, 0);
+	if (__builtin_expect(wr_stat_get(&task->stats.polls) % SHOWN_POLLS == 0, 0))
+		wr_roster_count(&task->entry, &task->stats);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
 	if (r->yields) {
-		wr_stat_add(&counted->yields, 1);
+		wr_stat_add(&task->stats.yields, 1);
+		wr_roster_count(&task->entry, &task->stats);
 		wr_hook_on_yield(told, (uintptr_t)task);
 	}
 	return true;
@@ -546,8 +545,6 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 {
 	const struct wr_hook_table *told = r->hooked ? wr_hooks_look(r->hooks) : NULL;
 	struct wr_polling here = {.task = task, .outer = r->polling};
-	/* Looked up while its line is at hand. */
-	struct wr_consumer_stats *counted = wr_task_stats(task);
 
 	task->again = false;
 	r->polling = &here;
@@ -557,7 +554,7 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	wr_hook_before_poll(told, (uintptr_t)task);
 	*work = task->poll(task, verdict);
 	r->polling = here.outer;
-	return done(r, told, here.task, counted, *work);
+	return done(r, told, here.task, *work);
 }
 
 /* Suspects stay suspects as long as they are not at the first tier. */
@@ -571,11 +568,12 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	if (!run(r, task, work, verdict))
 		return false;
 	took_ns = wr_meter_end(&r->meter, &start);
-	wr_stat_add(&wr_task_stats(task)->busy_ns, took_ns);
+	wr_stat_add(&task->stats.busy_ns, took_ns);
 	wr_stat_add(&r->stats->busy_ns, took_ns);
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
+	wr_roster_count(&task->entry, &task->stats);
 	return true;
 }
 

@@ -103,7 +103,7 @@ int wr_reactor_discipline(struct wr_reactor *r, const char *name);
 
 /* The task's kind is what it has been given; its weight 1 to 64, 0 for the
  * default. AGAIN_QUOTA, and it is not there, if the round would be longer than it may be; err
- * (NULL: not wanted) says by how much. ENV_MEMORY. */
+ * (NULL: not wanted) says by how much. */
 int wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err);
 /* It is not polled any more; from anywhere, its own poll too. One that is not there: nothing

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bus/lines.h"
-
 enum {
 	TRIES = 64,          /* at a place that changes */
 	GROW_MOST = 1 << 20, /* bytes of memory that are taken at once */
@@ -179,7 +177,7 @@ add_sheet(struct wr_roster *r, struct wr_entry *entry, const char *name)
 {
 	char padded[WR_NAME_BYTES];
 
-	if (entry->sheet || entry->apart)
+	if (entry->sheet)
 		return;
 	entry->sheet = take(r, &r->sheets);
 	if (!entry->sheet)
@@ -202,41 +200,31 @@ count_in(struct wr_roster *r, const struct wr_entry *entry, uint64_t step)
 	if (!r || !r->hdr)
 		return;
 	wr_stat_add(&r->hdr->consumers, step);
-	if (entry->apart)
+	if (!entry->place)
 		wr_stat_add(&r->hdr->unseen, step);
 }
 
-/* On the roster, or apart. */
-static bool
-take_place(struct wr_roster *r, struct wr_entry *entry)
-{
-	*entry = (struct wr_entry){.place = r ? take(r, &r->places) : NULL};
-	entry->apart = !entry->place;
-	if (entry->apart)
-		entry->place = wr_lines_alloc(sizeof(*entry->place));
-	return entry->place != NULL;
-}
-
-bool
+void
 wr_roster_enter(struct wr_roster *r, struct wr_entry *entry, const struct wr_about *about)
 {
-	struct wr_stats_read zero = {{0}};
+	static const struct wr_stats_read zero;
+	struct wr_place *place = r ? take(r, &r->places) : NULL;
 
-	if (!take_place(r, entry))
-		return false;
+	*entry = (struct wr_entry){.place = place};
+	count_in(r, entry, 1);
+	if (!place)
+		return;
 	if (about->name)
 		add_sheet(r, entry, about->name);
-	open_place(entry->place);
-	put_about(entry->place, about);
+	open_place(place);
+	put_about(place, about);
 	put_sheet(r, entry);
-	put_stats(&entry->place->stats, &zero);
-	wr_stat_set(&entry->place->active, 0);
-	wr_stat_set(&entry->place->times, 0);
-	close_place(entry->place);
-	count_in(r, entry, 1);
-	if (r && r->measuring)
+	put_stats(&place->stats, &zero);
+	wr_stat_set(&place->active, 0);
+	wr_stat_set(&place->times, 0);
+	close_place(place);
+	if (r->measuring)
 		(void)wr_roster_measure(r, entry, true);
-	return true;
 }
 
 void
@@ -246,11 +234,8 @@ wr_roster_leave(struct wr_roster *r, struct wr_entry *entry)
 
 	(void)wr_roster_measure(r, entry, false);
 	count_in(r, entry, UINT64_MAX);
-	entry->place = NULL;
-	if (entry->apart) {
-		free(place);
+	if (!place)
 		return;
-	}
 	open_place(place);
 	wr_stat_set(&place->number, 0);
 	wr_stat_set(&place->sheet, 0);
@@ -258,12 +243,26 @@ wr_roster_leave(struct wr_roster *r, struct wr_entry *entry)
 	if (entry->sheet)
 		give(&r->sheets, entry->sheet);
 	entry->sheet = NULL;
+	entry->place = NULL;
 	give(&r->places, place);
+}
+
+void
+wr_roster_count(struct wr_entry *entry, const struct wr_consumer_stats *stats)
+{
+	struct wr_stats_read counted;
+
+	if (!entry->place)
+		return;
+	counted = wr_stats_of_consumer(stats);
+	put_stats(&entry->place->stats, &counted);
 }
 
 void
 wr_roster_say(struct wr_entry *entry, const struct wr_about *about)
 {
+	if (!entry->place)
+		return;
 	open_place(entry->place);
 	put_about(entry->place, about);
 	close_place(entry->place);
@@ -273,8 +272,9 @@ void
 wr_roster_note(struct wr_roster *r, struct wr_entry *entry,
 	const struct wr_about *about, const struct wr_tier_change *change)
 {
-	if (r)
-		add_sheet(r, entry, about->name);
+	if (!entry->place)
+		return;
+	add_sheet(r, entry, about->name);
 	open_place(entry->place);
 	put_about(entry->place, about);
 	if (entry->sheet) {
@@ -293,7 +293,7 @@ wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on)
 {
 	struct wr_latency *had = entry->latency, *has = NULL;
 
-	if (on && !had && r && !entry->apart)
+	if (on && !had && r && entry->place)
 		has = take(r, &r->times);
 	if (has)
 		wr_latency_clear(has);

@@ -4,11 +4,13 @@
  * of its own, which observers map read-only: they see a process that does not answer, even
  * one that is stopped, and it does nothing for them.
  *
- * Each consumer has a place: a line that it is counted on at each poll, and a line that says
- * who it is. So the counting is done where it is shown, and nothing is copied. What few have
- * is kept apart, so that a hundred thousand tasks cost two lines each: a sheet for who has a
+ * Each consumer has a place: a line of counters, and a line that says who it is. It counts
+ * in its own memory, beside what its poll touches anyway, and what it has counted is copied
+ * to its place when it has nothing more to do, and every 64th poll if it always has: to
+ * count in the place itself would cost each poll a look into another page. What few have is
+ * kept apart, so that a hundred thousand tasks cost two lines each: a sheet for who has a
  * name, or has changed its tier, and times for who is measured. Who finds no place, because
- * all are taken or there is no memory, has one of its own apart, and is not shown.
+ * all are taken or there is no memory, is counted, and not shown.
  *
  * The loop's thread is the only writer. What belongs together is written between two steps
  * of `steps` (odd while it changes, a sequence lock), and a place that another consumer has
@@ -110,11 +112,10 @@ struct wr_roster {
 
 /* What a consumer has of it; in its task. */
 struct wr_entry {
-	struct wr_place *place;     /* NULL: it is on no loop */
+	struct wr_place *place;     /* NULL: it is not shown */
 	struct wr_latency *latency; /* NULL: it is not measured */
 	struct wr_sheet *sheet;     /* NULL: none */
 	uint64_t ready_ns; /* while it is: since when it waits for a poll; 0: not known */
-	bool apart;        /* its place is not on the roster */
 };
 
 /* Who it is. */
@@ -132,12 +133,14 @@ int wr_roster_open(struct wr_roster *r, uint64_t node, const char *name, bool sh
 	struct weir_error *err);
 void wr_roster_close(struct wr_roster *r);
 
-/* A consumer comes onto the loop, counted from 0, and leaves it. False: there is no memory, and
- * it may not come. roster may be NULL. A few hundred nanoseconds, and some microseconds where
- * the region grows. */
-bool wr_roster_enter(
+/* A consumer comes onto the loop, having counted nothing, and leaves it. roster may be NULL. A
+ * few hundred nanoseconds, and some microseconds where the region grows. */
+void wr_roster_enter(
 	struct wr_roster *r, struct wr_entry *entry, const struct wr_about *about);
 void wr_roster_leave(struct wr_roster *r, struct wr_entry *entry);
+
+/* So much it has counted. A few nanoseconds. */
+void wr_roster_count(struct wr_entry *entry, const struct wr_consumer_stats *stats);
 
 /* It is another one now; and: it has changed its tier. */
 void wr_roster_say(struct wr_entry *entry, const struct wr_about *about);
@@ -148,10 +151,23 @@ void wr_roster_note(struct wr_roster *r, struct wr_entry *entry,
  * measured, for want of room. */
 bool wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on);
 
+/* It has something to do now; it has not any more, and these are its polls so far: the rest of
+ * what it counts is told where it changes. */
 static inline void
-wr_entry_is_active(struct wr_entry *entry, bool active)
+wr_entry_rouse(struct wr_entry *entry)
 {
-	wr_stat_set(&entry->place->active, active);
+	if (entry->place)
+		wr_stat_set(&entry->place->active, 1);
+}
+
+static inline void
+wr_entry_lay_down(struct wr_entry *entry, struct wr_consumer_stats *stats)
+{
+	if (!entry->place)
+		return;
+	wr_stat_set(&entry->place->stats.polls, wr_stat_get(&stats->polls));
+	wr_stat_set(&entry->place->stats.messages, wr_stat_get(&stats->messages));
+	wr_stat_set(&entry->place->active, 0);
 }
 
 /* ---- an observer's side, on whichever thread ------------------------------------------------ */

@@ -39,7 +39,7 @@ struct wr_task {
 	bool clocked;     /* takes the times of its handler itself */
 	uint8_t kind;     /* enum weir_kind */
 	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
-	struct wr_entry entry; /* where it is counted and others see it */
+	struct wr_entry entry; /* where others see it */
 
 	/* True if poll would find something: a look without steps. */
 	bool (*ready)(struct wr_task *task);
@@ -58,6 +58,7 @@ struct wr_task {
 	int (*unclocked)(struct wr_task *task, int *verdict);
 	struct wr_reactor *reactor;
 	struct wr_tier tier;
+	struct wr_consumer_stats stats; /* writer: the reactor */
 };
 _Static_assert(offsetof(struct wr_task, entry.place) + sizeof(void *) <= WR_LINE,
 	"what each poll looks at is one line");
@@ -77,12 +78,6 @@ wr_task_shown(const struct wr_task *task)
 		.name = task->name ? task->name : "",
 		.weight = wr_turn_weight(&task->turn),
 		.tier = task->tier.tier};
-}
-
-static inline struct wr_consumer_stats *
-wr_task_stats(struct wr_task *task)
-{
-	return &task->entry.place->stats;
 }
 
 #endif

@@ -195,9 +195,8 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		.ready = events_ready,
 		.heavy = events_heavy,
 		.kind = WEIR_KIND_EVENTS};
-	rc = bus->on_event ? wr_reactor_add(&bus->reactor, &bus->events, 0, err) : 0;
-	if (rc < 0)
-		goto fail_meeting;
+	if (bus->on_event)
+		(void)wr_reactor_add(&bus->reactor, &bus->events, 0, NULL);
 	/* What is the library's own is not held against the limit. */
 	wr_rounds_init(&bus->reactor.rounds, opts->round_limit);
 	bus->opened = true;

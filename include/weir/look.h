@@ -153,7 +153,8 @@ typedef struct weir_look_consumer {
 	uint32_t tier;     /* 0 monitor to 3 isolate, */
 	uint32_t active;   /* 1: it has something to do; 0: it is idle */
 	uint64_t since_ns; /* and since when */
-	uint64_t polls;    /* the rest as in weir_consumer_stats */
+	uint64_t polls; /* the rest as in weir_consumer_stats, of one that always has something to
+			   do as of its last 64th poll */
 	uint64_t messages;
 	uint64_t busy_ns;
 	uint64_t violations;

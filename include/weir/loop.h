@@ -268,7 +268,7 @@ typedef struct weir_task_opts {
  * A task on the bus's loop; its first step comes with its first turn. Returns its name, or 0:
  * then weir_why of the bus says why (USAGE_INVAL, ENV_MEMORY, AGAIN_QUOTA above 2^24 tasks).
  * C: weir_spawn(bus, step, .ctx = &state).
- * Cost: about 450 bytes; idle tasks cost nothing else.
+ * Cost: about 500 bytes; idle tasks cost nothing else.
  */
 weir_task_id weir_spawn_(weir_bus *bus, const weir_task_opts *opts);
 

@@ -818,7 +818,7 @@ weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
-	counted = wr_task_stats(&sub->task);
+	counted = &sub->task.stats;
 	*stats = (weir_consumer_stats){.size = sizeof(*stats),
 		.polls = wr_stat_get(&counted->polls),
 		.messages = wr_stat_get(&counted->messages),
