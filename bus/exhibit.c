@@ -89,6 +89,23 @@ show_words(struct wr_node *node, struct wr_peer *looker)
 	close(fd);
 }
 
+/* Who is on our loop. */
+static void
+show_roster(struct wr_node *node, struct wr_peer *looker)
+{
+	struct wr_wire msg = {.kind = WR_WIRE_ROSTER, .node = node->id};
+	struct wr_wire nothing = {.kind = WR_WIRE_REFUSED, .code = WEIR_E_ENV_NOTFOUND};
+	int fd = node->roster ? wr_region_lend(node->roster, NULL) : -1;
+
+	if (fd < 0) {
+		(void)wr_peer_send(looker, &nothing, NULL);
+		return;
+	}
+	msg.bytes = node->roster->bytes;
+	(void)wr_peer_send(looker, &msg, &fd);
+	close(fd);
+}
+
 /* ---- who reads a stream -------------------------------------------------------------- */
 
 enum { REGIONS_MAX = 8 };
@@ -221,6 +238,9 @@ wr_exhibit(struct wr_node *node, struct wr_peer *looker, const struct wr_wire *m
 		return 0;
 	case WR_WIRE_READERS:
 		tell_readers(node, looker, msg->stream);
+		return 0;
+	case WR_WIRE_CALL:
+		show_roster(node, looker);
 		return 0;
 	default:
 		return -WEIR_E_PEER_PROTOCOL;

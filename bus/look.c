@@ -256,6 +256,20 @@ take_words(struct looked *from, const struct wr_wire *msg, int fd)
 		wr_region_drop(&words);
 }
 
+/* Its owner may be anybody: who reads it checks that it is a roster. */
+static void
+take_roster(struct looked *from, const struct wr_wire *msg, int fd)
+{
+	if (from->roster.mem) {
+		close(fd);
+		return;
+	}
+	if (wr_region_map(&from->roster, fd, msg->bytes, NULL) < 0)
+		return;
+	close(from->roster.fd);
+	from->roster.fd = -1;
+}
+
 /* All who read a stream have been named. */
 static void
 take_end_of_readers(weir_look *look, uint64_t stream)
@@ -414,6 +428,13 @@ hear(weir_look *look, struct looked *from)
 		case WR_WIRE_READER:
 			wr_account_told(look, &msg);
 			break;
+		case WR_WIRE_ROSTER:
+			take_roster(from, &msg, fds[0]);
+			from->mute = !from->roster.mem;
+			break;
+		case WR_WIRE_REFUSED:
+			from->mute |= msg.stream == 0;
+			break;
 		case WR_WIRE_DONE:
 			if (msg.stream == 0)
 				from->done = true;
@@ -479,12 +500,21 @@ wr_look_meet(weir_look *look, uint64_t node)
 	memset(looked, 0, sizeof(*looked));
 	looked->node = node;
 	looked->fd = fd;
-	looked->words = WR_REGION_NONE;
+	looked->words = looked->roster = WR_REGION_NONE;
 	/* Who is stopped says nothing; the kernel knows at least whose socket it is. */
 	if (wr_peer_creds(fd, &creds) == 0) {
 		looked->info.pid = (uint32_t)creds.pid;
 		looked->info.uid = (uint32_t)creds.uid;
 	}
+}
+
+static void
+drop_looked(struct looked *looked)
+{
+	if (looked->fd >= 0)
+		close(looked->fd);
+	wr_region_drop(&looked->words);
+	wr_region_drop(&looked->roster);
 }
 
 static void
@@ -496,7 +526,7 @@ forget_gone(weir_look *look)
 		if (look->looked[i].fd >= 0)
 			look->looked[kept++] = look->looked[i];
 		else
-			wr_region_drop(&look->looked[i].words);
+			drop_looked(&look->looked[i]);
 	look->looked_count = kept;
 	kept = 0;
 	for (size_t i = 0; i < look->tap_count; i++) {
@@ -575,14 +605,12 @@ weir_look_close(weir_look *look)
 {
 	if (!look)
 		return;
-	for (size_t i = 0; i < look->looked_count; i++) {
-		if (look->looked[i].fd >= 0)
-			close(look->looked[i].fd);
-		wr_region_drop(&look->looked[i].words);
-	}
+	for (size_t i = 0; i < look->looked_count; i++)
+		drop_looked(&look->looked[i]);
 	for (size_t i = 0; i < look->tap_count; i++)
 		free_tap(look->taps[i]);
-	close(look->dirfd);
+	if (look->dirfd >= 0)
+		close(look->dirfd);
 	free(look->looked);
 	free(look->taps);
 	free(look->nodes);
@@ -590,6 +618,8 @@ weir_look_close(weir_look *look)
 	free(look->subs);
 	free(look->accounts);
 	free(look->readers);
+	free(look->loops);
+	free(look->consumers);
 	free(look);
 }
 
@@ -599,8 +629,11 @@ weir_look_refresh(weir_look *look, int timeout_ms)
 	uint64_t deadline =
 		wr_now_ns() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
 	uint64_t ids[WEIR_PROCESSES_MAX];
-	int count = wr_rundir_scan(look->dirfd, ids, WEIR_PROCESSES_MAX);
+	int count;
 
+	if (look->within)
+		return (int)look->node_count;
+	count = wr_rundir_scan(look->dirfd, ids, WEIR_PROCESSES_MAX);
 	if (count < 0)
 		return count;
 	for (int i = 0; i < count && i < WEIR_PROCESSES_MAX; i++)
@@ -624,6 +657,39 @@ weir_look_refresh(weir_look *look, int timeout_ms)
 	collect_nodes(look);
 	count_streams(look);
 	return (int)look->node_count;
+}
+
+/* How many rosters are still to come. */
+static size_t
+calling(const weir_look *look)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < look->looked_count; i++) {
+		const struct looked *looked = &look->looked[i];
+
+		count += looked->fd >= 0 && looked->done && looked->called &&
+			!looked->mute && !looked->roster.mem;
+	}
+	return count;
+}
+
+void
+wr_look_call(weir_look *look, int timeout_ms)
+{
+	uint64_t deadline_ns =
+		wr_now_ns() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
+
+	for (size_t i = 0; i < look->looked_count; i++) {
+		struct looked *looked = &look->looked[i];
+
+		if (!looked->called)
+			wr_look_ask(looked, WR_WIRE_CALL, 0);
+		looked->called = true;
+	}
+	for (uint64_t now = wr_now_ns(); calling(look) > 0 && now < deadline_ns;
+		now = wr_now_ns())
+		wr_look_hear(look, (int)((deadline_ns - now) / 1000000) + 1);
 }
 
 const weir_look_node *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A look at a bus (include/weir/look.h), as its two halves share it: bus/look.c asks who
- * is there and reads messages, bus/account.c asks who reads what and counts their books.
+ * A look at a bus (include/weir/look.h), as its parts share it: bus/look.c asks who is
+ * there and reads messages, bus/account.c asks who reads what and counts their books, and
+ * bindings/c/roster.c reads who is on whose loop.
  * All of it belongs to the looker's thread.
  */
 #ifndef WR_BUS_LOOK_H
@@ -21,6 +22,9 @@ struct looked {
 	bool told;  /* who it is */
 	bool asked; /* for its words */
 	struct wr_region words;
+	bool called; /* for its roster, */
+	bool mute;   /* which it does not show */
+	struct wr_region roster;
 	weir_look_node info;
 };
 
@@ -74,6 +78,11 @@ struct weir_look {
 	size_t account_count;
 	weir_look_reader *readers;
 	size_t reader_count;
+	weir_look_loop *loops; /* bindings/c/roster.c */
+	size_t loop_count;
+	weir_look_consumer *consumers;
+	size_t consumer_count;
+	struct weir_bus *within; /* the one bus that this is about; NULL: whoever is there */
 };
 
 struct looked *wr_look_find(weir_look *look, uint64_t node);
@@ -85,6 +94,10 @@ void wr_look_hear(weir_look *look, int ms);
 struct tap *wr_look_tap(const weir_look *look, uint64_t stream);
 /* Grows an array by one; false without memory. */
 bool wr_look_grow(void *array, size_t count, size_t size);
+
+/* Asks for the rosters that are not there yet, and waits for those of who has answered the
+ * last refresh, at most timeout_ms. */
+void wr_look_call(weir_look *look, int timeout_ms);
 
 /* One reader is named (bus/account.c). */
 void wr_account_told(weir_look *look, const struct wr_wire *msg);

@@ -148,9 +148,10 @@ struct wr_node {
 
 	/* our words */
 	uint8_t *words;
-	struct wr_region region; /* behind the words, where others map them */
-	wr_a64 *flag;            /* writer: the reactor's thread */
-	bool sleeps;             /* false: it never raises the flag */
+	struct wr_region region;        /* behind the words, where others map them */
+	wr_a64 *flag;                   /* writer: the reactor's thread */
+	bool sleeps;                    /* false: it never raises the flag */
+	const struct wr_region *roster; /* of its loop, for lookers; NULL: none is shown */
 	struct wr_slot *slots;
 	uint32_t *slot_free; /* a stack, under the lock */
 	uint32_t slot_free_count;

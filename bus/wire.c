@@ -15,6 +15,7 @@ wr_wire_fds(uint16_t kind)
 	case WR_WIRE_ATTACHED:
 	case WR_WIRE_MOVED:
 	case WR_WIRE_SHOWN:
+	case WR_WIRE_ROSTER:
 		return 1;
 	default:
 		return 0;

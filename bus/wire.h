@@ -44,6 +44,9 @@ enum wr_wire_kind {
 	WR_WIRE_READERS, /* from a looker: who reads this stream? Answered with its regions,
 			      the readers, and DONE */
 	WR_WIRE_READER, /* to a looker: one of them */
+	WR_WIRE_CALL, /* from a looker: the roster of your loop, please. REFUSED: there is
+			      none */
+	WR_WIRE_ROSTER, /* to a looker; fd: the roster */
 	WR_WIRE_KINDS
 };
 

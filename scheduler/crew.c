@@ -554,7 +554,7 @@ loop_init(struct wr_loop *loop, struct wr_crew *crew, struct wr_reactor *reactor
 	loop->arrived_end = &loop->arrived;
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_cond_init(&loop->came, NULL);
-	loop->desk.urgent = loop->desk.once = true;
+	loop->desk.urgent = loop->desk.once = loop->desk.unseen = true;
 	loop->desk.poll = index == 0 ? home_desk_poll : worker_desk_poll;
 	(void)wr_reactor_add(reactor, &loop->desk, 0, NULL);
 }

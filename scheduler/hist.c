@@ -14,7 +14,7 @@ end_of(uint32_t cell)
 }
 
 uint64_t
-wr_hist_count(struct wr_hist *hist)
+wr_hist_count(const struct wr_hist *hist)
 {
 	uint64_t count = 0;
 
@@ -24,7 +24,7 @@ wr_hist_count(struct wr_hist *hist)
 }
 
 uint64_t
-wr_hist_max(struct wr_hist *hist)
+wr_hist_max(const struct wr_hist *hist)
 {
 	return wr_stat_get(&hist->max);
 }
@@ -41,7 +41,7 @@ rank_of(double q, uint64_t count)
 }
 
 uint64_t
-wr_hist_quantile(struct wr_hist *hist, double q)
+wr_hist_quantile(const struct wr_hist *hist, double q)
 {
 	uint64_t count = wr_hist_count(hist), before = 0, max = wr_hist_max(hist), rank;
 
@@ -58,7 +58,7 @@ wr_hist_quantile(struct wr_hist *hist, double q)
 }
 
 void
-wr_hist_merge(struct wr_hist *into, struct wr_hist *from)
+wr_hist_merge(struct wr_hist *into, const struct wr_hist *from)
 {
 	uint64_t max = wr_hist_max(from);
 
@@ -67,4 +67,21 @@ wr_hist_merge(struct wr_hist *into, struct wr_hist *from)
 	wr_stat_add(&into->sum, wr_stat_get(&from->sum));
 	if (max > wr_hist_max(into))
 		wr_stat_set(&into->max, max);
+}
+
+static void
+clear(struct wr_hist *hist)
+{
+	wr_stat_set(&hist->sum, 0);
+	wr_stat_set(&hist->max, 0);
+	for (uint32_t cell = 0; cell < WR_HIST_CELLS; cell++)
+		wr_stat_set(&hist->cells[cell], 0);
+}
+
+void
+wr_latency_clear(struct wr_latency *latency)
+{
+	clear(&latency->delivery);
+	clear(&latency->wait);
+	clear(&latency->handler);
 }

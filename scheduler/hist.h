@@ -31,7 +31,7 @@ struct wr_hist {
 struct wr_latency {
 	struct wr_hist delivery; /* from commit to handler */
 	struct wr_hist wait;     /* from ready to polled */
-	struct wr_hist handler;  /* in the handler */
+	struct wr_hist handler;  /* in a call of the handler */
 };
 
 static inline uint32_t
@@ -60,14 +60,17 @@ wr_hist_add(struct wr_hist *hist, uint64_t ns)
 }
 
 /* Any thread. */
-uint64_t wr_hist_count(struct wr_hist *hist);
-uint64_t wr_hist_max(struct wr_hist *hist);
+uint64_t wr_hist_count(const struct wr_hist *hist);
+uint64_t wr_hist_max(const struct wr_hist *hist);
 
 /* A value below or at which the share `q` of all lies; q from 0 to 1, else the nearest of
  * them. 0 while there are none. Any thread. */
-uint64_t wr_hist_quantile(struct wr_hist *hist, double q);
+uint64_t wr_hist_quantile(const struct wr_hist *hist, double q);
 
 /* Adds what `from` counted to `into`, whose owner calls. */
-void wr_hist_merge(struct wr_hist *into, struct wr_hist *from);
+void wr_hist_merge(struct wr_hist *into, const struct wr_hist *from);
+
+/* The owner: as if nothing had been counted. */
+void wr_latency_clear(struct wr_latency *latency);
 
 #endif

@@ -10,7 +10,8 @@
 
 enum {
 	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
-	EVENTS = 64        /* of descriptors, that one call takes */
+	EVENTS = 64,       /* of descriptors, that one call takes */
+	SHOWN_POLLS = 64 /* after so many, observers see what a busy one has counted */
 };
 
 int
@@ -22,12 +23,14 @@ wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32
 		.idling = idle,
 		.spins = WR_SPINS_MIN,
 		.load_fd = -1};
+	r->stats = &r->own;
 	wr_wheel_init(&r->queue.wheel, &wr_wheel_polls);
 	wr_rounds_init(&r->rounds, 0);
 	wr_list_init(&r->idle);
 	wr_list_init(&r->busy);
 	wr_list_init(&r->pulled);
 	wr_list_init(&r->urgent);
+	wr_list_init(&r->tasks);
 	wr_meter_init(&r->meter, WR_REACTOR_POLL_NS);
 	(void)wr_budget_init(&r->budget, WR_BUDGET_DEFAULT);
 	wr_clockwork_init(&r->clockwork, &r->poller);
@@ -73,6 +76,91 @@ wr_reactor_discipline(struct wr_reactor *r, const char *name)
 	return 0;
 }
 
+/* ---- how it is shown ----------------------------------------------------------------------- */
+
+void
+wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster)
+{
+	r->roster = roster;
+	r->stats = &roster->hdr->stats;
+}
+
+/* In a lane it has no turns that it would share with others. */
+static struct wr_about
+about(const struct wr_reactor *r, const struct wr_task *task)
+{
+	return (struct wr_about){.number = task->number,
+		.subscription = task->subscription,
+		.since_ns = task->tier.changed_ns,
+		.name = task->name,
+		.kind = task->kind,
+		.tier = task->tier.tier,
+		.weight = (uint16_t)wr_turn_weight(&task->turn),
+		.percent = r->lane
+			? 0
+			: (uint16_t)(100 - 25 * (unsigned)wr_turn_factor(&task->turn))};
+}
+
+static void
+say(const struct wr_reactor *r, struct wr_task *task)
+{
+	struct wr_about now = about(r, task);
+
+	wr_task_show(task);
+	wr_roster_say(&task->entry, &now);
+}
+
+/* While it is measured: from now on it waits for its poll. */
+static inline void
+waits(struct wr_reactor *r, struct wr_task *task)
+{
+	if (__builtin_expect(task->entry.latency != NULL, 0))
+		task->entry.ready_ns = wr_clock_now(&r->meter.clock);
+}
+
+/* ---- with its times taken ----------------------------------------------------------------- */
+
+/*
+ * Who is measured is polled through this instead of its own poll, so that it costs others
+ * nothing, not even the question.
+ */
+static int
+poll_clocked(struct wr_task *task, int *verdict)
+{
+	struct wr_reactor *r = task->reactor;
+	struct wr_entry *entry = &task->entry;
+	uint64_t began_ns = wr_clock_now(&r->meter.clock), ended_ns;
+	bool whole = !task->clocked;
+	int work;
+
+	if (entry->latency && entry->ready_ns != 0)
+		wr_hist_add(&entry->latency->wait, began_ns - entry->ready_ns);
+	entry->ready_ns = 0;
+	work = task->unclocked(task, verdict);
+	if (!r->polling->task || !entry->latency)
+		return work; /* it has left, or nobody wants to know any more */
+	ended_ns = wr_clock_now(&r->meter.clock);
+	if (whole && work > 0)
+		wr_hist_add(&entry->latency->handler, ended_ns - began_ns);
+	entry->ready_ns = ended_ns; /* if it has more to do, it waits from here */
+	return work;
+}
+
+/* As it is measured, or not. */
+static void
+choose_poll(struct wr_reactor *r, struct wr_task *task)
+{
+	bool clocked = task->poll == poll_clocked;
+
+	task->reactor = r;
+	if (task->entry.latency && task->poll && !clocked) {
+		task->unclocked = task->poll;
+		task->poll = poll_clocked;
+	} else if (!task->entry.latency && clocked) {
+		task->poll = task->unclocked;
+	}
+}
+
 /* ---- tasks come and go ---------------------------------------------------------------------- */
 
 static struct wr_task *
@@ -94,6 +182,8 @@ line_up(struct wr_reactor *r, struct wr_task *task)
 static void
 rouse(struct wr_reactor *r, struct wr_task *task)
 {
+	wr_entry_rouse(&task->entry);
+	waits(r, task);
 	if (task->ready) {
 		wr_list_unlink(&task->looks);
 		wr_list_append(&r->busy, &task->looks);
@@ -111,6 +201,7 @@ rouse(struct wr_reactor *r, struct wr_task *task)
 static void
 lay_down(struct wr_reactor *r, struct wr_task *task)
 {
+	wr_entry_lay_down(&task->entry, &task->stats);
 	if (task->urgent)
 		task->turn.state = WR_TURN_AWAY;
 	else
@@ -138,10 +229,26 @@ leave_turns(struct wr_reactor *r, struct wr_task *task)
 {
 	enum wr_factor factor = r->lane ? WR_FACTOR_100 : wr_tier_factor(task->tier.tier);
 
-	wr_task_show(task);
 	if (has_turns(task))
 		wr_select_weigh(&r->queue.select, &task->turn,
 			wr_turn_weight(&task->turn), factor);
+}
+
+/* It is at another tier: everybody who wants to know is told. From here on its polls are
+ * measured, however it came there. */
+static void
+tell_change(
+	struct wr_reactor *r, struct wr_task *task, const struct wr_tier_change *change)
+{
+	struct wr_about now;
+
+	leave_turns(r, task);
+	task->measured = WR_METER_MEASURED;
+	wr_task_show(task);
+	now = about(r, task);
+	wr_roster_note(r->roster, &task->entry, &now, change);
+	if (r->changed)
+		r->changed(r->ctx, task, change);
 }
 
 /* Who is made within a poll begins at the tier of whose poll that is. */
@@ -157,18 +264,18 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 			&change))
 		return;
 	wr_stat_add(&task->stats.promotions, 1);
-	task->measured = WR_METER_MEASURED;
-	leave_turns(r, task);
-	if (r->changed)
-		r->changed(r->ctx, task, &change);
+	tell_change(r, task, &change);
 }
 
 /* From here on it is looked at, told or pulled. */
 static void
 enter(struct wr_reactor *r, struct wr_task *task)
 {
+	choose_poll(r, task);
+	wr_list_append(&r->tasks, &task->all);
 	task->added = true;
 	r->task_count++;
+	wr_task_show(task);
 	if (!task->poll) {
 		wr_list_append(&r->pulled, &task->looks);
 	} else if (task->ready) {
@@ -182,6 +289,7 @@ int
 wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err)
 {
+	struct wr_about shown;
 	int rc;
 
 	weight = weight ? weight : WR_WEIGHT_DEFAULT;
@@ -190,10 +298,13 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 		return rc;
 	wr_turn_init(&task->turn, weight);
 	wr_tier_init(&task->tier, wr_now_ns());
-	wr_task_show(task);
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
+	shown = about(r, task);
 	memset(&task->stats, 0, sizeof(task->stats));
+	task->entry = (struct wr_entry){.place = NULL};
+	if (!task->unseen)
+		wr_roster_enter(r->roster, &task->entry, &shown);
 	inherit(r, task);
 	enter(r, task);
 	return 0;
@@ -209,6 +320,7 @@ wr_reactor_take(struct wr_reactor *r, struct wr_task *task)
 	enter(r, task);
 	if (r->rules)
 		leave_turns(r, task);
+	say(r, task);
 }
 
 /* Out of the inbox, if it is there; the others stay in their order. */
@@ -241,6 +353,7 @@ wr_reactor_lend(struct wr_reactor *r, struct wr_task *task)
 	else if (task->turn.state == WR_TURN_WAITING)
 		wr_list_unlink(&task->turn.link);
 	task->turn.state = WR_TURN_AWAY;
+	wr_list_unlink(&task->all);
 	wr_meter_forget(&r->meter, task);
 }
 
@@ -254,6 +367,9 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	if (r->hooked)
 		wr_hook_on_completion(wr_hooks_look(r->hooks), (uintptr_t)task);
+	if (!task->unseen)
+		wr_roster_leave(r->roster, &task->entry);
+	choose_poll(r, task);
 }
 
 int
@@ -270,7 +386,7 @@ wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight)
 	}
 	wr_select_weigh(
 		&r->queue.select, &task->turn, weight, wr_turn_factor(&task->turn));
-	wr_task_show(task);
+	say(r, task);
 	return 0;
 }
 
@@ -281,6 +397,24 @@ wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules)
 	r->meter.limit_ns = rules ? rules->threshold_ns : WR_REACTOR_POLL_NS;
 	if (rules)
 		(void)wr_budget_resize(&r->budget, rules->poll_budget);
+}
+
+uint32_t
+wr_reactor_measure(struct wr_reactor *r, bool on)
+{
+	uint32_t measured = 0;
+
+	if (!r->roster)
+		return 0;
+	r->roster->measuring = on;
+	for (struct wr_ring *link = r->tasks.next; link != &r->tasks; link = link->next) {
+		struct wr_task *task = (struct wr_task *)(void *)((uint8_t *)link -
+			offsetof(struct wr_task, all));
+
+		measured += wr_roster_measure(r->roster, &task->entry, on);
+		choose_poll(r, task);
+	}
+	return measured;
 }
 
 int
@@ -362,7 +496,7 @@ fire_alarms(struct wr_reactor *r)
 	if (wr_clockwork_next_ns(&r->clockwork) == WR_TIMER_NEVER)
 		return;
 	count = wr_clockwork_due(&r->clockwork, wr_clock_now(&r->meter.clock), due);
-	wr_stat_add(&r->stats.timers, count);
+	wr_stat_add(&r->stats->timers, count);
 	for (unsigned i = 0; i < count; i++)
 		wr_reactor_tell(r, due[i]);
 }
@@ -434,7 +568,7 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		task->signs(task, &signs);
 	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
 		wr_stat_add(&task->stats.violations, 1);
-		wr_stat_add(&r->stats.violations, 1);
+		wr_stat_add(&r->stats->violations, 1);
 	}
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
@@ -442,11 +576,7 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		wr_stat_add(&task->stats.promotions, 1);
 	else
 		wr_stat_add(&task->stats.demotions, 1);
-	leave_turns(r, task);
-	/* From here on its polls are measured, however it came there. */
-	task->measured = WR_METER_MEASURED;
-	if (r->changed)
-		r->changed(r->ctx, task, &change);
+	tell_change(r, task, &change);
 	if (task->tiered)
 		task->tiered(task, &change);
 }
@@ -472,14 +602,17 @@ static bool
 done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
 {
 	if (!task) {
-		wr_stat_add(&r->stats.polls, 1);
-		wr_stat_add(&r->stats.messages, (uint64_t)work);
+		wr_stat_add(&r->stats->polls, 1);
+		wr_stat_add(&r->stats->messages, (uint64_t)work);
 		return false;
 	}
-	wr_stats_poll(&task->stats, &r->stats, (uint64_t)work, 0);
+	wr_stats_poll(&task->stats, r->stats, (uint64_t)work, 0);
+	if (__builtin_expect(wr_stat_get(&task->stats.polls) % SHOWN_POLLS == 0, 0))
+		wr_roster_count(&task->entry, &task->stats);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
 	if (r->yields) {
 		wr_stat_add(&task->stats.yields, 1);
+		wr_roster_count(&task->entry, &task->stats);
 		wr_hook_on_yield(told, (uintptr_t)task);
 	}
 	return true;
@@ -517,10 +650,11 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 		return false;
 	took_ns = wr_meter_end(&r->meter, &start);
 	wr_stat_add(&task->stats.busy_ns, took_ns);
-	wr_stat_add(&r->stats.busy_ns, took_ns);
+	wr_stat_add(&r->stats->busy_ns, took_ns);
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
+	wr_roster_count(&task->entry, &task->stats);
 	return true;
 }
 
@@ -531,6 +665,7 @@ absolve(struct wr_reactor *r, struct wr_task *task)
 	task->measured = 0;
 	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
 	leave_turns(r, task);
+	say(r, task);
 }
 
 static bool
@@ -653,7 +788,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 	look(r, LOOKS_A_TURN);
 	work = r->hooks && wr_hooks_has(r->hooks) ? poll_hooked(r, verdict)
 						  : poll_all(r, verdict);
-	wr_stat_add(&r->stats.turns, 1);
+	wr_stat_add(&r->stats->turns, 1);
 	r->flow += (uint32_t)work;
 	r->budget = outer;
 	return work;

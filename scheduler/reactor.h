@@ -43,6 +43,7 @@ struct wr_reactor {
 	struct wr_ring busy; /* and those that wait for their turn */
 	struct wr_ring pulled;
 	struct wr_ring urgent; /* told tasks that come before all others, once they are told */
+	struct wr_ring tasks; /* all of them */
 	uint32_t idle_count;
 	uint32_t told_count; /* told tasks that wait for their turn */
 	uint32_t task_count; /* of all kinds */
@@ -77,7 +78,9 @@ struct wr_reactor {
 	bool crowded;       /* more of them than cores, when last asked */
 	uint64_t crowd_ns;  /* when that was */
 	uint64_t naps;
-	struct wr_reactor_stats stats; /* writer: the reactor */
+	struct wr_roster *roster; /* where its consumers are shown; NULL: nowhere */
+	struct wr_reactor_stats *stats; /* on the roster, or what follows */
+	struct wr_reactor_stats own;
 
 	_Alignas(WR_LINE) wr_a64 stopped; /* writers: any thread */
 	wr_a64 woken; /* somebody asked that a wait end; until one has */
@@ -100,9 +103,8 @@ int wr_reactor_listen(struct wr_reactor *r, enum wr_io io);
 int wr_reactor_discipline(struct wr_reactor *r, const char *name);
 
 /* The task's kind is what it has been given; its weight 1 to 64, 0 for the
- * default. AGAIN_QUOTA, and it is not
- * there, if the round would be longer than it may be; err (NULL: not wanted) says by how
- * much. */
+ * default. AGAIN_QUOTA, and it is not there, if the round would be longer than it may be; err
+ * (NULL: not wanted) says by how much. */
 int wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err);
 /* It is not polled any more; from anywhere, its own poll too. One that is not there: nothing
@@ -120,6 +122,14 @@ void wr_reactor_take(struct wr_reactor *r, struct wr_task *task);
 
 /* Another weight, from its next turn on. AGAIN_QUOTA, as above, and it has the old one. */
 int wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight);
+
+/* From here on consumers are shown there; before there are any. It stays the caller's, until
+ * the last consumer has left. */
+void wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster);
+
+/* The times of each consumer that has its place on the roster are taken from now on, or not
+ * any more. Returns how many are. */
+uint32_t wr_reactor_measure(struct wr_reactor *r, bool on);
 
 /* From here on consumers climb by these rules, which stay the caller's; NULL: nobody is
  * measured, and who had climbed has all of its weight again with its next poll. */

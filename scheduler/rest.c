@@ -111,8 +111,8 @@ wr_reactor_park(struct wr_reactor *r, int timeout_ms)
 	began_ns = wr_clock_now(&r->meter.clock);
 	wr_reactor_hear(r, sleep_ms(r, timeout_ms));
 	wr_reactor_disarm(r);
-	wr_stat_add(&r->stats.sleeps, 1);
-	wr_stat_add(&r->stats.idle_ns, wr_clock_now(&r->meter.clock) - began_ns);
+	wr_stat_add(&r->stats->sleeps, 1);
+	wr_stat_add(&r->stats->idle_ns, wr_clock_now(&r->meter.clock) - began_ns);
 }
 
 /* Threads that could run now, of the whole machine; 0 where the kernel does not say. */

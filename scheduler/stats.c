@@ -44,7 +44,7 @@ wr_stats_reactor_what(unsigned word)
 }
 
 struct wr_stats_read
-wr_stats_of_consumer(struct wr_consumer_stats *stats)
+wr_stats_of_consumer(const struct wr_consumer_stats *stats)
 {
 #define READ(name, what) wr_stat_get(&stats->name),
 	return (struct wr_stats_read){{WR_CONSUMER_STATS(READ)}};
@@ -52,7 +52,7 @@ wr_stats_of_consumer(struct wr_consumer_stats *stats)
 }
 
 struct wr_stats_read
-wr_stats_of_reactor(struct wr_reactor_stats *stats)
+wr_stats_of_reactor(const struct wr_reactor_stats *stats)
 {
 #define READ(name, what) wr_stat_get(&stats->name),
 	return (struct wr_stats_read){{WR_REACTOR_STATS(READ)}};

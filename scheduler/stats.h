@@ -75,8 +75,8 @@ wr_stats_poll(struct wr_consumer_stats *consumer, struct wr_reactor_stats *react
 }
 
 /* Any thread. */
-struct wr_stats_read wr_stats_of_consumer(struct wr_consumer_stats *stats);
-struct wr_stats_read wr_stats_of_reactor(struct wr_reactor_stats *stats);
+struct wr_stats_read wr_stats_of_consumer(const struct wr_consumer_stats *stats);
+struct wr_stats_read wr_stats_of_reactor(const struct wr_reactor_stats *stats);
 
 /* What was added since. */
 struct wr_stats_read wr_stats_since(struct wr_stats_read now, struct wr_stats_read then);

@@ -20,15 +20,28 @@
 #include <weir/loop.h>
 
 #include "bus/atomic.h"
-#include "scheduler/stats.h"
+#include "scheduler/roster.h"
 #include "scheduler/tiers.h"
 #include "scheduler/turn.h"
 
+struct wr_reactor;
+
 struct wr_task {
+	/* what each poll looks at is one line */
 	struct wr_turn turn;
 	/* Does at most one budget of work. Returns how much it did: 0, and it is idle. A
 	 * verdict other than 0 ends the turn and is handed to the caller. */
 	int (*poll)(struct wr_task *task, int *verdict);
+	bool urgent; /* a told one that is polled before all others, whatever their weight */
+	bool once;  /* a told one that is idle after each poll, whatever it did */
+	bool again; /* it was told within its own poll */
+	bool added;
+	bool unseen;      /* the library's own: on no roster */
+	bool clocked;     /* takes the times of its handler itself */
+	uint8_t kind;     /* enum weir_kind */
+	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
+	struct wr_entry entry; /* where others see it */
+
 	/* True if poll would find something: a look without steps. */
 	bool (*ready)(struct wr_task *task);
 	/* True if somebody who feeds it leaves the fence of the sleeping pair to us. */
@@ -38,19 +51,21 @@ struct wr_task {
 	/* It is at another tier. NULL: nothing follows from that. */
 	void (*tiered)(struct wr_task *task, const struct wr_tier_change *change);
 	const char *name;      /* for people; NULL: it has none */
+	uint64_t subscription; /* its number in its node, of who is one; 0 */
 	struct wr_ring looks;  /* among those that are looked at, or pulled */
+	struct wr_ring all;    /* among all of the reactor */
 	struct wr_task *inbox; /* the next one that was sent */
 	wr_a64 sent;           /* 1: it is in the inbox */
-	bool urgent; /* a told one that is polled before all others, whatever their weight */
-	bool once;  /* a told one that is idle after each poll, whatever it did */
-	bool again; /* it was told within its own poll */
-	bool added;
-	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
-	uint64_t number; /* no other one of its reactor has had it */
+	uint64_t number;       /* no other one of its reactor has had it */
+	/* While its times are taken: its own poll, and whose clock is read. */
+	int (*unclocked)(struct wr_task *task, int *verdict);
+	struct wr_reactor *reactor;
 	struct wr_tier tier;
 	wr_a64 shown; /* weight and tier, for other threads; see wr_task_show */
 	struct wr_consumer_stats stats; /* writer: the reactor */
 };
+_Static_assert(offsetof(struct wr_task, entry.place) + sizeof(void *) <= WR_LINE,
+	"what each poll looks at is one line");
 
 static inline struct wr_task *
 wr_task_of(struct wr_turn *turn)

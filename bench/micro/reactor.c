@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a loop costs around its handlers, with everything on: turns, budgets, books, tiers. */
+/* What a loop costs around its handlers, with everything on: turns, budgets, books that
+ * others see, tiers. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,7 @@ struct consumer {
 
 struct subject {
 	struct wr_reactor reactor;
+	struct wr_roster roster;
 	struct wr_bell bell;
 	struct wr_tier_rules rules;
 	wr_a64 flag;
@@ -60,6 +62,7 @@ discard(void *subject)
 	struct subject *s = subject;
 
 	wr_reactor_fini(&s->reactor);
+	wr_roster_close(&s->roster);
 	free(s->consumers);
 	free(s);
 }
@@ -77,11 +80,13 @@ make(size_t ready, size_t idle, int (*poll)(struct wr_task *task, int *verdict))
 	wr_bell_init(&s->bell);
 	if (!s->consumers ||
 		wr_reactor_init(&s->reactor, &s->flag, &s->bell, WEIR_IDLE_PARK) < 0 ||
-		wr_tier_rules_of(&s->rules, wr_tier_profile("balanced"), NULL) < 0) {
+		wr_tier_rules_of(&s->rules, wr_tier_profile("balanced"), NULL) < 0 ||
+		wr_roster_open(&s->roster, 1, "bench", true, NULL) < 0) {
 		free(s->consumers);
 		free(s);
 		return NULL;
 	}
+	wr_reactor_show(&s->reactor, &s->roster);
 	wr_reactor_watch_over(&s->reactor, &s->rules);
 	for (size_t i = 0; i < s->count; i++) {
 		struct consumer *consumer = &s->consumers[i];

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bindings/c/hooks.h"
@@ -146,8 +147,10 @@ gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *
 		.core = opts->core,
 		.discipline = opts->discipline};
 
-	bus->events = (struct wr_task){
-		.poll = events_poll, .ready = events_ready, .heavy = events_heavy};
+	bus->events = (struct wr_task){.poll = events_poll,
+		.ready = events_ready,
+		.heavy = events_heavy,
+		.kind = WEIR_KIND_EVENTS};
 	if (bus->on_event)
 		(void)wr_reactor_add(&bus->reactor, &bus->events, 0, NULL);
 	wr_rounds_init(&bus->reactor.rounds, opts->round_limit);
@@ -168,6 +171,19 @@ listen_up(struct weir_bus *bus, struct weir_error *err)
 	return rc;
 }
 
+/* Where there is no room for a roster the bus does its work all the same: nobody is shown. */
+static void
+show_loop(struct weir_bus *bus)
+{
+	struct wr_node *node = &bus->node;
+
+	if (wr_roster_open(&bus->roster, node->id, node->name, !node->in_process, NULL) < 0)
+		return;
+	wr_reactor_show(&bus->reactor, &bus->roster);
+	if (!node->in_process)
+		node->roster = &bus->roster.region;
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -186,6 +202,7 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		wr_error_set(err, -rc, errno, "no descriptor for the loop");
 		goto fail_node;
 	}
+	show_loop(bus);
 	rc = plan_loop(bus, opts, err);
 	if (rc == 0)
 		rc = listen_up(bus, err);
@@ -215,12 +232,14 @@ fail_meeting:
 fail_hooks:
 	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
+	wr_roster_close(&bus->roster);
 	wr_hooks_fini(&bus->hooks);
 	wr_node_fini(&bus->node);
 	return rc;
 fail_reactor:
 	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
+	wr_roster_close(&bus->roster);
 fail_node:
 	wr_node_fini(&bus->node);
 	return rc;
@@ -313,6 +332,7 @@ weir_close(weir_bus *bus)
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_crew_fini(&bus->crew);
 		wr_reactor_fini(&bus->reactor);
+		wr_roster_close(&bus->roster);
 		wr_hooks_fini(&bus->hooks);
 		wr_node_fini(&bus->node);
 	}

@@ -5,6 +5,7 @@
 #include "bindings/c/hooks.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 #include <weir/loop.h>
 
 #include "protocols/bus.h"
@@ -130,7 +131,9 @@ weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats)
 		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
-	now = &wr_crew_reactor(&bus->crew, loop)->stats;
+	if (bus->handle.pid != getpid())
+		return -WEIR_E_GONE_FORKED;
+	now = wr_crew_reactor(&bus->crew, loop)->stats;
 	stats->turns = wr_stat_get(&now->turns);
 	stats->polls = wr_stat_get(&now->polls);
 	stats->messages = wr_stat_get(&now->messages);

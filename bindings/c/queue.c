@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 #include <weir/queue.h>
 
@@ -448,6 +449,7 @@ go_on_loop(struct weir_rx *rx, const weir_rx_opts *opts)
 	rx->on_end = opts->on_end;
 	rx->ctx = opts->ctx;
 	rx->task.poll = rx_poll;
+	rx->task.kind = WEIR_KIND_QUEUE;
 	rx->task.signs = rx_signs;
 	rx->hung.leave = rx_leave;
 	rc = wr_reactor_add(reactor, &rx->task, opts->weight, &rx->hung.handle.err);
@@ -744,6 +746,7 @@ open_link(struct weir_link *link, const weir_link_opts *opts)
 	link->to->handle.code = WEIR_E_USAGE_STATE;
 	link->batch = opts->batch ? opts->batch : BATCH_DEFAULT;
 	link->task.poll = link_poll;
+	link->task.kind = WEIR_KIND_QUEUE;
 	link->hung.leave = link_leave;
 	if (!opts->bus)
 		return 0;

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 #include <unistd.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bindings/c/turn.h"
@@ -160,6 +161,7 @@ spawn(struct weir_bus *bus, const weir_task_opts *opts, struct weir_error *err)
 	actor->ended = false;
 	actor->result = 0;
 	actor->task.poll = actor_poll;
+	actor->task.kind = WEIR_KIND_TASK;
 	actor->task.once = true;
 	actor->task.urgent = opts->urgent != 0;
 	if (wr_reactor_add(&bus->reactor, &actor->task, opts->weight, err) < 0) {

@@ -3,6 +3,7 @@
  * Timers of a bus's loop: weir_timer_*.
  */
 #include <stdlib.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bus/error.h"
@@ -61,7 +62,7 @@ take_kept_tick(struct weir_timer *timer, weir_tick *tick)
 	took = take_tick(timer, tick);
 	wr_keeper_leave(keeper_of(timer), &timer->alarm);
 	if (took)
-		wr_stat_add(&timer->hung.bus->reactor.stats.timers, 1);
+		wr_stat_add(&timer->hung.bus->reactor.stats->timers, 1);
 	return took;
 }
 
@@ -160,6 +161,7 @@ timer_open(struct weir_timer *timer, const weir_timer_opts *opts, struct weir_er
 	timer->every_ns = opts->every_ns;
 	timer->rule = (enum wr_interval_rule)opts->late;
 	timer->alarm.task.poll = timer_poll;
+	timer->alarm.task.kind = WEIR_KIND_TIMER;
 	timer->hung.leave = leave;
 	rc = wr_reactor_add(reactor, &timer->alarm.task, opts->weight, err);
 	if (rc < 0)

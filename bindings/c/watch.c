@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bus/error.h"
@@ -102,6 +103,7 @@ watch_open(struct weir_watch *watch, const weir_watch_opts *opts, struct weir_er
 	watch->on_ready = opts->on_ready;
 	watch->ctx = opts->ctx;
 	watch->task.poll = watch_poll;
+	watch->task.kind = WEIR_KIND_WATCH;
 	watch->task.once = true;
 	watch->hung.leave = leave;
 	watch->events = opts->events ? opts->events : WEIR_READABLE;

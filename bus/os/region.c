@@ -7,10 +7,12 @@
 #include "bus/error.h"
 #include "bus/os/limit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -525,6 +527,33 @@ wr_region_lend(const struct wr_region *region, struct weir_error *err)
 		fd = fcntl(region->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return wr_error_os(err, errno, "no descriptor to lend");
+	return fd;
+}
+
+int
+wr_region_borrow(uint32_t pid, const char *label, unsigned nth)
+{
+	char wanted[64], there[64], path[64];
+	struct dirent *entry;
+	DIR *dir;
+	int fd = -1;
+
+	snprintf(wanted, sizeof(wanted), "/memfd:weir:%s (deleted)", label);
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		return -1;
+	while (fd < 0 && (entry = readdir(dir))) {
+		ssize_t size =
+			readlinkat(dirfd(dir), entry->d_name, there, sizeof(there) - 1);
+
+		if (size < 0)
+			continue;
+		there[size] = 0;
+		if (strcmp(there, wanted) == 0 && nth-- == 0)
+			fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+	}
+	closedir(dir);
 	return fd;
 }
 

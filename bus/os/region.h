@@ -99,6 +99,15 @@ void wr_region_populate(const struct wr_region *region, uint64_t offset, uint64_
  */
 int wr_region_lend(const struct wr_region *region, struct weir_error *err);
 
+/*
+ * A descriptor of a shared region that another process has open, found by the label with
+ * which it was made: the nth of that label, from 0. Read-only, and the caller's. Works
+ * without the other's help, also while it is stopped, for processes of the same user that
+ * may be looked at. -1: there is none, or it may not be seen. What it holds is a stranger's:
+ * wr_region_map checks it.
+ */
+int wr_region_borrow(uint32_t pid, const char *label, unsigned nth);
+
 /* Unmaps and closes. Twice is harmless. */
 void wr_region_drop(struct wr_region *region);
 

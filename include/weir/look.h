@@ -107,6 +107,91 @@ typedef struct weir_look_reader {
 	char name[WEIR_NAME_MAX + 1]; /* of its node */
 } weir_look_reader;
 
+/* What a consumer of a loop is. */
+enum weir_kind {
+	WEIR_KIND_OTHER = 0,
+	WEIR_KIND_SUBSCRIPTION, /* with a callback */
+	WEIR_KIND_PULLED,       /* a subscription without one: it has no turns */
+	WEIR_KIND_TIMER,
+	WEIR_KIND_WATCH, /* of a descriptor */
+	WEIR_KIND_TASK,
+	WEIR_KIND_QUEUE, /* an end of a queue between threads */
+	WEIR_KIND_EVENTS /* hands events to the program; the library's own */
+};
+
+/* One process's loop. */
+typedef struct weir_look_loop {
+	uint64_t node;
+	uint32_t pid;
+	uint32_t silent;    /* 1: its process did not answer in time (stopped?) */
+	uint32_t seen;      /* 1: its roster was read, and the rest means something */
+	uint32_t active;    /* consumers that have something to do, */
+	uint64_t consumers; /* of all that are shown, */
+	uint64_t unseen;    /* and those that are not, for want of room */
+	uint64_t round; /* polls: the weights of those that have something to do, as their
+			   tiers leave them */
+	uint64_t turns; /* the rest as in weir_loop_stats */
+	uint64_t polls;
+	uint64_t messages;
+	uint64_t busy_ns;
+	uint64_t idle_ns;
+	uint64_t sleeps;
+	uint64_t timers;
+	uint64_t violations;
+	char name[WEIR_NAME_MAX + 1]; /* of the node */
+} weir_look_loop;
+
+/* One consumer on it. */
+typedef struct weir_look_consumer {
+	uint64_t node;
+	uint32_t pid;
+	uint32_t kind;         /* enum weir_kind */
+	uint64_t number;       /* no other one of its loop has had it */
+	uint64_t subscription; /* that it is, as in weir_look_reader, 0: none */
+	uint32_t weight;
+	uint32_t percent;  /* of its weight, that its tier leaves it */
+	uint32_t tier;     /* 0 monitor to 3 isolate, */
+	uint32_t active;   /* 1: it has something to do; 0: it is idle */
+	uint64_t since_ns; /* and since when */
+	uint64_t polls; /* the rest as in weir_consumer_stats, of one that always has something to
+			   do as of its last 64th poll */
+	uint64_t messages;
+	uint64_t busy_ns;
+	uint64_t violations;
+	uint64_t yields;
+	uint64_t promotions;
+	uint64_t demotions;
+	uint32_t measured;            /* 1: its times are taken, see weir_measure */
+	uint32_t place;               /* where on the roster it stands */
+	char name[WEIR_NAME_MAX + 1]; /* what it subscribes; "" for the others */
+} weir_look_consumer;
+
+/* How one came to another tier. */
+typedef struct weir_look_change {
+	uint64_t when_ns;
+	uint64_t stayed_ns; /* at the tier that it left */
+	uint32_t from;
+	uint32_t to;
+	char reason[16]; /* "overrun", "overdrawn", "stall", "lag", "age", "hard",
+			    "overload", "operator"; "good": it has behaved */
+	char text[160];  /* for people: "monitor -> warn: a poll took 4 ms, ..." */
+} weir_look_change;
+
+/* Times of one thing, in nanoseconds; a quantile is at most 1/16 above the true one. */
+typedef struct weir_look_times {
+	uint64_t count;
+	uint64_t p50_ns;
+	uint64_t p99_ns;
+	uint64_t p999_ns;
+	uint64_t max_ns; /* exact */
+} weir_look_times;
+
+typedef struct weir_look_latencies {
+	weir_look_times delivery; /* of a message, from its commit to the handler */
+	weir_look_times wait;     /* of a consumer with something to do, for its poll */
+	weir_look_times handler;  /* in one call */
+} weir_look_latencies;
+
 /*
  * Opens a look at the bus `name`; dir as in weir_bus_opts, NULL for the default.
  * On failure returns NULL and fills err (may be NULL): ENV_NOTFOUND where no such bus
@@ -133,6 +218,40 @@ const weir_look_sub *weir_look_subs(const weir_look *look, size_t *count);
  */
 int weir_look_account(weir_look *look, const char *pattern, int timeout_ms);
 const weir_look_reader *weir_look_readers(const weir_look *look, size_t *count);
+
+/*
+ * Reads who is on the loop of each process that the last refresh found, and how each of
+ * them is doing, in memory that those processes show: none of them does anything for it but
+ * hand out that memory, once. One that does not answer is seen all the same if it was looked
+ * at before, or if the system lets this process look at it (/proc, the same user). Waits at
+ * most timeout_ms for those that are silent. Returns how many consumers there are, or < 0
+ * (ENV_MEMORY). The arrays stay valid until the next call.
+ *
+ * How far a subscription is behind, weir_look_account says.
+ */
+int weir_look_roster(weir_look *look, int timeout_ms);
+const weir_look_loop *weir_look_loops(const weir_look *look, size_t *count);
+const weir_look_consumer *weir_look_consumers(const weir_look *look, size_t *count);
+
+/* The latest changes of its tier, of which four are kept, the last one first. Returns how
+ * many there are and writes up to count of them; GONE_END if it has left its loop. */
+int weir_look_changes(const weir_look *look, const weir_look_consumer *consumer,
+	weir_look_change *changes, size_t count);
+
+/* Its times so far. 0; AGAIN_EMPTY if they are not taken, GONE_END if it has left. */
+int weir_look_latency(const weir_look *look, const weir_look_consumer *consumer,
+	weir_look_latencies *latencies);
+
+/* "subscription", "timer", ...; "?" for what this version does not know. */
+const char *weir_look_kind_name(uint32_t kind);
+
+/*
+ * A look at the loop of one bus of this process, inproc: too. Only weir_look_roster and what
+ * follows from it, and weir_look_nodes, say anything. On any thread; the bus is closed after
+ * the look. On failure returns NULL and fills err (may be NULL): USAGE_INVAL, GONE_FORKED,
+ * ENV_MEMORY.
+ */
+weir_look *weir_look_at(weir_bus *bus, weir_error *err);
 
 /*
  * Follows every stream that matches the pattern from its newest message on (or from its

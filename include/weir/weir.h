@@ -325,7 +325,7 @@ typedef struct weir_sub_opts {
  * Never NULL; see the top of this file. Blocks at most .attach_ms for silent peers, which
  * are then pending (WEIR_EV_PENDING) and admitted when they answer.
  * Errors: USAGE_NAME USAGE_INVAL USAGE_SIZE AGAIN_QUOTA and all of ENV.
- * Cost: one thread (and one with .timers_core), two descriptors, and four descriptors for
+ * Cost: one thread (and one with .timers_core), three descriptors, and four descriptors for
  * each other process.
  */
 weir_bus *weir_open_(const weir_bus_opts *opts);

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "bus/error.h"
@@ -443,11 +444,40 @@ is_over(const struct weir_sub *sub)
 		(sub->until_ns != 0 && wr_now_ns() >= sub->until_ns);
 }
 
+/* While it is measured: so many messages come to the handler now; and: it has returned. */
+static uint64_t
+clock_in(struct weir_sub *sub, const weir_msg *msgs, int count)
+{
+	struct wr_latency *latency = sub->task.entry.latency;
+	uint64_t now_ns;
+
+	if (__builtin_expect(latency == NULL, 1))
+		return 0;
+	now_ns = wr_clock_now(&sub->reactor->meter.clock);
+	for (int i = 0; i < count; i++)
+		if (msgs[i].time_ns != 0)
+			wr_hist_add(&latency->delivery,
+				now_ns > msgs[i].time_ns ? now_ns - msgs[i].time_ns : 0);
+	return now_ns;
+}
+
+static void
+clock_out(struct weir_sub *sub, uint64_t began_ns)
+{
+	struct wr_latency *latency = sub->task.entry.latency;
+
+	if (__builtin_expect(latency == NULL, 1) || began_ns == 0)
+		return;
+	wr_hist_add(
+		&latency->handler, wr_clock_now(&sub->reactor->meter.clock) - began_ns);
+}
+
 /* Hands one peeked batch of a link to the callback. Returns how many were handled. */
 static int
 dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 {
 	weir_msg msgs[BATCH];
+	uint64_t began_ns;
 	int done = 0;
 
 	for (int i = 0; i < count; i++)
@@ -455,12 +485,16 @@ dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 	sub->at = link;
 	sub->busy = true;
 	if (sub->on_batch) {
+		began_ns = clock_in(sub, msgs, count);
 		*verdict = sub->on_batch(sub->ctx, msgs, (size_t)count);
+		clock_out(sub, began_ns);
 		wr_reader_pass(&link->reader, sub->views, count);
 		done = count;
 	}
 	while (done < count && *verdict == 0) {
+		began_ns = clock_in(sub, &msgs[done], 1);
 		*verdict = sub->on_msg(sub->ctx, &msgs[done]);
+		clock_out(sub, began_ns);
 		wr_reader_pass(&link->reader, &sub->views[done], 1);
 		done++;
 		if (is_over(sub))
@@ -722,6 +756,9 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 	sub->task.signs = sub_signs;
 	sub->task.tiered = opts->moves ? sub_tiered : NULL;
 	sub->task.name = sub->sub->pattern;
+	sub->task.subscription = sub->sub->id;
+	sub->task.kind = sub->task.poll ? WEIR_KIND_SUBSCRIPTION : WEIR_KIND_PULLED;
+	sub->task.clocked = true;
 	sub->roams.arrives = sub_arrives;
 	sub->reactor = &sub->bus->reactor;
 	rc = wr_reactor_add(sub->reactor, &sub->task, opts->weight, err);
@@ -880,6 +917,7 @@ weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 int
 weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 {
+	const struct wr_consumer_stats *counted;
 	int rc = look_in(sub);
 
 	if (rc < 0)
@@ -888,14 +926,15 @@ weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 		return -WEIR_E_USAGE_INVAL;
 	if (stats->size != sizeof(*stats))
 		return -WEIR_E_USAGE_SIZE;
+	counted = &sub->task.stats;
 	*stats = (weir_consumer_stats){.size = sizeof(*stats),
-		.polls = wr_stat_get(&sub->task.stats.polls),
-		.messages = wr_stat_get(&sub->task.stats.messages),
-		.busy_ns = wr_stat_get(&sub->task.stats.busy_ns),
-		.violations = wr_stat_get(&sub->task.stats.violations),
-		.yields = wr_stat_get(&sub->task.stats.yields),
-		.promotions = wr_stat_get(&sub->task.stats.promotions),
-		.demotions = wr_stat_get(&sub->task.stats.demotions)};
+		.polls = wr_stat_get(&counted->polls),
+		.messages = wr_stat_get(&counted->messages),
+		.busy_ns = wr_stat_get(&counted->busy_ns),
+		.violations = wr_stat_get(&counted->violations),
+		.yields = wr_stat_get(&counted->yields),
+		.promotions = wr_stat_get(&counted->promotions),
+		.demotions = wr_stat_get(&counted->demotions)};
 	return 0;
 }
 

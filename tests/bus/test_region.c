@@ -4,6 +4,7 @@
 #include "bus/os/limit.h"
 #include "tests/lib/child.h"
 #include "tests/lib/fdleak.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
 
@@ -752,6 +753,53 @@ P22_a_kernel_without_large_pages_is_told(void)
 	CHECK_EQ(wr_region_large_page(path), 0);
 }
 
+/* What another process has open is found by its label, while that process is stopped, too. */
+static int
+lender(int argc, char **argv)
+{
+	struct wr_region regions[3];
+	char line[64];
+
+	(void)argc, (void)argv;
+	for (int i = 0; i < 3; i++) {
+		REQUIRE_EQ(wr_region_create(
+				   &regions[i], i == 1 ? "other" : "lent", 4096, NULL),
+			0);
+		REQUIRE_EQ(wr_region_reserve(&regions[i], 0, 4096, NULL), 0);
+		regions[i].mem[0] = (uint8_t)(i + 1);
+	}
+	wr_helper_say("ready");
+	(void)wr_helper_hear(line, sizeof(line));
+	return 0;
+}
+
+static void
+a_region_is_borrowed_from_who_is_stopped(void)
+{
+	unsigned sum = 0;
+	struct wr_proc p;
+
+	wr_proc_start(&p, "lender", NULL);
+	wr_proc_expect(&p, "ready");
+	REQUIRE(wr_proc_stop(&p));
+	for (unsigned nth = 0; nth < 2; nth++) {
+		struct wr_region region;
+
+		REQUIRE_EQ(wr_region_map(&region,
+				   wr_region_borrow((uint32_t)p.pid, "lent", nth), 4096,
+				   NULL),
+			0);
+		sum += region.mem[0];
+		wr_region_drop(&region);
+	}
+	CHECK_EQ(sum, 1 + 3);
+	CHECK_EQ(wr_region_borrow((uint32_t)p.pid, "lent", 2), -1);
+	CHECK_EQ(wr_region_borrow((uint32_t)p.pid, "len", 0), -1);
+	wr_proc_kill(&p);
+	CHECK_EQ(wr_region_borrow((uint32_t)p.pid, "lent", 0), -1);
+	CHECK_EQ(wr_proc_wait(&p), 137);
+}
+
 static const struct wr_test tests[] = {
 	TEST(P22_large_pages_hold_what_is_written),
 	TEST(P22_a_kernel_without_large_pages_is_told),
@@ -772,7 +820,9 @@ static const struct wr_test tests[] = {
 	TEST(address_space_runs_out),
 	TEST(mappings_run_out),
 	TEST(lends_without_proc),
+	TEST(a_region_is_borrowed_from_who_is_stopped),
 	TEST_END,
 };
+static const struct wr_helper helpers[] = {HELPER(lender), HELPER_END};
 const struct wr_suite wr_suite_region = {
-	.name = "region", .tests = tests, .labels = "input"};
+	.name = "region", .tests = tests, .helpers = helpers, .labels = "input"};

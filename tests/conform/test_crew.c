@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <weir/look.h>
 #include <weir/loop.h>
 
 #include "tests/conform/rig.h"
@@ -231,6 +232,34 @@ feed(weir_bus *turned, weir_pub *pub, struct reader *reader, uint64_t *sent)
 	CHECK(weir_turn(turned, 0) >= 0);
 }
 
+/* How it is shown: in a lane no tier takes anything of its turns, and why it came there stands
+ * there. */
+static void
+is_shown_in_a_lane(weir_bus *bus, const char *pattern)
+{
+	weir_look *look = weir_look_at(bus, NULL);
+	const weir_look_consumer *all;
+	weir_look_change change;
+	size_t count, found = 0;
+
+	REQUIRE(look != NULL);
+	REQUIRE(weir_look_roster(look, 0) >= 0);
+	all = weir_look_consumers(look, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].name, pattern) != 0)
+			continue;
+		found++;
+		CHECK_EQ(all[i].tier, 3);
+		CHECK_EQ(all[i].percent, 0);
+		CHECK(all[i].violations > 0);
+		CHECK(weir_look_changes(look, &all[i], &change, 1) >= 3);
+		CHECK_EQ(change.to, 3);
+		CHECK_STR(change.reason, "overrun");
+	}
+	CHECK_EQ(found, 1);
+	weir_look_close(look);
+}
+
 /* Isolated, it goes to a thread of its own: while its callback does not return, its neighbour
  * misses nothing. When it behaves it comes back. */
 static void
@@ -255,6 +284,7 @@ P2_an_isolated_consumer_has_a_lane_and_comes_back(const char *name)
 	slow.gate = &gate;
 	while (!slow.inside || slow.threads < 2)
 		feed(b, pubs[0], &slow, &sent[0]);
+	is_shown_in_a_lane(b, "slow");
 	while (sent[1] < 1000)
 		feed(b, pubs[1], &healthy, &sent[1]);
 	while (seen(&healthy) < sent[1])

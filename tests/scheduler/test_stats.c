@@ -29,10 +29,10 @@ P14_what_others_write_lies_apart(void)
 {
 	enum { LINE = 64 };
 
-	CHECK_EQ(offsetof(struct wr_reactor, stats) % LINE, 0);
+	CHECK_EQ(offsetof(struct wr_reactor, own) % LINE, 0);
 	CHECK_EQ(offsetof(struct wr_reactor, stopped) % LINE, 0);
 	CHECK(offsetof(struct wr_reactor, stopped) >=
-		offsetof(struct wr_reactor, stats) + LINE);
+		offsetof(struct wr_reactor, own) + LINE);
 	CHECK_EQ(offsetof(struct wr_task, stats) % LINE, 0);
 	CHECK(offsetof(struct wr_task, sent) / LINE !=
 		offsetof(struct wr_task, stats) / LINE);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A process with consumers to look at: crowd BUS WHAT. It says a line when it is so far, and
+ * lives until its stdin ends.
+ *
+ *	idle N    one task that always has something to do, and N that never have again
+ *	slow T    a subscription to 'slow' whose handler takes 2 ms until it is at tier T
+ *	times     a subscription to 'timed' that has had 50 messages while it was measured
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <weir/loop.h>
+
+static int steps;
+
+static int
+end(void *ctx, int fd)
+{
+	char byte;
+	(void)ctx;
+	return read(fd, &byte, 1) == 0 ? 1 : 0;
+}
+
+static int
+rest_at_once(void *ctx)
+{
+	(void)ctx;
+	steps++;
+	return WEIR_STEP_IDLE;
+}
+
+static int
+go_on(void *ctx)
+{
+	(void)ctx;
+	usleep(1000);
+	return WEIR_STEP_MORE;
+}
+
+static int
+take(void *ctx, const weir_msg *msg)
+{
+	uint64_t until_ns = weir_now_ns() + *(uint64_t *)ctx;
+	(void)msg;
+	while (weir_now_ns() < until_ns)
+		;
+	return 0;
+}
+
+static void
+say(const char *line)
+{
+	puts(line);
+	fflush(stdout);
+}
+
+static void
+idle(weir_bus *bus, int count)
+{
+	(void)weir_spawn(bus, go_on);
+	for (int i = 0; i < count; i++)
+		(void)weir_spawn(bus, rest_at_once);
+	while (steps < count)
+		(void)weir_turn(bus, 0);
+}
+
+static void
+feed(weir_bus *bus, weir_bus *other, const char *topic, uint64_t ns, int tier, int count)
+{
+	static uint64_t long_ns;
+	weir_pub *pub = weir_advertise(other, topic, .wait_ms = WEIR_NEVER);
+	weir_sub *sub = weir_subscribe(
+		bus, topic, .on_msg = take, .ctx = &long_ns, .weight = 10);
+	long_ns = ns;
+	(void)weir_wait_subscribers(pub, 1, WEIR_FOREVER);
+	for (int i = 0; i < count || weir_sub_tier(sub) != tier; i++) {
+		(void)weir_send(pub, "x", 1);
+		(void)weir_turn(bus, 0);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 3)
+		return 2;
+	weir_bus *bus =
+		weir_open(argv[1], .node = "crowd", .tiers = "balanced promotion_ms=1");
+	weir_bus *other = weir_open(argv[1], .node = "feeder");
+	int number = argc > 3 ? atoi(argv[3]) : 0;
+	(void)weir_watch_fd(bus, 0, .on_ready = end);
+	if (!strcmp(argv[2], "idle"))
+		idle(bus, number);
+	else if (!strcmp(argv[2], "slow"))
+		feed(bus, other, "slow", 2000000, number, 0);
+	else if (weir_measure(bus, 1) >= 0)
+		feed(bus, other, "timed", 100000, 0, 50);
+	say("ready");
+	(void)weir_run(bus); /* until end answers 1 */
+	(void)weir_close(other);
+	return weir_close(bus);
+}
