@@ -11,6 +11,14 @@ enum {
 	FIELD = 16           /* bits of each part of `about` */
 };
 
+/* Whether this library was built for finding faults. */
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || \
+	defined(__SANITIZE_THREAD__) || defined(WR_MUTANTS)
+#define DEBUG_BUILD 1
+#else
+#define DEBUG_BUILD 0
+#endif
+
 /* ---- pieces of the region ---------------------------------------------------------------- */
 
 static bool
@@ -89,6 +97,7 @@ describe(struct wr_roster *r, uint64_t node, const char *name)
 	hdr->bytes = WR_ROSTER_BYTES;
 	hdr->pid = (uint32_t)getpid();
 	hdr->uid = (uint32_t)geteuid();
+	hdr->debug = DEBUG_BUILD;
 	wr_name_copy(hdr->name, name);
 	r->hdr = hdr;
 	return 0;
@@ -351,6 +360,12 @@ uint64_t
 wr_roster_unseen(const void *mem)
 {
 	return wr_stat_get(&header(mem)->unseen);
+}
+
+bool
+wr_roster_debug(const void *mem)
+{
+	return header(mem)->debug != 0;
 }
 
 struct wr_stats_read

@@ -75,6 +75,7 @@ struct wr_roster_hdr {
 	uint64_t node;
 	uint64_t bytes;
 	uint32_t pid, uid;
+	uint32_t debug;           /* 1: not built for speed */
 	char name[WR_NAME_BYTES]; /* of the node */
 
 	/* writer: the loop's thread, as of all that follows */
@@ -191,6 +192,8 @@ bool wr_roster_is(const void *mem, uint64_t node);
 /* How many places are to be looked at; how many consumers have none. */
 uint32_t wr_roster_places(const void *mem);
 uint64_t wr_roster_unseen(const void *mem);
+/* True if its process runs a library that was not built for speed. */
+bool wr_roster_debug(const void *mem);
 struct wr_stats_read wr_roster_loop(const void *mem);
 
 /* False: nobody is there, or it changed each time that we looked. */

@@ -66,7 +66,8 @@ meaning(const weir_look_consumer *c, char *to, size_t size)
 			"it is read by its owner, and has no turns that could be taken "
 			"from it");
 	else if (c->percent == 0)
-		snprintf(to, size, "it has no turns on this loop: it runs on its own");
+		snprintf(to, size,
+			"it is in a lane, a thread of its own, and takes nobody's turns");
 	else if (c->percent < 100)
 		snprintf(to, size,
 			"it has %" PRIu32 " %% of its turns: of each round %.4g polls, not "

@@ -18,6 +18,7 @@ const struct tool_verb *const tool_verbs[] = {
 	&verb_topic_delay,
 	&verb_consumer_ls,
 	&verb_consumer_why,
+	&verb_doctor,
 	&verb_reactor_simulate,
 	&verb_reactor_round,
 	&verb_clean,

@@ -95,6 +95,7 @@ fill_loop(weir_look_loop *loop, const void *roster)
 	const uint64_t *word = stats.words;
 
 	loop->seen = 1;
+	loop->debug = wr_roster_debug(roster);
 	loop->unseen = wr_roster_unseen(roster);
 	loop->turns = *word++;
 	loop->polls = *word++;

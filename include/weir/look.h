@@ -123,8 +123,9 @@ enum weir_kind {
 typedef struct weir_look_loop {
 	uint64_t node;
 	uint32_t pid;
-	uint32_t silent;    /* 1: its process did not answer in time (stopped?) */
-	uint32_t seen;      /* 1: its roster was read, and the rest means something */
+	uint32_t silent; /* 1: its process did not answer in time (stopped?) */
+	uint32_t seen;   /* 1: its roster was read, and the rest means something */
+	uint32_t debug; /* 1: its library was built for finding faults, not for speed */
 	uint32_t active;    /* consumers that have something to do, */
 	uint64_t consumers; /* of all that are shown, */
 	uint64_t unseen;    /* and those that are not, for want of room */

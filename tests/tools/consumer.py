@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 
+from crowd import Crowd
 from harness import SIGKILL, check, equal, lines, main
 
 LS = ("who", "pid", "number", "kind", "name", "weight", "percent", "tier", "tier_since_ns",
@@ -18,27 +19,6 @@ LOOP = ("who", "pid", "node", "silent", "seen", "consumers", "active", "idle", "
         "round", "turns", "polls", "messages", "busy_ns", "idle_ns", "sleeps", "timers",
         "violations")
 CHANGE = ("from", "to", "reason", "text", "when_ns", "ago_ns", "stayed_ns")
-
-
-class Crowd:
-    """A process with consumers, which lives until it is ended."""
-
-    def __init__(self, b, *args, bus="default", **kw):
-        self.b = b
-        self.p = subprocess.Popen([os.environ["WEIR_CROWD"], bus, *args], env=b.env,
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL, **kw)
-        b.started.append(self.p)
-        self.pid = self.p.pid
-        b.await_line(self.p.stdout, "ready")
-
-    def stop(self):
-        self.p.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
-
-    def end(self):
-        self.p.send_signal(signal.SIGCONT)
-        equal(self.b.finish(self.p, b"")[0], 0, "crowd")
 
 
 def one(b, name, *args):

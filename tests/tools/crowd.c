@@ -5,6 +5,10 @@
  *
  *	idle N    one task that always has something to do, and N that never have again
  *	slow T    a subscription to 'slow' whose handler takes 2 ms until it is at tier T
+ *	batches   a subscription whose polls hand on so much that they take too long
+ *	eager     a subscription that uses its budget up with each message
+ *	batches   a subscription whose polls take 2 ms, of 20 messages
+ *	eager     a subscription that uses its budget up with each message
  *	times     a subscription to 'timed' that has had 50 messages while it was measured
  */
 #include <inttypes.h>
@@ -50,6 +54,39 @@ take(void *ctx, const weir_msg *msg)
 	return 0;
 }
 
+static weir_bus *own;
+static weir_pub *source;
+
+/* Its poll has no units left after each message. */
+static int
+take_dearly(void *ctx, const weir_msg *msg)
+{
+	(void)ctx, (void)msg;
+	(void)weir_consume(own, WEIR_BUDGET_DEFAULT);
+	return 0;
+}
+
+/* There is always something to read. */
+static int
+go_on_feeding(void *ctx)
+{
+	(void)ctx;
+	for (int i = 0; i < 40 && weir_send(source, "x", 1) >= 0; i++)
+		;
+	return WEIR_STEP_MORE;
+}
+
+static void
+flood(weir_bus *bus, weir_bus *other, weir_msg_fn handler)
+{
+	static uint64_t each_ns = 100000;
+	source = weir_advertise(other, "flood", .wait_ms = WEIR_NEVER);
+	(void)weir_subscribe(
+		bus, "flood", .on_msg = handler, .ctx = &each_ns, .batch = 20);
+	(void)weir_wait_subscribers(source, 1, WEIR_FOREVER);
+	(void)weir_spawn(bus, go_on_feeding);
+}
+
 static void
 say(const char *line)
 {
@@ -91,11 +128,16 @@ main(int argc, char **argv)
 		weir_open(argv[1], .node = "crowd", .tiers = "balanced promotion_ms=1");
 	weir_bus *other = weir_open(argv[1], .node = "feeder");
 	int number = argc > 3 ? atoi(argv[3]) : 0;
+	own = bus;
 	(void)weir_watch_fd(bus, 0, .on_ready = end);
 	if (!strcmp(argv[2], "idle"))
 		idle(bus, number);
 	else if (!strcmp(argv[2], "slow"))
 		feed(bus, other, "slow", 2000000, number, 0);
+	else if (!strcmp(argv[2], "batches"))
+		flood(bus, other, take);
+	else if (!strcmp(argv[2], "eager"))
+		flood(bus, other, take_dearly);
 	else if (weir_measure(bus, 1) >= 0)
 		feed(bus, other, "timed", 100000, 0, 50);
 	say("ready");
