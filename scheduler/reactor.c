@@ -299,7 +299,7 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	wr_turn_init(&task->turn, weight);
 	wr_tier_init(&task->tier, wr_now_ns());
 	task->measured = 0;
-	task->number = ++r->tasks_ever;
+	task->number = task->unseen ? 0 : ++r->tasks_ever;
 	shown = about(r, task);
 	memset(&task->stats, 0, sizeof(task->stats));
 	task->entry = (struct wr_entry){.place = NULL};
