@@ -150,7 +150,7 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 			maker->task ? &maker->task->tier : &maker->left, wr_now_ns(),
 			&change))
 		return;
-	wr_stat_add(&task->stats.promotions, 1);
+	WR_COUNT(&task->stats.promotions, 1);
 	task->measured = WR_METER_MEASURED;
 	leave_turns(r, task);
 	if (r->changed)
@@ -187,7 +187,7 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	wr_task_show(task);
 	task->measured = 0;
 	task->number = ++r->tasks_ever;
-	memset(&task->stats, 0, sizeof(task->stats));
+	wr_stats_clear(&task->stats);
 	inherit(r, task);
 	enter(r, task);
 	return 0;
@@ -356,7 +356,7 @@ fire_alarms(struct wr_reactor *r)
 	if (wr_clockwork_next_ns(&r->clockwork) == WR_TIMER_NEVER)
 		return;
 	count = wr_clockwork_due(&r->clockwork, wr_clock_now(&r->meter.clock), due);
-	wr_stat_add(&r->stats.timers, count);
+	WR_COUNT(&r->stats.timers, count);
 	for (unsigned i = 0; i < count; i++)
 		wr_reactor_tell(r, due[i]);
 }
@@ -428,15 +428,15 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	if (task->signs)
 		task->signs(task, &signs);
 	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
-		wr_stat_add(&task->stats.violations, 1);
-		wr_stat_add(&r->stats.violations, 1);
+		WR_COUNT(&task->stats.violations, 1);
+		WR_COUNT(&r->stats.violations, 1);
 	}
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
 	if (change.to > change.from)
-		wr_stat_add(&task->stats.promotions, 1);
+		WR_COUNT(&task->stats.promotions, 1);
 	else
-		wr_stat_add(&task->stats.demotions, 1);
+		WR_COUNT(&task->stats.demotions, 1);
 	leave_turns(r, task);
 	/* From here on its polls are measured, however it came there. */
 	task->measured = WR_METER_MEASURED;
@@ -467,14 +467,14 @@ static bool
 done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
 {
 	if (!task) {
-		wr_stat_add(&r->stats.polls, 1);
-		wr_stat_add(&r->stats.messages, (uint64_t)work);
+		WR_COUNT(&r->stats.polls, 1);
+		WR_COUNT(&r->stats.messages, (uint64_t)work);
 		return false;
 	}
 	wr_stats_poll(&task->stats, &r->stats, (uint64_t)work, 0);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
 	if (r->yields) {
-		wr_stat_add(&task->stats.yields, 1);
+		WR_COUNT(&task->stats.yields, 1);
 		wr_hook_on_yield(told, (uintptr_t)task);
 	}
 	return true;
@@ -511,8 +511,8 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	if (!run(r, task, work, verdict))
 		return false;
 	took_ns = wr_meter_end(&r->meter, &start);
-	wr_stat_add(&task->stats.busy_ns, took_ns);
-	wr_stat_add(&r->stats.busy_ns, took_ns);
+	WR_COUNT(&task->stats.busy_ns, took_ns);
+	WR_COUNT(&r->stats.busy_ns, took_ns);
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
@@ -648,7 +648,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 	look(r, LOOKS_A_TURN);
 	work = r->hooks && wr_hooks_has(r->hooks) ? poll_hooked(r, verdict)
 						  : poll_all(r, verdict);
-	wr_stat_add(&r->stats.turns, 1);
+	WR_COUNT(&r->stats.turns, 1);
 	r->flow += (uint32_t)work;
 	r->budget = outer;
 	return work;

@@ -76,7 +76,9 @@ struct wr_reactor {
 	bool crowded;      /* more of them than cores, when last asked */
 	uint64_t crowd_ns; /* when that was */
 	uint64_t naps;
+#if WEIR_METRICS
 	struct wr_reactor_stats stats; /* writer: the reactor */
+#endif
 
 	_Alignas(WR_LINE) wr_a64 stopped; /* writers: any thread */
 	wr_a64 woken; /* somebody asked that a wait end; until one has */

@@ -100,6 +100,13 @@ sleep_ms(const struct wr_reactor *r, int timeout_ms)
 	return left_ms < (uint64_t)most ? (int)left_ms : most;
 }
 
+/* The time, for who notes how long it slept. */
+static uint64_t
+noted_ns(struct wr_reactor *r)
+{
+	return WEIR_METRICS ? wr_clock_now(&r->meter.clock) : 0;
+}
+
 /* The wait takes the bells' tokens; nothing else drains them. */
 void
 wr_reactor_park(struct wr_reactor *r, int timeout_ms)
@@ -109,11 +116,11 @@ wr_reactor_park(struct wr_reactor *r, int timeout_ms)
 	if (!wr_reactor_arm(r))
 		return;
 	r->flow = 0;
-	began_ns = wr_clock_now(&r->meter.clock);
+	began_ns = noted_ns(r);
 	wr_reactor_hear(r, sleep_ms(r, timeout_ms));
 	wr_reactor_disarm(r);
-	wr_stat_add(&r->stats.sleeps, 1);
-	wr_stat_add(&r->stats.idle_ns, wr_clock_now(&r->meter.clock) - began_ns);
+	WR_COUNT(&r->stats.sleeps, 1);
+	WR_COUNT(&r->stats.idle_ns, noted_ns(r) - began_ns);
 }
 
 /* Threads that could run now, of the whole machine; 0 where the kernel does not say. */

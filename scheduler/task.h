@@ -49,7 +49,9 @@ struct wr_task {
 	uint64_t number; /* no other one of its reactor has had it */
 	struct wr_tier tier;
 	wr_a64 shown; /* weight and tier, for other threads; see wr_task_show */
+#if WEIR_METRICS
 	struct wr_consumer_stats stats; /* writer: the reactor */
+#endif
 };
 
 static inline struct wr_task *

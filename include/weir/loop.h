@@ -14,6 +14,7 @@
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H
 
+#include <weir/options.h>
 #include <weir/weir.h>
 
 #ifdef __cplusplus
@@ -109,6 +110,12 @@ typedef struct weir_consumer {
 	uint32_t tier; /* 0 monitor to 3 isolate */
 } weir_consumer;
 
+/* The consumer that a subscription is, valid until the next call on it. 0, USAGE_INVAL, or why
+ * the handle cannot be used. */
+int weir_sub_consumer(weir_sub *sub, weir_consumer *consumer);
+
+#if WEIR_METRICS
+
 typedef struct weir_consumer_stats {
 	size_t size; /* set to sizeof before the call */
 	uint64_t polls;
@@ -132,10 +139,6 @@ typedef struct weir_loop_stats {
 	uint64_t violations;
 } weir_loop_stats;
 
-/* The consumer that a subscription is, valid until the next call on it. 0, USAGE_INVAL, or why
- * the handle cannot be used. */
-int weir_sub_consumer(weir_sub *sub, weir_consumer *consumer);
-
 /* What it has done so far. 0, USAGE_INVAL, USAGE_SIZE, or why the handle cannot be used. */
 int weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats);
 
@@ -145,6 +148,8 @@ int weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats);
 
 /* The same of loop 1 to .loops of the bus; 0 is its own. USAGE_INVAL if there is no such one. */
 int weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats);
+
+#endif /* WEIR_METRICS */
 
 /*
  * Functions that are called around polls, on the thread of the loop that polls; each may be NULL. They must

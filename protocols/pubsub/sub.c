@@ -876,6 +876,7 @@ weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 	return 0;
 }
 
+#if WEIR_METRICS
 int
 weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 {
@@ -897,6 +898,7 @@ weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 		.demotions = wr_stat_get(&sub->task.stats.demotions)};
 	return 0;
 }
+#endif
 
 const weir_error *
 weir_sub_why(const weir_sub *sub)
