@@ -47,6 +47,9 @@ wr_reactor_fini(struct wr_reactor *r)
 		close(r->epoll_fd);
 	if (r->load_fd >= 0)
 		close(r->load_fd);
+#if WEIR_TRACE
+	wr_trace_fini(&r->trace);
+#endif
 	r->epoll_fd = r->load_fd = -1;
 }
 
@@ -138,6 +141,17 @@ leave_turns(struct wr_reactor *r, struct wr_task *task)
 			wr_turn_weight(&task->turn), factor);
 }
 
+/* Tells who wants to know it. */
+static void
+tell_change(
+	struct wr_reactor *r, struct wr_task *task, const struct wr_tier_change *change)
+{
+	wr_trace(&r->trace, WEIR_TRACE_TIER, change->from | (uint32_t)change->why << 16,
+		task->number, change->to);
+	if (r->changed)
+		r->changed(r->ctx, task, change);
+}
+
 /* Who is made within a poll begins at the tier of whose poll that is. */
 static void
 inherit(struct wr_reactor *r, struct wr_task *task)
@@ -153,8 +167,7 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 	WR_COUNT(&task->stats.promotions, 1);
 	task->measured = WR_METER_MEASURED;
 	leave_turns(r, task);
-	if (r->changed)
-		r->changed(r->ctx, task, &change);
+	tell_change(r, task, &change);
 }
 
 /* From here on it is looked at, told or pulled. */
@@ -357,6 +370,8 @@ fire_alarms(struct wr_reactor *r)
 		return;
 	count = wr_clockwork_due(&r->clockwork, wr_clock_now(&r->meter.clock), due);
 	WR_COUNT(&r->stats.timers, count);
+	if (count > 0)
+		wr_trace(&r->trace, WEIR_TRACE_TIMERS, 0, 0, count);
 	for (unsigned i = 0; i < count; i++)
 		wr_reactor_tell(r, due[i]);
 }
@@ -440,8 +455,7 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	leave_turns(r, task);
 	/* From here on its polls are measured, however it came there. */
 	task->measured = WR_METER_MEASURED;
-	if (r->changed)
-		r->changed(r->ctx, task, &change);
+	tell_change(r, task, &change);
 	if (task->tiered)
 		task->tiered(task, &change);
 }
@@ -513,6 +527,7 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	took_ns = wr_meter_end(&r->meter, &start);
 	WR_COUNT(&task->stats.busy_ns, took_ns);
 	WR_COUNT(&r->stats.busy_ns, took_ns);
+	wr_trace(&r->trace, WEIR_TRACE_POLL, 0, task->number, (int64_t)took_ns);
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
@@ -557,8 +572,12 @@ poll_task(struct wr_reactor *r, struct wr_task *task, int *verdict)
 {
 	uint64_t began_ns = r->timed ? wr_clock_now(&r->meter.clock) : 0;
 	int work;
+	bool stays = poll_one(r, task, &work, verdict);
 
-	if (!poll_one(r, task, &work, verdict))
+	if (__builtin_expect(*verdict != 0, 0))
+		wr_trace(&r->trace, WEIR_TRACE_VERDICT, 0, stays ? task->number : 0,
+			*verdict);
+	if (!stays)
 		return work;
 	if (!task->again && (task->once || (work == 0 && *verdict == 0)))
 		lay_down(r, task);

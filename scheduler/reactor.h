@@ -23,6 +23,7 @@
 #include "scheduler/meter.h"
 #include "scheduler/task.h"
 #include "scheduler/rounds.h"
+#include "scheduler/trace.h"
 
 enum { WR_REACTOR_POLL_NS = 1000000 }; /* what a poll should not last longer than */
 
@@ -76,6 +77,9 @@ struct wr_reactor {
 	bool crowded;      /* more of them than cores, when last asked */
 	uint64_t crowd_ns; /* when that was */
 	uint64_t naps;
+#if WEIR_TRACE
+	struct wr_trace trace;
+#endif
 #if WEIR_METRICS
 	struct wr_reactor_stats stats; /* writer: the reactor */
 #endif

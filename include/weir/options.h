@@ -12,4 +12,9 @@
 #define WEIR_METRICS 1
 #endif
 
+/* A loop can write down what it does: weir_trace_start. */
+#ifndef WEIR_TRACE
+#define WEIR_TRACE 1
+#endif
+
 #endif

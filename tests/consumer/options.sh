@@ -7,7 +7,8 @@ set -eu
 dir=$SCRATCH-options
 prefix=$dir/prefix
 # What each option brings: its own names and all that serve nothing else.
-gone=' (wr_stats_[a-z_]+|wr_hist_[a-z_]+|weir_loop_get_stats(_of)?|weir_sub_get_turns)(@|$)'
+metrics='wr_stats_[a-z_]+|wr_hist_[a-z_]+|weir_loop_get_stats(_of)?|weir_sub_get_turns'
+trace='(wr|weir|wr_crew)_trace[a-z_]*'
 
 fail() {
 	echo "$*" >&2
@@ -18,18 +19,21 @@ rm -rf "$dir"
 # Not optimised, so that nothing is gone only because the compiler saw no use of it.
 cmake -S "$SOURCE" -B "$dir" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O0 \
 	-DWEIR_TESTS=OFF -DWEIR_BENCH=OFF -DWEIR_WERROR=ON \
-	-DWEIR_METRICS=OFF >"$dir.log"
+	-DWEIR_METRICS=OFF -DWEIR_TRACE=OFF >"$dir.log"
 cmake --build "$dir" -j 2 --target weir weir_static >>"$dir.log" || {
 	cat "$dir.log"
 	exit 1
 }
-nm "$BUILD/lib/libweir.a" | grep -Eq "$gone" || fail "the usual build has no such names"
-if nm "$dir/lib/libweir.a" | grep -E "$gone"; then
-	fail "these are in libweir.a"
-fi
-if nm -D "$dir/lib/libweir.so" | grep -E "$gone"; then
-	fail "these are in libweir.so"
-fi
+for names in "$metrics" "$trace"; do
+	gone=" ($names)(@|\$)"
+	nm "$BUILD/lib/libweir.a" | grep -Eq "$gone" || fail "no build has $names"
+	if nm "$dir/lib/libweir.a" | grep -E "$gone"; then
+		fail "these are in libweir.a"
+	fi
+	if nm -D "$dir/lib/libweir.so" | grep -E "$gone"; then
+		fail "these are in libweir.so"
+	fi
+done
 
 # As it is installed: its headers know.
 mkdir -p "$prefix/include" "$prefix/lib"
@@ -40,5 +44,7 @@ for library in libweir.a libweir.so; do
 		"$SOURCE/tests/consumer/without.c" "$dir/lib/$library" -pthread
 	LD_LIBRARY_PATH=$dir/lib "$dir/without" || fail "with $library it does not work"
 done
-grep -q 'WEIR_METRICS 1' "$BUILD/options.h" || fail "the usual header says it has none"
+for option in METRICS TRACE; do
+	grep -q "WEIR_$option 1" "$BUILD/options.h" || fail "the usual header hides it"
+done
 rm -rf "$dir"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <weir/loop.h>
 
-#if WEIR_METRICS
+#if WEIR_METRICS || WEIR_TRACE
 #error "the headers of this library offer what it has not"
 #endif
 
