@@ -50,6 +50,29 @@ P24_the_newest_are_kept_and_the_rest_is_known(void)
 	wr_trace_fini(&trace);
 }
 
+/* One of the oldest is being written over just when it is read. What is copied has no gap in
+ * it, and the next call begins behind the gap. */
+static void
+P24_a_gap_is_between_two_calls(void)
+{
+	enum { WORDS = 5, AT = WEIR_TRACE_RECORDS + 3 };
+	struct wr_lossy *ring;
+
+	CHECK_EQ(wr_trace_start(&trace), 0);
+	for (uint64_t n = 0; n < 2 * WEIR_TRACE_RECORDS; n++)
+		note(n);
+	ring = wr_load_relaxed(test_ring, &trace.ring);
+	wr_stat_set(&ring->places[(AT & ring->mask) * WORDS], 0);
+	CHECK_EQ(wr_trace_read(&trace, AT - 3, records, 9), 3);
+	for (int i = 0; i < 3; i++)
+		CHECK(is_whole(&records[i]) && records[i].at == AT - 3 + (uint64_t)i);
+	CHECK_EQ(wr_trace_read(&trace, AT, records, 9), 9);
+	CHECK(records[0].at > AT);
+	for (int i = 0; i < 9; i++)
+		CHECK(is_whole(&records[i]));
+	wr_trace_fini(&trace);
+}
+
 static void
 P24_switched_off_nothing_is_written(void)
 {
@@ -137,7 +160,7 @@ P24_a_reader_beside_the_loop_gets_whole_records_and_knows_its_losses(void)
 }
 
 static const struct wr_test tests[] = {TEST(P24_the_newest_are_kept_and_the_rest_is_known),
-	TEST(P24_switched_off_nothing_is_written),
+	TEST(P24_a_gap_is_between_two_calls), TEST(P24_switched_off_nothing_is_written),
 	TEST(P24_nothing_is_read_that_was_not_written, .labels = "input"),
 	TEST(P24_a_reader_beside_the_loop_gets_whole_records_and_knows_its_losses,
 		.labels = "concurrency"),
