@@ -82,23 +82,21 @@ check_text(const weir_trace_record *record, const char *part)
 		FAIL("'%s' says nothing of '%s'", text, part);
 }
 
-/* Each kind is written when that happens, with what it says; and not a word before it is
- * switched on, and after it is switched off. */
+/* Each kind of a single loop is written when that happens, with what it says; and not a word
+ * before it is switched on. */
 static void
 P24_each_kind_is_written(const char *name)
 {
 	struct seen_records all = {0};
-	weir_bus *a = rig_bus(name), *b = bus_of(name, 1);
+	weir_bus *a = rig_bus(name), *b = bus_of(name, 0);
 	weir_pub *pub = weir_advertise(a, "t");
-	weir_sub *sub = weir_subscribe(
-		b, "t", .on_msg = work, .batch = 1, .moves = WEIR_MOVE_LOOPS);
+	weir_sub *sub = weir_subscribe(b, "t", .on_msg = work, .batch = 1);
 	weir_timer *timer = weir_timer_start(b, .after_ns = 1000000, .on_tick = tick);
 	weir_consumer consumer;
 	int verdict = 0;
 
 	seen = ticks = ends = 0;
 	work_ns = 2000000;
-	CHECK_EQ(weir_sub_move(sub, 0), 0);
 	CHECK_EQ(weir_sub_consumer(sub, &consumer), 0);
 	REQUIRE_EQ(weir_wait_subscribers(pub, 1, WEIR_FOREVER), 1);
 	while (ticks == 0)
@@ -114,7 +112,12 @@ P24_each_kind_is_written(const char *name)
 		rig_send(pub, 8, n);
 		CHECK(weir_turn(b, 10) >= 0);
 	}
-	work_ns = 0;
+	read_on(b, 0, &all);
+	CHECK_EQ(all.last[WEIR_TRACE_TIER].consumer, consumer.number);
+	CHECK_EQ(all.last[WEIR_TRACE_TIER].from, 0);
+	CHECK_EQ(all.last[WEIR_TRACE_TIER].value, 1);
+	CHECK_STR(all.last[WEIR_TRACE_TIER].reason, "overrun");
+	check_text(&all.last[WEIR_TRACE_TIER], "monitor -> warn, overrun");
 	__atomic_store_n(&ends, 1, __ATOMIC_RELEASE);
 	rig_send(pub, 8, 0);
 	while (verdict != VERDICT)
@@ -123,44 +126,80 @@ P24_each_kind_is_written(const char *name)
 	for (int kind = 1; kind < KINDS; kind++)
 		CHECK_EQ(all.count[kind] > 0, kind != WEIR_TRACE_MOVE);
 	CHECK_EQ(all.lost, 0);
-	CHECK_EQ(all.last[WEIR_TRACE_TIER].consumer, consumer.number);
-	CHECK_EQ(all.last[WEIR_TRACE_TIER].from, 0);
-	CHECK_EQ(all.last[WEIR_TRACE_TIER].value, 1);
-	CHECK_STR(all.last[WEIR_TRACE_TIER].reason, "overrun");
 	CHECK_EQ(all.last[WEIR_TRACE_POLL].consumer, consumer.number);
 	CHECK_EQ(all.last[WEIR_TRACE_TIMERS].value, 1);
 	CHECK_EQ(all.last[WEIR_TRACE_VERDICT].consumer, consumer.number);
 	CHECK_EQ(all.last[WEIR_TRACE_VERDICT].value, VERDICT);
-	check_text(&all.last[WEIR_TRACE_TIER], "monitor -> warn, overrun");
 	check_text(&all.last[WEIR_TRACE_POLL], " took ");
 	check_text(&all.last[WEIR_TRACE_SLEEP], "sleeps");
 	check_text(&all.last[WEIR_TRACE_WAKE], "awake");
 	check_text(&all.last[WEIR_TRACE_TIMERS], "fired: 1");
 	check_text(&all.last[WEIR_TRACE_VERDICT], "verdict 42");
-
-	/* To the other loop, which writes down what happens to it there. */
-	CHECK_EQ(weir_sub_move(sub, 1), 0);
-	seen = 0;
-	rig_send(pub, 8, 0);
-	while (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) == 0)
-		CHECK(weir_turn(b, 10) >= 0);
-	read_on(b, 0, &all);
-	CHECK(all.count[WEIR_TRACE_MOVE] > 0);
-	CHECK_EQ(all.last[WEIR_TRACE_MOVE].consumer, consumer.number);
-	CHECK_EQ(all.last[WEIR_TRACE_MOVE].from, 0);
-	CHECK_EQ(all.last[WEIR_TRACE_MOVE].value, 1);
-	check_text(&all.last[WEIR_TRACE_MOVE], "from loop 0 to 1");
-	CHECK(weir_trace_read(b, 1, 0, &all.last[0], 1) == 1);
-
-	CHECK_EQ(weir_trace_stop(b), 0);
-	read_on(b, 0, &all);
-	all.count[WEIR_TRACE_SLEEP] = 0;
-	for (int i = 0; i < 3; i++)
-		(void)weir_turn(b, 1);
-	read_on(b, 0, &all);
-	CHECK_EQ(all.count[WEIR_TRACE_SLEEP], 0);
 	CHECK_EQ(weir_close(a), 0);
 	CHECK_EQ(weir_close(b), 0);
+}
+
+/* A move is written by who gives the consumer away; the other loop has a trace of its own. */
+static void
+P24_a_move_is_written(const char *name)
+{
+	struct seen_records home = {0}, other = {0};
+	weir_bus *a = rig_bus(name), *b = bus_of(name, 1);
+	weir_pub *pub = weir_advertise(a, "t");
+	weir_sub *sub = weir_subscribe(b, "t", .on_msg = work, .moves = WEIR_MOVE_LOOPS);
+	weir_consumer consumer;
+
+	seen = ends = 0;
+	work_ns = 0;
+	CHECK_EQ(weir_sub_consumer(sub, &consumer), 0);
+	REQUIRE_EQ(weir_wait_subscribers(pub, 1, WEIR_FOREVER), 1);
+	CHECK_EQ(weir_trace_start(b), 0);
+	CHECK_EQ(weir_sub_move(sub, 1), 0);
+	rig_send(pub, 8, 0);
+	while (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) == 0 ||
+		home.count[WEIR_TRACE_MOVE] == 0) {
+		CHECK(weir_turn(b, 10) >= 0);
+		read_on(b, 0, &home);
+	}
+	CHECK_EQ(home.last[WEIR_TRACE_MOVE].consumer, consumer.number);
+	CHECK_EQ(home.last[WEIR_TRACE_MOVE].from, 0);
+	CHECK_EQ(home.last[WEIR_TRACE_MOVE].value, 1);
+	check_text(&home.last[WEIR_TRACE_MOVE], "from loop 0 to 1");
+	/* It goes home before that loop sleeps. */
+	while (other.count[WEIR_TRACE_MOVE] == 0 || other.count[WEIR_TRACE_SLEEP] == 0) {
+		CHECK(weir_turn(b, 1) >= 0);
+		read_on(b, 1, &other);
+	}
+	CHECK_EQ(other.last[WEIR_TRACE_MOVE].consumer, consumer.number);
+	CHECK_EQ(other.last[WEIR_TRACE_MOVE].from, 1);
+	CHECK_EQ(other.last[WEIR_TRACE_MOVE].value, 0);
+	CHECK_EQ(weir_close(a), 0);
+	CHECK_EQ(weir_close(b), 0);
+}
+
+static void
+P24_after_a_stop_nothing_is_written(const char *name)
+{
+	struct seen_records all = {0};
+	weir_bus *bus = bus_of(name, 0);
+
+	CHECK_EQ(weir_trace_start(bus), 0);
+	while (all.count[WEIR_TRACE_WAKE] == 0) {
+		CHECK(weir_turn(bus, 1) >= 0);
+		read_on(bus, 0, &all);
+	}
+	CHECK_EQ(weir_trace_stop(bus), 0);
+	for (int i = 0; i < 5; i++)
+		CHECK(weir_turn(bus, 1) >= 0);
+	CHECK_EQ(weir_trace_read(bus, 0, all.next, &all.last[0], 1), 0);
+	/* What was written is there, and what comes has the numbers that follow. */
+	CHECK_EQ(weir_trace_read(bus, 0, 0, &all.last[0], 1), 1);
+	CHECK_EQ(all.last[0].at, 0);
+	CHECK_EQ(weir_trace_start(bus), 0);
+	while (weir_trace_read(bus, 0, all.next, &all.last[0], 1) == 0)
+		CHECK(weir_turn(bus, 1) >= 0);
+	CHECK_EQ(all.last[0].at, all.next);
+	CHECK_EQ(weir_close(bus), 0);
 }
 
 /* ---- from another thread ----------------------------------------------------------------------- */
@@ -251,7 +290,8 @@ what_cannot_be_read_is_refused(const char *name)
 
 /* clang-format off */
 #define TESTS(X) \
-	X(P24_each_kind_is_written) X(P24_others_read_while_the_loops_work) \
+	X(P24_each_kind_is_written) X(P24_a_move_is_written) \
+	X(P24_after_a_stop_nothing_is_written) X(P24_others_read_while_the_loops_work) \
 	X(what_cannot_be_read_is_refused)
 /* clang-format on */
 
