@@ -514,8 +514,9 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	return done(r, told, here.task, *work);
 }
 
-/* Suspects stay suspects as long as they are not at the first tier. */
-static bool
+/* Suspects stay suspects as long as they are not at the first tier. Not inline, as
+ * poll_urgent. */
+static __attribute__((noinline)) bool
 run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 {
 	struct wr_meter_start start;
@@ -566,6 +567,14 @@ poll_one(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	return run_unmeasured(r, task, work, verdict);
 }
 
+/* task is NULL if it has left. */
+static WR_COLD void
+note_verdict(struct wr_reactor *r, const struct wr_task *task, int verdict)
+{
+	(void)r;
+	wr_trace(&r->trace, WEIR_TRACE_VERDICT, 0, task ? task->number : 0, verdict);
+}
+
 /* The clock is read for the charge only where time is what is shared. */
 static int
 poll_task(struct wr_reactor *r, struct wr_task *task, int *verdict)
@@ -575,8 +584,7 @@ poll_task(struct wr_reactor *r, struct wr_task *task, int *verdict)
 	bool stays = poll_one(r, task, &work, verdict);
 
 	if (__builtin_expect(*verdict != 0, 0))
-		wr_trace(&r->trace, WEIR_TRACE_VERDICT, 0, stays ? task->number : 0,
-			*verdict);
+		note_verdict(r, stays ? task : NULL, *verdict);
 	if (!stays)
 		return work;
 	if (!task->again && (task->once || (work == 0 && *verdict == 0)))

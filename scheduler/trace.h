@@ -55,7 +55,8 @@ wr_trace(struct wr_trace *t, enum weir_trace_kind kind, uint32_t from,
 
 #else
 
-#define wr_trace(trace, kind, from, consumer, value) ((void)sizeof(value))
+#define wr_trace(trace, kind, from, consumer, value) \
+	((void)sizeof((consumer) + (value)))
 
 #endif
 #endif
