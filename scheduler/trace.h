@@ -6,9 +6,9 @@
  * out exactly what it has missed (scheduler/lossy.h). Records are numbered from the first one
  * of the loop on, also across a stop and another start.
  *
- * Switched off, what would be noted costs a load and a branch, and nothing on the way of a poll
- * that is not measured and gives no verdict but the branch on that. Built without
- * traces it does nothing at all, and no loop has one.
+ * Switched off, it costs a load and a branch where something would be noted. That is never on
+ * the way of every poll, but for one branch on whether it gave a verdict. Built without traces
+ * nothing is left of it.
  */
 #ifndef WR_SCHEDULER_TRACE_H
 #define WR_SCHEDULER_TRACE_H
