@@ -16,6 +16,7 @@
 #ifdef BENCH_OURS
 #include "bench/micro/micro.h"
 #include "bench/micro/sched_parts.h"
+#include "bench/ours/moves.h"
 #include "bench/ours/queue.h"
 #endif
 
@@ -335,6 +336,39 @@ case_cores(void)
 	return BENCH_GOOD;
 }
 
+/* A busy subscription that goes from loop to loop, beside one that stays where it is. */
+static int
+case_moves(void)
+{
+	enum { EVERY = 1000 };
+	double moving[BENCH_RUNS_MAX], staying[BENCH_RUNS_MAX], misses[BENCH_RUNS_MAX];
+	int runs = options.quick ? 5 : 21;
+	for (int i = 0; i < runs; i++) {
+		struct moves_result with, without;
+		if (moves_run(EVERY, &with) < 0 || moves_run(0, &without) < 0)
+			return BENCH_UNMEASURED;
+		moving[i] = with.msgs_per_s;
+		staying[i] = without.msgs_per_s;
+		misses[i] = with.misses - without.misses;
+	}
+	struct bench_row row = bench_row_of("moves", "ours",
+		"a subscription that changes its loop every 1,000 messages");
+	row.size = 64;
+	row.msgs_per_s = stat_median_of(moving, runs).median;
+	row.runs = runs;
+	bench_row_ratio(&row, "one that stays", stat_ratio_of(moving, staying, runs));
+	bench_row_print(&row, (struct bench_goal){GOAL_NONE, 0, 0});
+	row = bench_row_of(
+		"moves", "ours", "misses of the cache that moving adds to a message");
+	row.unit = "misses";
+	row.value = stat_median_of(misses, runs).median;
+	row.runs = runs;
+	bench_row_print(&row, (struct bench_goal){GOAL_NONE, 0, 0});
+	if (isnan(row.value))
+		bench_row_note("this machine does not count misses of the cache");
+	return BENCH_GOOD;
+}
+
 static int
 case_parts(void)
 {
@@ -373,6 +407,7 @@ static const struct bench_case cases[] = {
 	{"idle", case_idle, "the same among 100,000 consumers that are idle"},
 	{"wake", case_wake, "how soon who has something to do again is served"},
 	{"cores", case_cores, "two loops on two cores, beside one"},
+	{"moves", case_moves, "a subscription that moves from loop to loop"},
 	{"parts", case_parts, "budgets, tiers, hooks, and a million timers"},
 	{"poll", case_poll, "what a loop adds to a poll, beside two readings of a clock"},
 	{"queue", case_queue, "an item between threads, beside a mutex and ck_ring"},

@@ -72,12 +72,13 @@ struct admission {
 
 static int
 send_region(struct admission *a, enum wr_wire_kind kind, const struct wr_begin *begin,
-	const struct wr_store *store, bool over)
+	const struct wr_store *store, uint32_t seat, bool over)
 {
 	struct wr_wire msg = {.kind = (uint16_t)kind,
 		.stream = a->asked->stream,
 		.sub = a->asked->sub,
 		.begin = *begin,
+		.slot = seat,
 		.over = over,
 		.bytes = store->region.bytes};
 	int fd = wr_region_lend(&store->region, NULL);
@@ -95,7 +96,8 @@ send_region(struct admission *a, enum wr_wire_kind kind, const struct wr_begin *
  * all that came after it. That is said first, so that whoever is admitted has it.
  */
 static int
-reply_attached(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+reply_attached(
+	void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	struct admission *a = ctx;
 	const struct wr_begin nowhere = {0};
@@ -103,16 +105,18 @@ reply_attached(void *ctx, const struct wr_begin *begin, struct wr_store *store)
 	int rc = 0;
 
 	while (rc >= 0 && (later = wr_load_acquire(move_adopt, &later->following)))
-		rc = send_region(a, WR_WIRE_MOVED, &nowhere, later, false);
-	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, begin, store, false);
+		rc = send_region(a, WR_WIRE_MOVED, &nowhere, later, 0, false);
+	return rc < 0 ? rc : send_region(a, WR_WIRE_ATTACHED, begin, store, seat, false);
 }
 
 static int
-reply_nothing(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+reply_nothing(
+	void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	(void)ctx;
 	(void)begin;
 	(void)store;
+	(void)seat;
 	return 0;
 }
 
@@ -134,7 +138,7 @@ hand_on(struct admission *a, const struct wr_legacy *left)
 	struct wr_begin begin;
 
 	if (!wr_legacy_begin(left, &a->asked->terms, &begin) ||
-		send_region(a, WR_WIRE_ATTACHED, &begin, left->store, true) < 0)
+		send_region(a, WR_WIRE_ATTACHED, &begin, left->store, 0, true) < 0)
 		refuse(a->peer, a->asked, WEIR_E_ENV_NOTFOUND);
 }
 
@@ -172,7 +176,7 @@ wr_admission_attach(struct wr_node *node, struct wr_peer *peer, const struct wr_
 			&(struct wr_begin){wr_place(stream->writer.pool.head_ord,
 						   stream->writer.pool.head->index),
 				UINT64_MAX, UINT64_MAX},
-			stream->writer.pool.head->zone->store);
+			stream->writer.pool.head->zone->store, 0);
 		pthread_mutex_unlock(&stream->writer.lock);
 		usleep(1000);
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bus/bell.h"
 
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -58,9 +57,7 @@ wr_bell_make(void)
 }
 
 int
-wr_bell_watch(int epoll_fd, int bell_fd)
+wr_bell_watch(struct wr_poller *poller, int bell_fd)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, bell_fd, &event);
+	return wr_poller_add(poller, bell_fd, WR_TOKEN, NULL);
 }

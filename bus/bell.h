@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A bell wakes one other node: an eventfd of that pair alone, made by who sleeps and
- * given to who rings. The sleeper watches it edge-triggered and never reads it, so a ring
- * leaves a token that only the sleeper's wait takes, and nobody can drain it for others.
+ * given to who rings. A ring leaves a token that only the sleeper's wait takes
+ * (bus/os/poller.h), so nobody drains it for others.
  *
  * Sleeping is announced by an epoch, odd while asleep or about to be. The ringer rings an
  * epoch at most once: a boolean would lose wakes, since the ringer need not have seen the
@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "bus/atomic.h"
+#include "bus/os/poller.h"
 
 struct wr_bell {
 	pthread_mutex_t lock; /* guards fd: a ring must not meet a reused descriptor */
@@ -35,7 +36,7 @@ bool wr_bell_ring_epoch(struct wr_bell *bell, uint64_t epoch);
 /* An eventfd for the sleeper's end; -1 with errno set. */
 int wr_bell_make(void);
 
-/* Adds the sleeper's end to an epoll set, edge-triggered. 0, or -1 with errno set. */
-int wr_bell_watch(int epoll_fd, int bell_fd);
+/* The poller hears the sleeper's end. 0, or -1 with errno set. */
+int wr_bell_watch(struct wr_poller *poller, int bell_fd);
 
 #endif

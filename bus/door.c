@@ -68,6 +68,13 @@ turn_deaf(struct wr_door *door, int os)
 	(void)hear_door(door, EPOLL_CTL_MOD, 0);
 }
 
+bool
+wr_door_listens(const struct wr_door *door)
+{
+	return door->listen_fd >= 0 &&
+		(door->deaf_until_ns == 0 || wr_now_ns() >= door->deaf_until_ns);
+}
+
 void
 wr_door_answer(struct wr_door *door)
 {
@@ -223,15 +230,14 @@ wr_door_open(struct wr_door *door, struct wr_peers *peers,
 	*door = (struct wr_door){.peers = peers,
 		.mode = wr_rundir_socket_mode(where),
 		.dirfd = -1,
-		.listen_fd = -1,
-		.ear = -1};
+		.listen_fd = -1};
 	rc = wr_rundir_access(where, &door->access, err);
 	return rc < 0 ? rc : wr_rundir_open(where, &door->dirfd, path, sizeof(path), err);
 }
 
 /* Present first, then the scan: of two that arrive together at least one sees the other. */
 int
-wr_door_arrive(struct wr_door *door, int ear, struct weir_error *err)
+wr_door_arrive(struct wr_door *door, const struct wr_ear *ear, struct weir_error *err)
 {
 	int rc;
 

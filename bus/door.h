@@ -11,6 +11,7 @@
 #define WR_BUS_DOOR_H
 
 #include "bus/access.h"
+#include "bus/ear.h"
 #include "bus/peers.h"
 #include "bus/rundir.h"
 
@@ -20,7 +21,7 @@ struct wr_door {
 	mode_t mode;             /* of our socket */
 	int dirfd;
 	int listen_fd;
-	int ear;                /* hears the door and the sockets of peers */
+	const struct wr_ear *ear; /* hears the door and the sockets of peers */
 	uint64_t deaf_until_ns; /* no descriptor for a guest: nobody is accepted so long */
 };
 
@@ -30,7 +31,10 @@ int wr_door_open(struct wr_door *door, struct wr_peers *peers,
 
 /* Is there for others from here on, and reaches for all that were there before. ENV_*,
  * AGAIN_QUOTA. */
-int wr_door_arrive(struct wr_door *door, int ear, struct weir_error *err);
+int wr_door_arrive(struct wr_door *door, const struct wr_ear *ear, struct weir_error *err);
+
+/* True if whoever knocks is to be heard. */
+bool wr_door_listens(const struct wr_door *door);
 
 /* Takes our socket from the directory. */
 void wr_door_leave(struct wr_door *door);

@@ -51,8 +51,9 @@ in_child(void)
 	for (struct wr_steward *s = all; s; s = s->next) {
 		close(s->door.listen_fd);
 		close(s->door.dirfd);
-		close(s->ear);
-		close(s->relay_fd);
+		if (s->ear.epoll >= 0)
+			close(s->ear.epoll);
+		close(s->ear.poke);
 		close(s->node->bell_fd);
 		close(s->node->region.fd);
 		for (struct wr_stream *stream = s->node->streams; stream;

@@ -22,6 +22,19 @@ wr_gate_find(struct wr_gate *gate, uint64_t node, uint64_t sub)
 	return NULL;
 }
 
+/* There are as many as rows. */
+static uint32_t
+take_seat(struct wr_gate *gate)
+{
+	uint32_t i = 0, bit;
+
+	while (gate->seats[i] == UINT64_MAX)
+		i++;
+	bit = (uint32_t)__builtin_ctzll(~gate->seats[i]);
+	gate->seats[i] |= 1ull << bit;
+	return i * 64 + bit;
+}
+
 int
 wr_gate_add(struct wr_gate *gate, const struct wr_row *row)
 {
@@ -38,7 +51,8 @@ wr_gate_add(struct wr_gate *gate, const struct wr_row *row)
 		gate->rows = rows;
 		gate->capacity = capacity;
 	}
-	gate->rows[gate->count++] = *row;
+	gate->rows[gate->count] = *row;
+	gate->rows[gate->count++].seat = take_seat(gate);
 	gate->pins += 1 + row->holds;
 	if (!row->gate)
 		gate->detached++;
@@ -56,6 +70,7 @@ wr_gate_remove(struct wr_gate *gate, uint64_t node, uint64_t sub)
 	if (!row->gate)
 		gate->detached--;
 	gate->left++;
+	gate->seats[row->seat / 64] &= ~(1ull << row->seat % 64);
 	*row = gate->rows[--gate->count];
 	return true;
 }

@@ -24,10 +24,11 @@ struct wr_row {
 	uint64_t sub;
 	const struct wr_slot *slot; /* its words, in its node's region */
 	uint32_t slot_index;        /* the place of the slot there */
-	struct wr_bell *bell;       /* of its node */
-	struct wr_link *local;      /* its reader, where that is in this process */
-	uint64_t from;              /* gates here until it has set its cursor */
-	uint64_t seen;     /* its cursor when last read: it runs forward only */
+	uint32_t seat; /* its place among what readers are charged, in the stream's region */
+	struct wr_bell *bell;  /* of its node */
+	struct wr_link *local; /* its reader, where that is in this process */
+	uint64_t from;         /* gates here until it has set its cursor */
+	uint64_t seen;         /* its cursor when last read: it runs forward only */
 	uint64_t progress; /* what it had passed when last asked, while somebody waits */
 	uint32_t holds;    /* distinct ordinals it may hold */
 	uint32_t quota;  /* segments that it may lag before it is waited for; 0: all */
@@ -56,10 +57,12 @@ struct wr_gate {
 	uint64_t pins;          /* segments that all rows together may hold back */
 	uint64_t evicted;
 	uint64_t left; /* bumped when a row goes: a waiting publisher looks again */
+	uint64_t seats[WEIR_SUBSCRIBERS_MAX / 64]; /* that are taken, a bit each */
 };
 
-/* Adds a row or finds the one that stands: keyed by node and sub. AGAIN_QUOTA beyond
- * WEIR_SUBSCRIBERS_MAX, ENV_MEMORY. Returns 1 if it is new, 0 if it stood. */
+/* Adds a row or finds the one that stands: keyed by node and sub. A new one is given a seat,
+ * which it keeps. AGAIN_QUOTA beyond WEIR_SUBSCRIBERS_MAX, ENV_MEMORY. Returns 1 if it is
+ * new, 0 if it stood. */
 int wr_gate_add(struct wr_gate *gate, const struct wr_row *row);
 
 /* Removes one row; true if it stood. */

@@ -127,9 +127,9 @@ hub_pending(struct wr_node *node, char *names, size_t size)
 }
 
 static int
-hub_watch(struct wr_node *node, int epoll_fd)
+hub_watch(struct wr_node *node, struct wr_poller *poller)
 {
-	return wr_bell_watch(epoll_fd, node->bell_fd);
+	return wr_bell_watch(poller, node->bell_fd);
 }
 
 static void

@@ -16,7 +16,7 @@
 #include "bus/atomic.h"
 
 enum {
-	WR_LAYOUT = 2, /* changes with every incompatible change of this file */
+	WR_LAYOUT = 3, /* changes with every incompatible change of this file */
 	WR_LINE = 64,  /* what two cores pass to each other at once */
 	WR_PAGE = 4096,
 	WR_FRAME = 16,        /* bytes of a frame header */
@@ -181,6 +181,20 @@ struct wr_stream_hdr {
 };
 _Static_assert(sizeof(struct wr_stream_hdr) <= WR_PAGE, "stream header");
 _Static_assert(offsetof(struct wr_stream_hdr, head) % WR_LINE == 0, "own line");
+
+/*
+ * On pages behind the header: for each reader, in the place that it was given with its row,
+ * what its loop is told that it was charged for the waiting of others, in nanoseconds.
+ * writer: publisher, while it waits for room; its steward, before a reader has the place
+ */
+enum { WR_STREAM_HEADER = WR_PAGE + WEIR_SUBSCRIBERS_MAX * (int)sizeof(wr_a64) };
+_Static_assert(WR_STREAM_HEADER % WR_PAGE == 0, "segments begin with a page");
+
+static inline wr_a64 *
+wr_stream_charged(struct wr_stream_hdr *hdr, uint32_t seat)
+{
+	return (wr_a64 *)(void *)((uint8_t *)hdr + WR_PAGE) + seat;
+}
 
 /* ---- a node's region ------------------------------------------------------------------ */
 

@@ -123,7 +123,7 @@ wr_legacy_join(struct wr_subscription *sub, const struct wr_legacy *legacy,
 	link = wr_link_new(sub, legacy->stream, legacy->topic, err);
 	if (!link)
 		return err ? -err->code : -WEIR_E_ENV_MEMORY;
-	opts = wr_sub_reader_opts(sub, &begin, NULL);
+	opts = wr_sub_reader_opts(sub, &begin, 0, NULL);
 	rc = wr_reader_init(&link->reader, legacy->store, &node->slots[link->slot],
 		begin.place, &opts);
 	if (rc < 0) {

@@ -2,7 +2,6 @@
 #include "bus/meeting.h"
 
 #include <stdlib.h>
-#include <sys/epoll.h>
 
 #include "bus/admission.h"
 #include "bus/error.h"
@@ -198,28 +197,43 @@ meeting_pending(struct wr_node *node, char *names, size_t size)
 	return count;
 }
 
+static unsigned
+steward_hears(void *ctx, struct pollfd *fds, unsigned room)
+{
+	return wr_steward_hears(ctx, fds, NULL, room);
+}
+
+/* Without a thread of its own the steward is turned by who waits. */
 static int
-meeting_watch(struct wr_node *node, int epoll_fd)
+watch_steward(struct wr_steward *s, struct wr_poller *poller)
+{
+	if (s->ear.epoll >= 0)
+		return wr_poller_add(poller, s->ear.epoll, WR_CAN_READ, NULL);
+	wr_poller_hear_also(poller, steward_hears, s);
+	return 0;
+}
+
+static int
+meeting_watch(struct wr_node *node, struct wr_poller *poller)
 {
 	struct wr_steward *s = steward_of(node);
-	struct epoll_event level = {.events = EPOLLIN};
 	int rc;
 
-	if (wr_bell_watch(epoll_fd, node->bell_fd) < 0)
+	if (wr_bell_watch(poller, node->bell_fd) < 0)
 		return -1;
-	if (!s->has_thread && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->ear, &level) < 0)
+	if (!s->has_thread && watch_steward(s, poller) < 0)
 		return -1;
 	pthread_mutex_lock(node->lock);
-	rc = wr_peers_watch(&s->peers, epoll_fd);
+	rc = wr_peers_watch(&s->peers, poller);
 	pthread_mutex_unlock(node->lock);
 	return rc;
 }
 
 static void
-meeting_unwatch(struct wr_node *node, int epoll_fd)
+meeting_unwatch(struct wr_node *node, struct wr_poller *poller)
 {
 	pthread_mutex_lock(node->lock);
-	wr_peers_unwatch(&steward_of(node)->peers, epoll_fd);
+	wr_peers_unwatch(&steward_of(node)->peers, poller);
 	pthread_mutex_unlock(node->lock);
 }
 
@@ -309,7 +323,7 @@ arrive(struct wr_steward *s, uint64_t deadline_ns, struct weir_error *err)
 	int rc;
 
 	pthread_mutex_lock(s->node->lock);
-	rc = wr_door_arrive(&s->door, s->ear, err);
+	rc = wr_door_arrive(&s->door, &s->ear, err);
 	if (rc == 0)
 		wr_wish_await(s, &to_meet, deadline_ns);
 	pthread_mutex_unlock(s->node->lock);

@@ -546,6 +546,7 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
 	struct wr_writer *w = &stream->writer;
 	struct wr_row stands = *row;
 	struct wr_begin begin;
+	const struct wr_row *there;
 	const struct wr_seg *seg;
 	int added, rc;
 
@@ -576,10 +577,12 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
 	if (rc == 1 && flag)
 		rc = wr_writer_wake_add(w, flag, row->bell);
 	if (rc >= 0) {
+		there = wr_gate_find(&w->gate, row->node, row->sub);
+		wr_room_say_charge(w, there); /* not what somebody had there before */
 		seg = w->pool.live[stands.from % w->pool.live_size];
 		begin.place = wr_place(stands.from, seg->index);
 		WR_POINT(admit_reply);
-		rc = admitted(ctx, &begin, seg->zone->store);
+		rc = admitted(ctx, &begin, seg->zone->store, there->seat);
 	}
 	if (rc < 0 && added == 1)
 		wr_gate_remove(&w->gate, row->node, row->sub);
@@ -591,7 +594,7 @@ wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
 
 struct wr_reader_opts
 wr_sub_reader_opts(const struct wr_subscription *sub, const struct wr_begin *begin,
-	struct wr_bell *bell)
+	uint32_t seat, struct wr_bell *bell)
 {
 	return (struct wr_reader_opts){.begin = begin->seq,
 		.asked = begin->asked,
@@ -600,6 +603,7 @@ wr_sub_reader_opts(const struct wr_subscription *sub, const struct wr_begin *beg
 		.policy = sub->terms.policy,
 		.key_offset = sub->key_offset,
 		.key_size = sub->key_size,
+		.seat = seat,
 		.room_bell = bell};
 }
 
@@ -738,15 +742,17 @@ wr_stream_verdict(struct wr_stream *stream, struct wr_row *row)
 struct local_start {
 	struct wr_begin begin;
 	struct wr_store *store;
+	uint32_t seat;
 };
 
 static int
-start_local(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+start_local(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	struct local_start *start = ctx;
 
 	start->begin = *begin;
 	start->store = wr_store_ref(store);
+	start->seat = seat;
 	return 0;
 }
 
@@ -787,7 +793,7 @@ wr_join_local(
 			WEIR_SUBSCRIBERS_MAX);
 		goto fail_slot;
 	}
-	opts = wr_sub_reader_opts(sub, &start.begin, stream->node->bell);
+	opts = wr_sub_reader_opts(sub, &start.begin, start.seat, stream->node->bell);
 	rc = wr_reader_init(&link->reader, start.store, &node->slots[link->slot],
 		start.begin.place, &opts);
 	wr_store_unref(start.store);

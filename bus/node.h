@@ -58,10 +58,10 @@ struct wr_meeting_ops {
 	void (*close)(struct wr_node *node, uint64_t deadline_ns);
 	/* Names of the peers that have not answered; returns how many. */
 	int (*pending)(struct wr_node *node, char *names, size_t size);
-	/* Adds what rings this node to an epoll set, edge-triggered. 0 or -1. */
-	int (*watch)(struct wr_node *node, int epoll_fd);
-	/* Before that set is closed. NULL: nothing to forget. */
-	void (*unwatch)(struct wr_node *node, int epoll_fd);
+	/* The poller hears whatever rings this node, from here on. 0 or -1. */
+	int (*watch)(struct wr_node *node, struct wr_poller *poller);
+	/* Before that poller ends. NULL: nothing to forget. */
+	void (*unwatch)(struct wr_node *node, struct wr_poller *poller);
 };
 
 /* One of our publishers: a stream and who may read it. */
@@ -158,6 +158,8 @@ struct wr_node {
 
 	struct wr_bell *bell; /* rings this node from within the process */
 	int bell_fd;
+	uint64_t large; /* bytes of the pages that its streams ask for; 0: any */
+	enum wr_io io; /* by which it hears; WR_IO_AUTO unless somebody says otherwise */
 
 	pthread_mutex_t *lock;
 	pthread_mutex_t own_lock;
@@ -236,19 +238,20 @@ struct wr_link *wr_sub_find_link(struct wr_subscription *sub, uint64_t stream);
 /*
  * Admits a reader to one of our streams (flag NULL: it never sleeps), on terms that it
  * asks for: the row stands, and gates unless it asked for a history that is far behind,
- * when `admitted` is called, still under the writer's lock, with where the reader begins
- * and the store that this place is in (no reference). Idempotent by node and sub.
+ * when `admitted` is called, still under the writer's lock, with where the reader begins,
+ * the store that this place is in (no reference), and the seat of the row. Idempotent by node and sub.
  * AGAIN_QUOTA, ENV_MEMORY, or what `admitted` returned: then there is no row.
  */
 typedef int (*wr_admitted_fn)(
-	void *ctx, const struct wr_begin *begin, struct wr_store *store);
+	void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat);
 int wr_stream_admit(struct wr_stream *stream, const struct wr_row *row,
 	const struct wr_terms *terms, const wr_a64 *flag, wr_admitted_fn admitted,
 	void *ctx);
 
-/* How a subscription reads a stream that it was admitted to; bell rings the publisher. */
+/* How a subscription reads a stream that it was admitted to, in this seat; bell rings the
+ * publisher. */
 struct wr_reader_opts wr_sub_reader_opts(const struct wr_subscription *sub,
-	const struct wr_begin *begin, struct wr_bell *bell);
+	const struct wr_begin *begin, uint32_t seat, struct wr_bell *bell);
 /* The reader of a row has found where it begins: it misses nothing from here on. True if
  * that is new. */
 bool wr_stream_mapped(struct wr_stream *stream, uint64_t node, uint64_t sub);

@@ -6,13 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/peers.h"
 #include "bus/window.h"
 
 void
-wr_peer_init(struct wr_peer *peer, int index)
+wr_peer_init(struct wr_peer *peer, int index, struct wr_peers *table)
 {
 	memset(peer, 0, sizeof(*peer));
 	peer->index = index;
+	peer->table = table;
 	peer->fd = peer->pidfd = peer->bell_in = -1;
 	peer->unsent_end = &peer->unsent;
 	wr_bell_init(&peer->bell);
@@ -49,6 +51,8 @@ wr_peer_reset(struct wr_peer *peer)
 	close_fd(&peer->fd);
 	pthread_mutex_unlock(&peer->send_lock);
 	close_fd(&peer->pidfd);
+	if (peer->bell_in >= 0)
+		wr_peers_unhear(peer->table, peer->bell_in);
 	close_fd(&peer->bell_in);
 	wr_bell_set(&peer->bell, -1);
 	wr_window_give(peer->window);

@@ -41,9 +41,12 @@ struct wr_unsent {
 	struct wr_unsent *next;
 };
 
+struct wr_peers;
+
 struct wr_peer {
 	enum wr_peer_state state;
-	int index; /* in the steward's table */
+	int index; /* in the table */
+	struct wr_peers *table;
 	uint64_t node;
 	uint32_t pid, uid;
 	char name[WR_NAME_BYTES];
@@ -73,10 +76,10 @@ struct wr_peer {
 	int fd;
 	struct wr_unsent *unsent, **unsent_end;
 	uint32_t unsent_count;
-	uint32_t watched; /* epoll events that the steward waits for */
+	uint32_t watched; /* events that the steward waits for; 0: to be read */
 };
 
-void wr_peer_init(struct wr_peer *peer, int index);
+void wr_peer_init(struct wr_peer *peer, int index, struct wr_peers *table);
 
 /* Lets go of everything but the struct: rows and links must be gone. State FREE. */
 void wr_peer_reset(struct wr_peer *peer);

@@ -18,7 +18,7 @@ wr_peers_fini(struct wr_peers *peers)
 		wr_peer_reset(peers->at[i]);
 		free(peers->at[i]);
 	}
-	free(peers->sets);
+	free(peers->pollers);
 	memset(peers, 0, sizeof(*peers));
 }
 
@@ -43,7 +43,7 @@ wr_peers_place(struct wr_peers *peers)
 		return NULL;
 	peers->at[count] = malloc(sizeof(*peers->at[count]));
 	if (peers->at[count])
-		wr_peer_init(peers->at[count], count);
+		wr_peer_init(peers->at[count], count, peers);
 	return peers->at[count];
 }
 
@@ -55,35 +55,43 @@ wr_peers_bell(struct wr_peers *peers, struct wr_peer *peer)
 	peer->bell_in = wr_bell_make();
 	if (peer->bell_in < 0)
 		return -WEIR_E_ENV_FILES;
-	for (int i = 0; i < peers->set_count; i++)
-		(void)wr_bell_watch(peers->sets[i], peer->bell_in);
+	for (int i = 0; i < peers->poller_count; i++)
+		(void)wr_bell_watch(peers->pollers[i], peer->bell_in);
 	return 0;
 }
 
 int
-wr_peers_watch(struct wr_peers *peers, int epoll_fd)
+wr_peers_watch(struct wr_peers *peers, struct wr_poller *poller)
 {
-	if (peers->set_count == peers->set_size) {
-		int size = peers->set_size ? peers->set_size * 2 : 8;
-		int *grown = realloc(peers->sets, (size_t)size * sizeof(*grown));
+	if (peers->poller_count == peers->poller_size) {
+		int size = peers->poller_size ? peers->poller_size * 2 : 8;
+		struct wr_poller **grown =
+			realloc(peers->pollers, (size_t)size * sizeof(*grown));
 
 		if (!grown)
 			return -1;
-		peers->sets = grown;
-		peers->set_size = size;
+		peers->pollers = grown;
+		peers->poller_size = size;
 	}
 	for (int i = 0; peers->at[i]; i++)
 		if (peers->at[i]->bell_in >= 0 &&
-			wr_bell_watch(epoll_fd, peers->at[i]->bell_in) < 0)
+			wr_bell_watch(poller, peers->at[i]->bell_in) < 0)
 			return -1;
-	peers->sets[peers->set_count++] = epoll_fd;
+	peers->pollers[peers->poller_count++] = poller;
 	return 0;
 }
 
 void
-wr_peers_unwatch(struct wr_peers *peers, int epoll_fd)
+wr_peers_unwatch(struct wr_peers *peers, struct wr_poller *poller)
 {
-	for (int i = 0; i < peers->set_count; i++)
-		if (peers->sets[i] == epoll_fd)
-			peers->sets[i--] = peers->sets[--peers->set_count];
+	for (int i = 0; i < peers->poller_count; i++)
+		if (peers->pollers[i] == poller)
+			peers->pollers[i--] = peers->pollers[--peers->poller_count];
+}
+
+void
+wr_peers_unhear(struct wr_peers *peers, int bell_fd)
+{
+	for (int i = 0; i < peers->poller_count; i++)
+		(void)wr_poller_remove(peers->pollers[i], bell_fd);
 }

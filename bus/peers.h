@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The table of a node's peers: who is connected, and which epoll sets hear their bells.
+ * The table of a node's peers: who is connected, and which pollers hear their bells.
  * With the node's lock held.
  */
 #ifndef WR_BUS_PEERS_H
@@ -15,8 +15,8 @@ struct wr_peers {
 	/* Up to the first NULL. Made as needed, freed with the table: a bell may be rung at
 	 * any time. */
 	struct wr_peer *at[WR_PEERS + 1];
-	int *sets; /* epoll sets that hear every peer's bell */
-	int set_count, set_size;
+	struct wr_poller **pollers; /* that hear every peer's bell */
+	int poller_count, poller_size;
 };
 
 void wr_peers_init(struct wr_peers *peers, struct wr_node *node);
@@ -30,9 +30,12 @@ struct wr_peer *wr_peers_place(struct wr_peers *peers);
 /* Makes the bell by which a peer rings us, unless it has one. 0, ENV_FILES. */
 int wr_peers_bell(struct wr_peers *peers, struct wr_peer *peer);
 
-/* Adds the bells of all peers, present and future, to an epoll set, or adds no more from
- * here on. 0 or -1. */
-int wr_peers_watch(struct wr_peers *peers, int epoll_fd);
-void wr_peers_unwatch(struct wr_peers *peers, int epoll_fd);
+/* The poller hears the bells of all peers, present and future, or no more from here on. 0 or
+ * -1. */
+int wr_peers_watch(struct wr_peers *peers, struct wr_poller *poller);
+void wr_peers_unwatch(struct wr_peers *peers, struct wr_poller *poller);
+
+/* Before a peer's bell is closed. */
+void wr_peers_unhear(struct wr_peers *peers, int bell_fd);
 
 #endif

@@ -595,6 +595,16 @@ wr_reader_age_ns(const struct wr_reader *r, uint64_t now_ns)
 	return now_ns > time_ns ? now_ns - time_ns : 0;
 }
 
+uint64_t
+wr_reader_charged_ns(struct wr_reader *r)
+{
+	uint64_t now_ns = wr_stat_get(wr_stream_charged(r->store->hdr, r->seat));
+	uint64_t more_ns = now_ns > r->charged_ns ? now_ns - r->charged_ns : 0;
+
+	r->charged_ns += more_ns;
+	return more_ns;
+}
+
 bool
 wr_reader_is_over(const struct wr_reader *r)
 {
@@ -709,6 +719,8 @@ wr_reader_init(struct wr_reader *r, struct wr_store *store, struct wr_slot *slot
 	r->shown = UINT64_MAX;
 	r->ttl_ns = shorter(opts->ttl_ns, store->hdr->ttl_ns);
 	r->seg_bytes = store->seg_bytes;
+	r->seat = opts->seat;
+	(void)wr_reader_charged_ns(r); /* a row that stood was told of that before */
 	rc = reserve(r, opts);
 	if (rc < 0)
 		goto fail;

@@ -51,7 +51,8 @@ struct wr_reader_opts {
 	uint32_t holds;
 	uint32_t policy;               /* enum weir_policy */
 	uint32_t key_offset, key_size; /* of WEIR_LATEST; size 0: one value in all */
-	struct wr_bell *room_bell;     /* rings the publisher */
+	uint32_t seat; /* of its row: where it is told what it was charged */
+	struct wr_bell *room_bell; /* rings the publisher */
 };
 
 struct wr_reader {
@@ -74,6 +75,8 @@ struct wr_reader {
 	uint64_t lost[WR_LOSTS];
 	uint64_t kept_passed; /* messages that were passed and are held */
 	bool unsaid;          /* the slot does not show them all */
+	uint64_t charged_ns;  /* that its publisher had said when last asked */
+	uint32_t seat;
 
 	/* how it reads */
 	uint32_t policy;
@@ -150,6 +153,10 @@ bool wr_reader_ready(struct wr_reader *r);
  * here. */
 uint32_t wr_reader_lag(const struct wr_reader *r, uint64_t quota);
 uint64_t wr_reader_age_ns(const struct wr_reader *r, uint64_t now_ns);
+
+/* What it was charged for the waiting of others since the last call, in nanoseconds: as its
+ * publisher says, so that a hostile one can say anything here. */
+uint64_t wr_reader_charged_ns(struct wr_reader *r);
 
 /* True if the publisher leaves the fence of the sleeping pair to us. */
 bool wr_reader_heavy(const struct wr_reader *r);

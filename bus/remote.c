@@ -164,7 +164,7 @@ wr_remote_attached(
 		else
 			link->newest = store;
 		link->ahead = NULL;
-		opts = wr_sub_reader_opts(link->sub, &msg->begin, &peer->bell);
+		opts = wr_sub_reader_opts(link->sub, &msg->begin, msg->slot, &peer->bell);
 		rc = wr_reader_init(&link->reader, store, &node->slots[link->slot],
 			msg->begin.place, &opts);
 		wr_store_unref(store);

@@ -4,8 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "bus/error.h"
 #include "bus/mutant.h"
@@ -14,7 +13,8 @@
 enum {
 	PAUSES = 200,        /* looks for room with a pause between, about 10 us */
 	YIELDS = 4,          /* then with the core given away */
-	PARK_NS = 100000000, /* no wait sleeps longer without a look */
+	PARK_NS = 100000000, /* no wait sleeps longer without a look, */
+	NAP_NS = 200000,     /* or than that where no bell can be heard */
 	NOT_ASLEEP_NS =
 		2000000 /* between two claims of who never waits: the most that counts */
 };
@@ -22,19 +22,18 @@ enum {
 void
 wr_room_init(struct wr_room *room, uint64_t cap_ns)
 {
-	*room = (struct wr_room){.epoll = -1};
+	*room = (struct wr_room){.poller.fd = -1};
 	wr_stall_init(&room->stall, cap_ns, wr_now_ns());
 }
 
 void
 wr_room_fini(struct wr_writer *w)
 {
-	if (w->room.epoll < 0)
+	if (w->room.poller.fd < 0)
 		return;
 	if (w->ops.unwatch)
-		w->ops.unwatch(w->ops.ctx, w->room.epoll);
-	close(w->room.epoll);
-	w->room.epoll = -1;
+		w->ops.unwatch(w->ops.ctx, &w->room.poller);
+	wr_poller_fini(&w->room.poller);
 }
 
 bool
@@ -99,6 +98,24 @@ tell_time(struct wr_room *room, struct wr_stall_view *view)
 	room->last_ns = view->now_ns;
 }
 
+void
+wr_room_say_charge(struct wr_writer *w, const struct wr_row *row)
+{
+	for (struct wr_zone *zone = w->pool.zone; zone; zone = zone->older) {
+		wr_a64 *said = wr_stream_charged(zone->store->hdr, row->seat);
+
+		if (wr_stat_get(said) != row->account.told_ns)
+			wr_stat_set(said, row->account.told_ns);
+	}
+}
+
+void
+wr_room_say_charges(struct wr_writer *w)
+{
+	for (uint32_t i = 0; i < w->gate.count; i++)
+		wr_room_say_charge(w, &w->gate.rows[i]);
+}
+
 static void
 detach(struct wr_writer *w, struct wr_row *row, enum wr_blame blame, uint64_t now)
 {
@@ -129,6 +146,7 @@ look(struct wr_writer *w)
 			if (w->gate.rows[i].blame != WR_BLAME_NONE)
 				detach(w, &w->gate.rows[i], w->gate.rows[i].blame,
 					view.now_ns);
+	wr_room_say_charges(w);
 	w->room.asked_ns = wr_stall_pause_ns(&w->room.stall, &w->gate);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -217,38 +235,36 @@ say(struct wr_writer *w, uint64_t up_to)
 	}
 }
 
-static int
-epoll_of(struct wr_writer *w)
+/* Only by epoll: poll(2) would take the tokens of the loop, which hears the same bells. */
+static bool
+hears(struct wr_writer *w)
 {
-	if (w->room.epoll < 0) {
-		int fd = epoll_create1(EPOLL_CLOEXEC);
+	struct wr_poller *poller = &w->room.poller;
 
-		if (fd >= 0 && w->ops.watch && w->ops.watch(w->ops.ctx, fd) < 0) {
-			close(fd);
-			fd = -1;
-		}
-		w->room.epoll = fd;
-	}
-	return w->room.epoll;
+	if (poller->fd < 0 && wr_poller_init(poller, WR_IO_EPOLL) == 0 &&
+		w->ops.watch && w->ops.watch(w->ops.ctx, poller) < 0)
+		wr_poller_fini(poller);
+	return poller->fd >= 0;
 }
 
 static void
-rest(struct wr_writer *w, int fd, uint64_t ns)
+rest(struct wr_writer *w, bool hears, uint64_t ns)
 {
-	struct epoll_event events[8];
-	struct pollfd rung = {.fd = fd, .events = POLLIN};
+	struct pollfd rung = {.fd = w->room.poller.fd, .events = POLLIN};
 	struct timespec most = {.tv_nsec = (long)ns};
+	void *nobody;
 
 	if (WR_MUTANT(ADMIT_WAITLOCKED)) {
 		pthread_mutex_lock(&w->lock);
-		(void)epoll_wait(fd, events, 8, -1);
+		(void)wr_poller_wait(&w->room.poller, &nobody, 1, -1);
 		pthread_mutex_unlock(&w->lock);
-	} else if (fd >= 0) {
+	} else if (hears) {
 		/* epoll_wait knows milliseconds only. */
 		if (ppoll(&rung, 1, &most, NULL) > 0)
-			(void)epoll_wait(fd, events, 8, 0);
+			(void)wr_poller_wait(&w->room.poller, &nobody, 1, 0);
 	} else {
-		sched_yield(); /* no descriptor left to sleep on */
+		most.tv_nsec = ns < NAP_NS ? (long)ns : NAP_NS;
+		nanosleep(&most, NULL);
 	}
 }
 
@@ -280,12 +296,12 @@ room_came(struct wr_writer *w)
 static void
 park(struct wr_writer *w, uint64_t ns)
 {
-	int fd = epoll_of(w);
+	bool rung = hears(w);
 
 	if (WR_MUTANT(ROOM_CHECKFIRST) && room_there(w))
 		return;
 	if (!room_came(w))
-		rest(w, fd, ns);
+		rest(w, rung, ns);
 	WR_POINT(room_lower);
 	w->room.epoch++;
 	say(w, 0);

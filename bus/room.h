@@ -11,6 +11,7 @@
 #ifndef WR_BUS_ROOM_H
 #define WR_BUS_ROOM_H
 
+#include "bus/os/poller.h"
 #include "bus/stall.h"
 
 struct wr_row;
@@ -18,8 +19,8 @@ struct wr_writer;
 struct weir_error;
 
 struct wr_room {
-	int epoll;      /* -1 until the first wait */
-	uint64_t epoch; /* odd: parked, and readers are to ring */
+	struct wr_poller poller; /* not open until the first wait */
+	uint64_t epoch;          /* odd: parked, and readers are to ring */
 	uint64_t waits, wait_ns;
 	uint64_t last_ns;  /* of the last look at who pays, 0 = not waiting */
 	uint64_t asked_ns; /* the most that was to pass until the next one */
@@ -50,6 +51,11 @@ uint64_t wr_room_read(struct wr_writer *w);
  * ordinal that is needed now, `needed` without them.
  */
 uint64_t wr_room_admit(struct wr_writer *w, uint64_t needed);
+
+/* Says in every region that its reader may stand in what a row was charged, as far as its
+ * loop is to be told (account.told_ns); of all rows. With the lock. */
+void wr_room_say_charge(struct wr_writer *w, const struct wr_row *row);
+void wr_room_say_charges(struct wr_writer *w);
 
 /* True if a row lags by no more than a quarter of what it may: it has caught up. With the
  * lock. */

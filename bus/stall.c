@@ -187,6 +187,27 @@ forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 	take_back(stall, account, ns);
 }
 
+/* What it was charged and its loop does not know. */
+static uint64_t
+untold(const struct wr_account *account)
+{
+	return account->spent_ns > account->told_ns ? account->spent_ns - account->told_ns
+						    : 0;
+}
+
+/* Takes back what it could not help since it was asked about last. */
+static void
+acquit(struct wr_stall *stall, struct wr_row *row, const struct wr_stall_view *view)
+{
+	struct wr_account *account = &row->account;
+
+	if (view->excuse)
+		forgive(stall, account, view->excuse(view->ctx, row));
+	/* It works as fast as the others, and had no core: nothing was due. */
+	if (row->blocks && keeps_pace(account, stall))
+		take_back(stall, account, wr_slide_sum(&account->spent, view->now_ns));
+}
+
 static enum wr_blame
 judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 	const struct wr_stall_view *view)
@@ -198,22 +219,46 @@ judge(struct wr_stall *stall, const struct wr_gate *gate, struct wr_row *row,
 		return WR_BLAME_NONE;
 	if (account->budget_ns == 0)
 		return WR_BLAME_BUDGET;
-	/* From the look before a third of it is spent its thread is looked at, so that there
-	 * is something to compare with when it matters. */
-	account->watched = blame_of(stall, gate, row, view->now_ns, 3, PAUSE_CHARGED) !=
-		WR_BLAME_NONE;
+	/* From when it is charged, or the look before a third of its patience is spent, its
+	 * thread is looked at, so that there is something to compare with when it matters;
+	 * until a wait begins in which neither is so. */
+	account->watched = (watched && view->since_ns > 0) || untold(account) > 0 ||
+		blame_of(stall, gate, row, view->now_ns, 3, PAUSE_CHARGED) !=
+			WR_BLAME_NONE;
 	if (account->watched && !watched && view->excuse) {
 		(void)view->excuse(view->ctx, row);
 		return WR_BLAME_NONE;
 	}
 	if (blame_of(stall, gate, row, view->now_ns, 1, 0) == WR_BLAME_NONE)
 		return WR_BLAME_NONE;
-	if (view->excuse)
-		forgive(stall, account, view->excuse(view->ctx, row));
-	/* It works as fast as the others, and had no core: nothing was due. */
-	if (keeps_pace(account, stall))
-		take_back(stall, account, wr_slide_sum(&account->spent, view->now_ns));
+	acquit(stall, row, view);
 	return blame_of(stall, gate, row, view->now_ns, 1, 0);
+}
+
+/* ---- what its loop is told ----------------------------------------------------------------------- */
+
+/*
+ * Who has most to be told, and has been looked at before: what it was charged since then it
+ * may have been unable to help. One at a look, for it costs one to ask; of many who hold up
+ * their publisher together each is told by its detach at the latest.
+ */
+static void
+tell_one(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view *view)
+{
+	struct wr_row *most = NULL;
+
+	for (uint32_t i = 0; i < gate->count; i++) {
+		struct wr_row *row = &gate->rows[i];
+
+		if (row->account.watched && untold(&row->account) >= WR_STALL_TELL_NS &&
+			(!most || untold(&row->account) > untold(&most->account)))
+			most = row;
+	}
+	if (!most)
+		return;
+	acquit(stall, most, view);
+	if (untold(&most->account) >= WR_STALL_TELL_NS)
+		most->account.told_ns = most->account.spent_ns;
 }
 
 /* ---- who shields nobody ------------------------------------------------------------------------ */
@@ -380,6 +425,7 @@ wr_stall_look(
 	stall->spent_ns += most;
 	wr_slide_add(&stall->spent, view->now_ns, most);
 
+	tell_one(stall, gate, view);
 	for (uint32_t i = 0; i < gate->count; i++) {
 		struct wr_row *row = &gate->rows[i];
 
@@ -441,6 +487,8 @@ wr_account_detached(struct wr_account *account, enum wr_blame blame, uint64_t no
 	account->left_ns = now_ns;
 	account->blame = blame;
 	account->detaches++;
+	if (account->told_ns < account->spent_ns)
+		account->told_ns = account->spent_ns;
 	account->still_ns = account->idle_ns = 0;
 	account->behind_ns = 0;
 	account->slow = false;

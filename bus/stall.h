@@ -32,6 +32,10 @@
  * being detached. All stalls of a stream together have a cap, however many readers take
  * turns: beyond it, whoever is charged more than half of an equal share of it is detached.
  *
+ * What a reader is charged its own loop is told, to count it against it there: half a
+ * millisecond or more at a time, when what it could not help has been taken back; and when
+ * it is detached, the rest.
+ *
  * Pure: time, and what was seen of the readers, come in. Under the writer's lock.
  */
 #ifndef WR_BUS_STALL_H
@@ -49,7 +53,8 @@ enum {
 	WR_STALL_BUDGET_NS = 5000000, /* in any 100 ms, of a reader */
 	WR_STALL_CAP_NS = 20000000,   /* and of all readers of a stream together */
 	WR_STALL_COMPARE_NS = 100000000,
-	WR_STALL_STOPPED_NS = 500000000
+	WR_STALL_STOPPED_NS = 500000000,
+	WR_STALL_TELL_NS = 500000 /* the least that a loop is told at a time */
 };
 
 #define WR_STALL_FOREVER \
@@ -76,12 +81,13 @@ struct wr_account {
 	uint64_t budget_ns; /* in any 100 ms; 0: nobody ever waits for it */
 	struct wr_slide spent;
 	uint64_t spent_ns; /* ever */
+	uint64_t told_ns;  /* of that, what its own loop is told; it only grows */
 
 	/* as it was at the last look */
 	uint64_t place; /* its cursor */
 	uint64_t progress;
 	bool blocked;
-	bool watched;      /* it may have to be excused: its thread is looked at */
+	bool watched;      /* it may have to be excused: its thread was looked at */
 	uint64_t still_ns; /* waited for since it moved last */
 	uint64_t idle_ns;  /* behind since it moved last, waited for or not */
 
@@ -125,8 +131,9 @@ struct wr_stall_view {
 	uint64_t head;
 	uint64_t published;
 	/* How long the reader's thread was ready to run and had no core since this was asked
-	 * last; 0 the first time. NULL: never. Costs a look at /proc: asked only about who
-	 * would be detached otherwise. */
+	 * last; 0 the first time. NULL: never. Costs a look at /proc: asked once about each who
+	 * begins to pay, then about who would be detached otherwise, and at each look about
+	 * one whose loop would be told. */
 	uint64_t (*excuse)(void *ctx, struct wr_row *row);
 	void *ctx;
 };

@@ -15,6 +15,7 @@
 
 enum {
 	TURN_EVENTS = 64,
+	HEARD_MAX = 2 + 2 * WR_PEERS, /* poke and door, and of each peer socket and death */
 	TURN_MESSAGES = 256,     /* of one connection, before others have their turn */
 	IDLE_MS = 1000,          /* no sleep of the steward is longer */
 	LOST_NS_MAX = 1000000000 /* who hung up and left nothing here is waited for */
@@ -110,12 +111,12 @@ hear(struct wr_steward *s, struct wr_peer *peer)
 			return;
 		}
 		if (from != peer) { /* a guest turned out to be who we were reaching for */
-			(void)wr_ear_ctl(s->ear, EPOLL_CTL_MOD, from->fd, EPOLLIN,
+			(void)wr_ear_ctl(&s->ear, EPOLL_CTL_MOD, from->fd, EPOLLIN,
 				WR_ABOUT_SOCKET, from->index);
 			peer = from;
 		}
 		if (msg.kind == WR_WIRE_HELLO && peer->pidfd >= 0)
-			(void)wr_ear_ctl(s->ear, EPOLL_CTL_ADD, peer->pidfd, EPOLLIN,
+			(void)wr_ear_ctl(&s->ear, EPOLL_CTL_ADD, peer->pidfd, EPOLLIN,
 				WR_ABOUT_DEATH, peer->index);
 	}
 }
@@ -158,7 +159,7 @@ watch_socket(struct wr_steward *s, struct wr_peer *peer)
 		return;
 	peer->watched = events;
 	(void)wr_ear_ctl(
-		s->ear, EPOLL_CTL_MOD, peer->fd, events, WR_ABOUT_SOCKET, peer->index);
+		&s->ear, EPOLL_CTL_MOD, peer->fd, events, WR_ABOUT_SOCKET, peer->index);
 }
 
 /* What is due by the clock, and sockets that have something to be sent. Returns in how
@@ -204,11 +205,11 @@ relay_rings(struct wr_steward *s)
 }
 
 static void
-handle(struct wr_steward *s, const struct epoll_event *event)
+handle(struct wr_steward *s, uint64_t mark)
 {
-	struct wr_peer *peer = s->peers.at[wr_ear_index(event) % WR_PEERS];
+	struct wr_peer *peer = s->peers.at[wr_ear_index(mark) % WR_PEERS];
 
-	switch (wr_ear_what(event)) {
+	switch (wr_ear_what(mark)) {
 	case WR_ABOUT_DOOR:
 		wr_door_answer(&s->door);
 		break;
@@ -225,19 +226,86 @@ handle(struct wr_steward *s, const struct epoll_event *event)
 	}
 }
 
+/* One more of those that are heard, if it is open. */
+static unsigned
+add(struct pollfd *fds, uint64_t *marks, unsigned count, unsigned room, int fd,
+	uint32_t events, enum wr_about what, int index)
+{
+	if (fd < 0 || count == room)
+		return 0;
+	fds[count] = (struct pollfd){.fd = fd, .events = (short)events};
+	if (marks)
+		marks[count] = wr_ear_mark(what, index);
+	return 1;
+}
+
+static int
+hear_by_epoll(struct wr_steward *s, uint64_t *marks, int timeout_ms)
+{
+	struct epoll_event events[TURN_EVENTS];
+	int count = epoll_wait(s->ear.epoll, events, TURN_EVENTS, timeout_ms);
+
+	for (int i = 0; i < count; i++)
+		marks[i] = events[i].data.u64;
+	return count < 0 ? 0 : count;
+}
+
+unsigned
+wr_steward_hears(struct wr_steward *s, struct pollfd *fds, uint64_t *marks, unsigned room)
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(s->node->lock);
+	count += add(fds, marks, count, room, s->ear.poke, POLLIN, WR_ABOUT_RELAY, 0);
+	if (wr_door_listens(&s->door))
+		count += add(fds, marks, count, room, s->door.listen_fd, POLLIN,
+			WR_ABOUT_DOOR, 0);
+	for (int i = 0; s->peers.at[i]; i++) {
+		struct wr_peer *peer = s->peers.at[i];
+		uint32_t events = peer->watched ? peer->watched : POLLIN;
+
+		count += add(
+			fds, marks, count, room, peer->fd, events, WR_ABOUT_SOCKET, i);
+		count += add(fds, marks, count, room, peer->pidfd, POLLIN,
+			WR_ABOUT_DEATH, i);
+	}
+	pthread_mutex_unlock(s->node->lock);
+	return count;
+}
+
+/* What was closed meanwhile is found so by who handles it. */
+static int
+hear_by_poll(struct wr_steward *s, uint64_t *marks, int timeout_ms)
+{
+	struct pollfd fds[HEARD_MAX];
+	unsigned count = wr_steward_hears(s, fds, marks, HEARD_MAX);
+	uint64_t pokes;
+	int heard = 0;
+
+	if (poll(fds, count, timeout_ms) <= 0)
+		return 0;
+	if (fds[0].revents && read(s->ear.poke, &pokes, sizeof(pokes)) < 0)
+		(void)0; /* another turn has taken them */
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i].revents)
+			marks[heard++] = marks[i];
+	return heard;
+}
+
 int
 wr_steward_turn(struct wr_steward *s, int timeout_ms, int *next_ms)
 {
-	struct epoll_event events[TURN_EVENTS];
-	int count = epoll_wait(s->ear, events, TURN_EVENTS, timeout_ms);
+	uint64_t marks[HEARD_MAX];
+	int count = s->ear.epoll >= 0 ? hear_by_epoll(s, marks, timeout_ms)
+				      : hear_by_poll(s, marks, timeout_ms);
 
 	pthread_mutex_lock(s->node->lock);
 	for (int i = 0; i < count; i++)
-		handle(s, &events[i]);
+		handle(s, marks[i]);
 	*next_ms = keep_house(s);
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(s->node->lock);
-	return count < 0 ? 0 : count;
+	return count;
 }
 
 bool
@@ -267,10 +335,7 @@ wr_steward_wait(struct wr_steward *s, uint64_t deadline_ns)
 void
 wr_steward_poke(struct wr_steward *s)
 {
-	static const uint64_t one = 1;
-
-	if (write(s->relay_fd, &one, sizeof(one)) < 0)
-		return; /* full: it is awake */
+	wr_ear_poke(&s->ear);
 }
 
 void
@@ -282,37 +347,49 @@ wr_steward_relay(struct wr_steward *s)
 
 /* ---- lifecycle ------------------------------------------------------------------------------ */
 
+/* 0, or -1 with errno. */
+static int
+listen_up(struct wr_steward *s)
+{
+	enum wr_io io = s->node->io;
+
+	if (io == WR_IO_POLL)
+		return 0;
+	s->ear.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->ear.epoll < 0)
+		return io == WR_IO_AUTO && wr_poller_refused(errno) ? 0 : -1;
+	return wr_ear_ctl(&s->ear, EPOLL_CTL_ADD, s->ear.poke, EPOLLIN | EPOLLET,
+		WR_ABOUT_RELAY, 0);
+}
+
 int
 wr_steward_init(struct wr_steward *s, struct weir_error *err)
 {
 	pthread_condattr_t attr;
+	int rc;
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	s->ear = epoll_create1(EPOLL_CLOEXEC);
-	s->relay_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->ear < 0 || s->relay_fd < 0 ||
-		wr_ear_ctl(s->ear, EPOLL_CTL_ADD, s->relay_fd, EPOLLIN | EPOLLET,
-			WR_ABOUT_RELAY, 0) < 0) {
-		int rc = wr_error_set(err, wr_error_from_errno(errno), errno,
-			"no descriptors for the steward");
-
-		wr_steward_fini(s);
-		return rc;
-	}
-	return 0;
+	s->ear = (struct wr_ear){.epoll = -1};
+	s->ear.poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->ear.poke >= 0 && listen_up(s) == 0)
+		return 0;
+	rc = wr_poller_refused(errno) ? WEIR_E_ENV_NOSYS : wr_error_from_errno(errno);
+	rc = wr_error_set(err, rc, errno, "no descriptors for the steward");
+	wr_steward_fini(s);
+	return rc;
 }
 
 void
 wr_steward_fini(struct wr_steward *s)
 {
-	if (s->ear >= 0)
-		close(s->ear);
-	if (s->relay_fd >= 0)
-		close(s->relay_fd);
-	s->ear = s->relay_fd = -1;
+	if (s->ear.epoll >= 0)
+		close(s->ear.epoll);
+	if (s->ear.poke >= 0)
+		close(s->ear.poke);
+	s->ear.epoll = s->ear.poke = -1;
 	pthread_cond_destroy(&s->changed);
 }
 

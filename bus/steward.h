@@ -7,14 +7,15 @@
 #ifndef WR_BUS_STEWARD_H
 #define WR_BUS_STEWARD_H
 
+#include <poll.h>
+
 #include "bus/door.h"
 
 struct wr_steward {
 	struct wr_node *node;
 	struct wr_peers peers;
 	struct wr_door door;
-	int ear;      /* an epoll set: see bus/ear.h */
-	int relay_fd; /* an eventfd in it: the publisher or a caller wants something */
+	struct wr_ear ear;
 	wr_a64 relay_pending;
 	wr_a64 stopping;
 	bool has_thread;
@@ -23,7 +24,7 @@ struct wr_steward {
 	struct wr_steward *next; /* of this process: bus/fork.h */
 };
 
-/* Makes what it hears with; node, peers and door are there. ENV_FILES. */
+/* Makes what it hears with; node, peers and door are there. ENV_FILES, ENV_NOSYS. */
 int wr_steward_init(struct wr_steward *s, struct weir_error *err);
 void wr_steward_fini(struct wr_steward *s);
 
@@ -35,6 +36,11 @@ void wr_steward_stop(struct wr_steward *s);
 /* One turn, without the lock: waits at most timeout_ms. Returns how many events there
  * were; *next_ms is when the next turn is due. */
 int wr_steward_turn(struct wr_steward *s, int timeout_ms, int *next_ms);
+
+/* Where there is no epoll: the descriptors that it hears, and what each is about; up to `room`
+ * of them. marks NULL: not wanted. Without the lock. Returns how many. */
+unsigned wr_steward_hears(
+	struct wr_steward *s, struct pollfd *fds, uint64_t *marks, unsigned room);
 
 /* Waits for a change, at most until the deadline; with the lock held, which is given up
  * meanwhile. Turns the steward itself where no thread does. False: the deadline has

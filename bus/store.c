@@ -10,7 +10,7 @@
 static uint64_t
 region_bytes(const struct wr_geometry *geo, uint64_t segs)
 {
-	return WR_PAGE + segs * geo->seg_bytes;
+	return WR_STREAM_HEADER + segs * geo->seg_bytes;
 }
 
 static void
@@ -20,7 +20,7 @@ header_write(struct wr_stream_hdr *hdr, const struct wr_store_plan *plan, uint64
 
 	hdr->magic = WR_STREAM_MAGIC;
 	hdr->layout = WR_LAYOUT;
-	hdr->header_bytes = WR_PAGE;
+	hdr->header_bytes = WR_STREAM_HEADER;
 	hdr->stream = plan->stream;
 	hdr->node = plan->node;
 	hdr->region_bytes = region_bytes(geo, segs);
@@ -79,7 +79,9 @@ wr_store_create(
 		: wr_region_create(&store->region, plan->topic, bytes, err);
 	if (rc < 0)
 		goto fail_store;
-	rc = wr_region_reserve(&store->region, 0, WR_PAGE, err);
+	if (plan->large > 0)
+		(void)wr_region_enlarge(&store->region, plan->large);
+	rc = wr_region_reserve(&store->region, 0, WR_STREAM_HEADER, err);
 	if (rc < 0)
 		goto fail_region;
 
@@ -109,7 +111,7 @@ wr_store_check(const struct wr_stream_hdr *hdr, uint64_t bytes, struct weir_erro
 	uint64_t align = hdr->align;
 	const char *wrong = NULL;
 
-	if (bytes < sizeof(*hdr) || hdr->magic != WR_STREAM_MAGIC)
+	if (bytes < WR_STREAM_HEADER || hdr->magic != WR_STREAM_MAGIC)
 		return wr_error_set(
 			err, WEIR_E_PEER_BADREGION, 0, "this is no stream's region");
 	if (hdr->layout != WR_LAYOUT) {
@@ -119,13 +121,13 @@ wr_store_check(const struct wr_stream_hdr *hdr, uint64_t bytes, struct weir_erro
 			WR_LAYOUT);
 		return -WEIR_E_ENV_VERSION;
 	}
-	if (hdr->header_bytes != WR_PAGE || hdr->region_bytes != bytes)
+	if (hdr->header_bytes != WR_STREAM_HEADER || hdr->region_bytes != bytes)
 		wrong = "sizes";
 	else if (align < WR_FRAME || align > WEIR_ALIGN_MAX || (align & (align - 1)) != 0)
 		wrong = "alignment";
 	else if (seg_bytes == 0 || seg_bytes % WR_PAGE != 0 || hdr->seg_count == 0 ||
 		hdr->seg_count >= 1u << WR_PLACE_SEG_BITS ||
-		seg_bytes * hdr->seg_count != bytes - WR_PAGE)
+		seg_bytes * hdr->seg_count != bytes - WR_STREAM_HEADER)
 		wrong = "segments";
 	else if (hdr->max_message > WEIR_MESSAGE_MAX || hdr->first < WR_SEG_FIRST ||
 		(hdr->first + WR_FRAME) % align != 0 || hdr->first >= seg_bytes ||
@@ -154,7 +156,7 @@ wr_store_map(struct wr_store **out, int fd, uint64_t bytes, struct weir_error *e
 		return wr_error_set(
 			err, WEIR_E_ENV_MEMORY, 0, "no memory for a stream's books");
 	}
-	if (bytes < WR_PAGE) {
+	if (bytes < WR_STREAM_HEADER) {
 		close(fd);
 		free(store);
 		return wr_error_set(err, WEIR_E_PEER_BADREGION, 0,

@@ -37,6 +37,7 @@ struct wr_store_plan {
 	const char *topic;
 	const char *type;    /* "" = opaque */
 	bool open_to_all;    /* no list says who may read it */
+	uint64_t large;      /* bytes of the pages that are asked for; 0: any */
 	bool private_memory; /* inproc: no descriptor, nobody else maps it */
 };
 

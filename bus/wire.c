@@ -44,10 +44,11 @@ wr_wire_check(const void *bytes, size_t size, int fd_count)
 		return -WEIR_E_PEER_PROTOCOL;
 	if (!ended(msg.name) || !ended(msg.topic) || !ended(msg.type))
 		return -WEIR_E_PEER_PROTOCOL;
-	if (msg.slot >= WR_NODE_SLOTS || msg.terms.holds > WEIR_HOLDS_MAX ||
-		msg.terms.policy > WEIR_BLOCK || msg.terms.from > WEIR_FROM_SEQ ||
-		msg.begin.asked > msg.begin.seq || msg.bytes > (uint64_t)1 << 50 ||
-		msg.max_message > WEIR_MESSAGE_MAX)
+	if (msg.slot >= (msg.kind == WR_WIRE_ATTACHED ? WEIR_SUBSCRIBERS_MAX
+						      : WR_NODE_SLOTS) ||
+		msg.terms.holds > WEIR_HOLDS_MAX || msg.terms.policy > WEIR_BLOCK ||
+		msg.terms.from > WEIR_FROM_SEQ || msg.begin.asked > msg.begin.seq ||
+		msg.bytes > (uint64_t)1 << 50 || msg.max_message > WEIR_MESSAGE_MAX)
 		return -WEIR_E_PEER_PROTOCOL;
 	return 0;
 }

@@ -63,7 +63,7 @@ struct wr_wire {
 	struct wr_books books;
 	uint32_t seg_bytes;
 	uint32_t max_message;
-	uint32_t slot;
+	uint32_t slot; /* of ATTACHED: the seat of the row */
 	uint32_t pid;
 	uint32_t code;
 	uint32_t gates, over;

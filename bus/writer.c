@@ -332,6 +332,7 @@ move(struct wr_writer *w, struct weir_error *err)
 		return wr_error_set(
 			err, -rc, 0, "no memory for the books of a larger region");
 	wr_store_relaxed(mode_fence, &w->next->hdr->fences, w->fences);
+	wr_room_say_charges(w);
 	wr_store_follow(left, wr_store_ref(w->next));
 	w->next = NULL;
 	return 0;

@@ -36,10 +36,10 @@ struct wr_writer_ops {
 	int (*moving)(void *ctx, struct wr_writer *w, const struct wr_store *store);
 	/* More than one node sleeps: ring the others from another thread. */
 	void (*relay)(void *ctx);
-	/* Adds the descriptors that ring this node to an epoll set, edge-triggered. Without
+	/* The poller hears the descriptors that ring this node, from here on. Without
 	 * the lock, as are the rest. */
-	int (*watch)(void *ctx, int epoll_fd);
-	void (*unwatch)(void *ctx, int epoll_fd);
+	int (*watch)(void *ctx, struct wr_poller *poller);
+	void (*unwatch)(void *ctx, struct wr_poller *poller);
 	/* A row was detached, or is waited for again (row->gate says which): tells both
 	 * sides. With the lock held, from the publisher's thread. */
 	void (*verdict)(void *ctx, struct wr_writer *w, struct wr_row *row);

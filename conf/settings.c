@@ -8,27 +8,38 @@
 #include <strings.h>
 
 struct key {
-	const char *name, *variable;
+	const char *name, *variable, *about;
 	uint64_t least, most, built_in;
 	bool is_switch;
+	const char *const *words; /* one of these, by its place; else a number or a switch */
 };
+
+static const char *const io_words[] = {"auto", "epoll", "poll", NULL};
 
 static const struct key keys[WR_SETTINGS] = {
 	[WR_SETTING_BUDGET] = {.name = "budget",
 		.variable = "WEIR_BUDGET",
+		.about = "units of weir_consume that a poll has",
 		.least = 100,
 		.most = 10000,
 		.built_in = 2000},
 	[WR_SETTING_CPU_THRESHOLD_NS] = {.name = "cpu_threshold_ns",
 		.variable = "WEIR_CPU_THRESHOLD_NS",
+		.about = "how long a poll may take",
 		.least = 1000,
 		.most = 4000000000,
 		.built_in = 1000000},
 	[WR_SETTING_TIER_ESCALATION] = {.name = "tier_escalation",
 		.variable = "WEIR_TIER_ESCALATION",
+		.about = "whether a slow consumer climbs the tiers",
 		.most = 1,
 		.built_in = 1,
 		.is_switch = true},
+	[WR_SETTING_IO] = {.name = "io",
+		.variable = "WEIR_IO",
+		.about = "what a loop waits for descriptors with",
+		.most = 2,
+		.words = io_words},
 };
 
 static const char *const layers[WR_LAYERS] = {
@@ -47,9 +58,79 @@ wr_setting_variable(enum wr_setting setting)
 }
 
 const char *
+wr_setting_about(enum wr_setting setting)
+{
+	return (unsigned)setting < WR_SETTINGS ? keys[setting].about : "unknown";
+}
+
+int
+wr_setting_find(const char *name)
+{
+	for (int i = 0; i < WR_SETTINGS; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+const char *
 wr_layer_name(enum wr_layer layer)
 {
 	return (unsigned)layer < WR_LAYERS ? layers[layer] : "unknown";
+}
+
+/* ---- as it is written ------------------------------------------------------------------------ */
+
+void
+wr_setting_format(enum wr_setting setting, uint64_t value, char text[WR_SETTING_TEXT])
+{
+	if ((unsigned)setting < WR_SETTINGS && keys[setting].words &&
+		value <= keys[setting].most)
+		snprintf(text, WR_SETTING_TEXT, "%s", keys[setting].words[value]);
+	else if ((unsigned)setting < WR_SETTINGS && keys[setting].is_switch)
+		snprintf(text, WR_SETTING_TEXT, "%s", value ? "true" : "false");
+	else
+		snprintf(text, WR_SETTING_TEXT, "%llu", (unsigned long long)value);
+}
+
+static void
+list_words(const char *const *words, char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; words[i] && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s",
+			i == 0                 ? ""
+				: words[i + 1] ? ", "
+					       : " or ",
+			words[i]);
+}
+
+/* What is possible, for a person. */
+static void
+format_bounds(const struct key *key, char *text, size_t size)
+{
+	if (key->words)
+		list_words(key->words, text, size);
+	else if (key->is_switch)
+		snprintf(text, size, "true or false");
+	else
+		snprintf(text, size, "a whole number from %llu to %llu",
+			(unsigned long long)key->least, (unsigned long long)key->most);
+}
+
+void
+wr_setting_bounds(enum wr_setting setting, char text[WR_SETTING_BOUNDS])
+{
+	if ((unsigned)setting < WR_SETTINGS)
+		format_bounds(&keys[setting], text, WR_SETTING_BOUNDS);
+	else
+		text[0] = '\0';
+}
+
+uint64_t
+wr_setting_built_in(enum wr_setting setting)
+{
+	return (unsigned)setting < WR_SETTINGS ? keys[setting].built_in : 0;
 }
 
 /* ---- refusals ------------------------------------------------------------------------------ */
@@ -87,20 +168,15 @@ refuse_value(struct weir_error *err, enum wr_layer layer, const struct key *key,
 	const char *text)
 {
 	const char *name = layer == WR_LAYER_ENVIRONMENT ? key->variable : key->name;
+	char bounds[WR_SETTING_BOUNDS], built_in[WR_SETTING_TEXT];
 	int rc = refuse(err, layer, name, text);
 
 	if (!err)
 		return rc;
-	if (key->is_switch) {
-		snprintf(err->differs, sizeof(err->differs), "true or false is possible");
-		snprintf(err->hint, sizeof(err->hint), "without it: true");
-		return rc;
-	}
-	snprintf(err->differs, sizeof(err->differs),
-		"a whole number from %llu to %llu is possible",
-		(unsigned long long)key->least, (unsigned long long)key->most);
-	snprintf(err->hint, sizeof(err->hint), "without it: %llu",
-		(unsigned long long)key->built_in);
+	format_bounds(key, bounds, sizeof(bounds));
+	wr_setting_format((enum wr_setting)(key - keys), key->built_in, built_in);
+	snprintf(err->differs, sizeof(err->differs), "%s is possible", bounds);
+	snprintf(err->hint, sizeof(err->hint), "without it: %s", built_in);
 	return rc;
 }
 
@@ -118,6 +194,17 @@ read_switch(const char *text, uint64_t *value)
 				*value = is;
 				return true;
 			}
+	return false;
+}
+
+static bool
+read_word(const char *const *words, const char *text, uint64_t *value)
+{
+	for (unsigned i = 0; words[i]; i++)
+		if (strcasecmp(text, words[i]) == 0) {
+			*value = i;
+			return true;
+		}
 	return false;
 }
 
@@ -140,7 +227,9 @@ static int
 read_text(enum wr_layer layer, const struct key *key, const char *text, uint64_t *value,
 	struct weir_error *err)
 {
-	bool good = key->is_switch ? read_switch(text, value) : read_number(text, value);
+	bool good = key->words   ? read_word(key->words, text, value)
+		: key->is_switch ? read_switch(text, value)
+				 : read_number(text, value);
 
 	if (!good || *value < key->least || *value > key->most)
 		return refuse_value(err, layer, key, text);
@@ -155,6 +244,8 @@ take(struct wr_settings *settings, enum wr_layer layer, unsigned setting, uint64
 		return;
 	settings->values[setting] = value;
 	settings->layers[setting] = (uint8_t)layer;
+	snprintf(settings->where[setting], WR_SETTING_WHERE, "%s",
+		layer == WR_LAYER_ENVIRONMENT ? keys[setting].variable : "");
 }
 
 void
@@ -163,6 +254,15 @@ wr_settings_init(struct wr_settings *settings)
 	*settings = (struct wr_settings){0};
 	for (unsigned i = 0; i < WR_SETTINGS; i++)
 		settings->values[i] = keys[i].built_in;
+}
+
+void
+wr_settings_keep(struct wr_settings *settings, const struct wr_settings *from,
+	enum wr_setting setting)
+{
+	settings->values[setting] = from->values[setting];
+	settings->layers[setting] = from->layers[setting];
+	memcpy(settings->where[setting], from->where[setting], WR_SETTING_WHERE);
 }
 
 uint64_t
@@ -186,24 +286,33 @@ wr_settings_set(struct wr_settings *settings, enum wr_layer layer,
 	return 0;
 }
 
+/* "one of budget, ..." */
+static void
+name_all(char *text, size_t size)
+{
+	size_t used = (size_t)snprintf(text, size, "one of");
+
+	for (unsigned i = 0; i < WR_SETTINGS && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s %s",
+			i > 0 ? "," : "", keys[i].name);
+}
+
 int
 wr_settings_put(struct wr_settings *settings, enum wr_layer layer, const char *name,
 	const char *text, struct weir_error *err)
 {
+	int setting = (unsigned)layer < WR_LAYERS ? wr_setting_find(name) : -1;
 	uint64_t value;
 
-	for (unsigned i = 0; i < WR_SETTINGS && (unsigned)layer < WR_LAYERS; i++) {
-		if (strcmp(keys[i].name, name) != 0)
-			continue;
-		if (read_text(layer, &keys[i], text, &value, err) < 0)
+	if (setting >= 0) {
+		if (read_text(layer, &keys[setting], text, &value, err) < 0)
 			return -WEIR_E_USAGE_INVAL;
-		take(settings, layer, i, value);
+		take(settings, layer, (unsigned)setting, value);
 		return 0;
 	}
 	(void)refuse(err, layer, "a setting's name", name);
 	if (err)
-		snprintf(err->hint, sizeof(err->hint),
-			"budget, cpu_threshold_ns or tier_escalation");
+		name_all(err->hint, sizeof(err->hint));
 	return -WEIR_E_USAGE_INVAL;
 }
 

@@ -10,25 +10,33 @@
 
 #include "bus/handle.h"
 #include "bus/node.h"
+#include "conf/settings.h"
+#include "protocols/tie.h"
 #include "scheduler/crew.h"
+#include "scheduler/keeper.h"
 
 struct weir_bus {
 	struct wr_handle handle;
 	struct wr_node node;
 	struct wr_reactor reactor;
-	struct wr_crew crew; /* the loop of which that is, and further ones */
+	struct wr_crew crew;      /* the loop of which that is, and further ones */
+	struct wr_keeper *keeper; /* of its timers; NULL: the reactor keeps them */
 	struct wr_hooks hooks;
+	struct wr_settings settings; /* what is in force, and who said so */
 	struct wr_tier_config tiers; /* what was asked for, */
 	struct wr_tier_rules rules;  /* and what the reactor works with */
 	struct wr_task events;       /* hands them to on_event */
-	struct weir_pub *pubs;
-	struct weir_sub *subs;
-	struct wr_hung *hung;     /* timers and watches */
+	struct wr_tie *ties;         /* all handles but tasks */
+	struct wr_ring watches; /* of those, the descriptors: who was selected is last */
+	uint32_t watch_count;
 	struct wr_actors *actors; /* NULL until the first is spawned */
 	uint32_t attach_ms;
 	uint32_t close_ms;
 	uint64_t close_by_ns; /* of the whole bus, while it closes */
 	uint32_t flags;
+	struct weir_tuning *tunings; /* what was asked of the kernel; NULL: nothing was */
+	uint32_t tuning_count;
+	uint32_t io; /* enum weir_io, as the program asked */
 	weir_event_fn on_event;
 	void *ctx;
 	bool opened;   /* node, reactor and meeting exist */
@@ -44,14 +52,8 @@ wr_deadline_ns(uint32_t ms)
 	return wr_now_ns() + (uint64_t)ms * 1000000;
 }
 
-/* Close every handle of the bus; the bus's own thread. */
-void wr_pubs_close(struct weir_bus *bus);
-void wr_subs_close(struct weir_bus *bus);
-void wr_hung_close_all(struct weir_bus *bus);
+/* Ends every task of the bus; the bus's own thread. */
 void wr_actors_close(struct weir_bus *bus);
-void wr_pubs_adopt(struct weir_bus *bus);
-void wr_subs_adopt(struct weir_bus *bus);
-void wr_hung_adopt(struct weir_bus *bus);
 
 /*
  * A handle begins on a bus, as its maker's: it is refused where there is no bus, where

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What hangs on a bus beside publishers and subscriptions: a handle that is closed with it.
- * Embedded as the first member of such a handle.
+ * What hangs on a bus beside publishers and subscriptions: a handle whose task is on the
+ * loop. Embedded as the first member of such a handle.
  */
 #ifndef WR_PROTOCOLS_HUNG_H
 #define WR_PROTOCOLS_HUNG_H
@@ -11,7 +11,7 @@
 struct wr_hung {
 	struct wr_handle handle;
 	struct weir_bus *bus; /* NULL if it is another thread's */
-	struct wr_hung *next;
+	struct wr_tie tie;
 	/* Takes it off the loop; not called for a handle that has failed. */
 	void (*leave)(struct wr_hung *hung);
 };

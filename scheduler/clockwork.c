@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "scheduler/clockwork.h"
 
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -16,9 +15,9 @@ enum {
 };
 
 void
-wr_clockwork_init(struct wr_clockwork *cw, int epoll_fd)
+wr_clockwork_init(struct wr_clockwork *cw, struct wr_poller *poller)
 {
-	*cw = (struct wr_clockwork){.epoll_fd = epoll_fd, .alarm_fd = -1};
+	*cw = (struct wr_clockwork){.poller = poller, .alarm_fd = -1};
 	wr_intervals_init(&cw->intervals);
 }
 
@@ -131,16 +130,14 @@ wr_clockwork_due(
 	return count + more;
 }
 
-/* Edge-triggered, and never read: setting it anew takes what it had to say. */
+/* A token; setting it anew takes what it had to say. */
 static bool
 make_alarm(struct wr_clockwork *cw)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-
 	cw->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (cw->alarm_fd < 0)
 		return false;
-	if (epoll_ctl(cw->epoll_fd, EPOLL_CTL_ADD, cw->alarm_fd, &event) == 0)
+	if (wr_poller_add(cw->poller, cw->alarm_fd, WR_TOKEN, NULL) == 0)
 		return true;
 	close(cw->alarm_fd);
 	cw->alarm_fd = -1;

@@ -11,6 +11,7 @@
 #ifndef WR_SCHEDULER_CLOCKWORK_H
 #define WR_SCHEDULER_CLOCKWORK_H
 
+#include "bus/os/poller.h"
 #include "scheduler/interval.h"
 #include "scheduler/task.h"
 #include "scheduler/timers.h"
@@ -22,16 +23,24 @@ struct wr_alarm {
 	uint64_t fired;  /* times that its poll has not seen yet, */
 	uint64_t due_ns; /* when the first of them was due, */
 	uint64_t missed; /* and those that were left out behind it */
+	bool out;        /* a keeper has sent it, see scheduler/keeper.h */
 };
+
+static inline struct wr_alarm *
+wr_alarm_of(struct wr_task *task)
+{
+	return (struct wr_alarm *)(void *)((uint8_t *)task -
+		offsetof(struct wr_alarm, task));
+}
 
 struct wr_clockwork {
 	struct wr_timers *wheel; /* and what it hangs on; NULL until there is a one-shot */
 	struct wr_intervals intervals;
-	int epoll_fd;
+	struct wr_poller *poller;
 	int alarm_fd; /* -1 until it has to wake somebody */
 };
 
-void wr_clockwork_init(struct wr_clockwork *cw, int epoll_fd);
+void wr_clockwork_init(struct wr_clockwork *cw, struct wr_poller *poller);
 void wr_clockwork_fini(struct wr_clockwork *cw);
 
 /* Once, at at_ns. Arms anew if it is armed. -WEIR_E_ENV_MEMORY, -WEIR_E_AGAIN_QUOTA if there
@@ -52,7 +61,7 @@ uint64_t wr_clockwork_next_ns(const struct wr_clockwork *cw);
 unsigned wr_clockwork_due(struct wr_clockwork *cw, uint64_t now_ns,
 	struct wr_task *tasks[WR_TIMERS_FIRE]);
 
-/* From here on the next alarm makes the epoll set readable. */
+/* From here on the next alarm ends a wait of the poller. */
 void wr_clockwork_stand_in(struct wr_clockwork *cw);
 
 #endif

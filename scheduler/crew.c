@@ -12,6 +12,7 @@
 
 #include "bus/error.h"
 #include "bus/lines.h"
+#include "bus/os/core.h"
 #include "bus/os/sched.h"
 #include "scheduler/rest.h"
 
@@ -520,16 +521,6 @@ take_low_priority(const struct wr_crew *crew)
 		(void)setpriority(PRIO_PROCESS, wr_sched_self(), LANE_NICE);
 }
 
-static void
-take_core(uint32_t core)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(core, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
-}
-
 static void *
 worker_main(void *arg)
 {
@@ -542,7 +533,7 @@ worker_main(void *arg)
 	if (worker->lane)
 		take_low_priority(loop->crew);
 	else if (worker->core)
-		take_core(worker->core - 1);
+		(void)wr_core_bind(pthread_self(), worker->core - 1);
 	while (!wr_load_acquire(loop_stopped, &reactor->stopped)) {
 		int work = wr_reactor_poll(reactor, &verdict);
 
@@ -593,7 +584,9 @@ worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
 	wr_bell_set(&worker->bell, fd);
 	rc = wr_reactor_init(&worker->reactor, &worker->flag, &worker->bell,
 		worker->lane ? WEIR_IDLE_PARK : crew->plan.idle);
-	if (rc < 0 || fd < 0 || wr_bell_watch(worker->reactor.epoll_fd, fd) < 0)
+	if (rc == 0 && !home->poller.epoll)
+		rc = wr_reactor_listen(&worker->reactor, WR_IO_POLL);
+	if (rc < 0 || fd < 0 || wr_bell_watch(&worker->reactor.poller, fd) < 0)
 		return wr_error_set(err, WEIR_E_ENV_FILES, errno,
 			"no descriptor for loop %u of a bus", index);
 	if (crew->plan.discipline)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 #include <weir/weir.h>
 
@@ -31,9 +30,17 @@ wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32
 	wr_list_init(&r->urgent);
 	wr_meter_init(&r->meter, WR_REACTOR_POLL_NS);
 	(void)wr_budget_init(&r->budget, WR_BUDGET_DEFAULT);
-	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	wr_clockwork_init(&r->clockwork, r->epoll_fd);
-	return r->epoll_fd < 0 ? -WEIR_E_ENV_FILES : 0;
+	wr_clockwork_init(&r->clockwork, &r->poller);
+	return wr_poller_init(&r->poller, WR_IO_AUTO) < 0 ? -WEIR_E_ENV_FILES : 0;
+}
+
+int
+wr_reactor_listen(struct wr_reactor *r, enum wr_io io)
+{
+	wr_poller_fini(&r->poller);
+	if (wr_poller_init(&r->poller, io) == 0)
+		return 0;
+	return wr_poller_refused(errno) ? -WEIR_E_ENV_NOSYS : -WEIR_E_ENV_FILES;
 }
 
 void
@@ -43,14 +50,13 @@ wr_reactor_fini(struct wr_reactor *r)
 		wr_hooks_part(r->inside);
 	r->inside = NULL;
 	wr_clockwork_fini(&r->clockwork);
-	if (r->epoll_fd >= 0)
-		close(r->epoll_fd);
+	wr_poller_fini(&r->poller);
 	if (r->load_fd >= 0)
 		close(r->load_fd);
 #if WEIR_TRACE
 	wr_trace_fini(&r->trace);
 #endif
-	r->epoll_fd = r->load_fd = -1;
+	r->load_fd = -1;
 }
 
 int
@@ -400,11 +406,11 @@ look(struct wr_reactor *r, uint32_t most)
 int
 wr_reactor_watch(struct wr_reactor *r, struct wr_task *task, int fd, uint32_t events)
 {
-	struct epoll_event event = {.events = events, .data.ptr = task};
+	int rc = wr_poller_add(&r->poller, fd, events, task);
 
-	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-		if (errno != EPERM)
-			return -WEIR_E_ENV_OS;
+	if (rc < 0)
+		return -WEIR_E_ENV_OS;
+	if (rc == WR_POLLER_ALWAYS) {
 		wr_reactor_tell(r, task);
 		return WR_WATCH_ALWAYS;
 	}
@@ -415,19 +421,18 @@ wr_reactor_watch(struct wr_reactor *r, struct wr_task *task, int fd, uint32_t ev
 void
 wr_reactor_unwatch(struct wr_reactor *r, int fd)
 {
-	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0)
+	if (wr_poller_remove(&r->poller, fd))
 		r->fd_count--;
 }
 
 void
 wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 {
-	struct epoll_event events[EVENTS];
-	int count = epoll_wait(r->epoll_fd, events, EVENTS, timeout_ms);
+	void *tasks[EVENTS];
+	int count = wr_poller_wait(&r->poller, tasks, EVENTS, timeout_ms);
 
 	for (int i = 0; i < count; i++)
-		if (events[i].data.ptr) /* a bell says nothing more than that it rang */
-			wr_reactor_tell(r, events[i].data.ptr);
+		wr_reactor_tell(r, tasks[i]);
 }
 
 /* ---- a turn ------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 
 #include "bus/bell.h"
 #include "bus/layout.h"
+#include "bus/os/poller.h"
 #include "scheduler/budget.h"
 #include "scheduler/clockwork.h"
 #include "scheduler/disciplines.h"
@@ -63,19 +64,19 @@ struct wr_reactor {
 	bool hooked; /* in this turn somebody is told */
 	uint64_t tasks_ever;
 
-	struct wr_task *only; /* the one task that sleeping is about, NULL = all */
-	wr_a64 *flag;         /* our sleep flag, which feeders look at */
-	struct wr_bell *bell; /* what ends our sleep */
-	uint64_t epoch;       /* the flag's value: odd = asleep or about to be */
-	int epoll_fd;         /* everything that wakes us; bells are edge-triggered */
-	uint32_t fd_count;    /* descriptors of tasks in it */
-	uint32_t idling;      /* enum weir_idle */
-	uint32_t spins;       /* looks that an idle turn may spend before it sleeps */
-	uint32_t flow;        /* work done since it last slept */
-	uint32_t naps_left;   /* before it parks */
-	int load_fd;       /* where the kernel tells how many threads could run, -1 */
-	bool crowded;      /* more of them than cores, when last asked */
-	uint64_t crowd_ns; /* when that was */
+	struct wr_task *only;    /* the one task that sleeping is about, NULL = all */
+	wr_a64 *flag;            /* our sleep flag, which feeders look at */
+	struct wr_bell *bell;    /* what ends our sleep */
+	uint64_t epoch;          /* the flag's value: odd = asleep or about to be */
+	struct wr_poller poller; /* everything that wakes us; bells leave tokens */
+	uint32_t fd_count;       /* descriptors of tasks in it */
+	uint32_t idling;         /* enum weir_idle */
+	uint32_t spins;     /* looks that an idle turn may spend before it sleeps */
+	uint32_t flow;      /* work done since it last slept */
+	uint32_t naps_left; /* before it parks */
+	int load_fd;        /* where the kernel tells how many threads could run, -1 */
+	bool crowded;       /* more of them than cores, when last asked */
+	uint64_t crowd_ns;  /* when that was */
 	uint64_t naps;
 #if WEIR_TRACE
 	struct wr_trace trace;
@@ -94,6 +95,11 @@ struct wr_reactor {
 int wr_reactor_init(
 	struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32_t idle);
 void wr_reactor_fini(struct wr_reactor *r);
+
+/* By which back end it hears descriptors, before there are any: WR_IO_AUTO unless somebody
+ * says otherwise. ENV_FILES, ENV_NOSYS (epoll was asked for by name and is refused), with
+ * errno; then it hears none. */
+int wr_reactor_listen(struct wr_reactor *r, enum wr_io io);
 
 /* "priority" (what it is unless somebody says otherwise), "time", "classes" or "robin"; before
  * there are tasks. USAGE_INVAL for any other name. */
@@ -138,8 +144,8 @@ void wr_reactor_send(struct wr_reactor *r, struct wr_task *task);
 /* Of wr_reactor_watch: nobody can wait for it, it is always ready. */
 enum { WR_WATCH_ALWAYS = 1 };
 
-/* The task is told when the descriptor can be read or written, as events (EPOLLIN,
- * EPOLLOUT) say, and again as long as it can. 0; WR_WATCH_ALWAYS for a file, whose task is
+/* The task is told when the descriptor can be read or written, as events (WR_CAN_READ,
+ * WR_CAN_WRITE) say, and again as long as it can. 0; WR_WATCH_ALWAYS for a file, whose task is
  * told once; -WEIR_E_ENV_OS with errno. The descriptor stays the caller's. */
 int wr_reactor_watch(struct wr_reactor *r, struct wr_task *task, int fd, uint32_t events);
 /* Before the descriptor is closed. */

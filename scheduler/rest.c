@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 #include <weir/weir.h>
@@ -39,9 +38,9 @@ wr_reactor_arm(struct wr_reactor *r)
 	if (heavy && !WR_MUTANT(WAKE_NORFENCE))
 		wr_fence_heavy(sleep_heavy);
 	if (WR_MUTANT(WAKE_DRAINBEFORE)) {
-		struct epoll_event events[8];
+		void *tasks[8];
 
-		(void)epoll_wait(r->epoll_fd, events, 8, 0);
+		(void)wr_poller_wait(&r->poller, tasks, 8, 0);
 	}
 	if (!WR_MUTANT(WAKE_CHECKFIRST) && wr_reactor_any_ready(r)) {
 		wr_reactor_disarm(r);

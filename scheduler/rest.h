@@ -26,11 +26,11 @@ bool wr_reactor_linger(struct wr_reactor *r);
  * about a second) have passed; not at all if there is work. */
 void wr_reactor_park(struct wr_reactor *r, int timeout_ms);
 
-/* Raises the flag and looks: true = nothing is there, sleep on epoll_fd, then disarm. */
+/* Raises the flag and looks: true = nothing is there, sleep on the poller, then disarm. */
 bool wr_reactor_arm(struct wr_reactor *r);
 void wr_reactor_disarm(struct wr_reactor *r);
 
-/* For who was armed and waited on epoll_fd elsewhere: takes the tokens, lowers the flag.
+/* For who was armed and waited on its descriptor elsewhere: takes the tokens, lowers the flag.
  * Look at the tasks afterwards, not before. */
 void wr_reactor_rise(struct wr_reactor *r);
 

@@ -21,6 +21,7 @@ const struct tool_verb *const tool_verbs[] = {
 	&verb_clean,
 	&verb_demo,
 	&verb_bench,
+	&verb_conf,
 	&verb_errors,
 	&verb_explain,
 	&verb_version,

@@ -3,17 +3,16 @@
  * The composition root: opens and closes a bus out of the rooms, and runs its loop.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 #include <weir/loop.h>
 
 #include "bindings/c/hooks.h"
 #include "bindings/c/signals.h"
 #include "bindings/c/tiers.h"
+#include "bindings/c/tune.h"
 #include "bindings/c/turn.h"
 #include "bus/error.h"
 #include "bus/hub.h"
@@ -53,6 +52,9 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 	if (opts->idle > WEIR_IDLE_SPIN)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"idle %u is not a choice", opts->idle);
+	if (opts->io > WEIR_IO_POLL)
+		return wr_error_set(
+			err, WEIR_E_USAGE_INVAL, 0, "io %u is not a choice", opts->io);
 	if ((opts->flags &
 		    ~(uint32_t)(WEIR_BUS_NO_THREAD | WEIR_BUS_NO_SIGNALS |
 			    WEIR_BUS_QUIET)) != 0)
@@ -65,14 +67,7 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 	if (opts->lane > WEIR_LANE_SAME)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"lane %u is not a choice", opts->lane);
-	if (opts->loops > WEIR_LOOPS_MAX)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"%u loops are more than the %d that a bus may have",
-			opts->loops, WEIR_LOOPS_MAX);
-	if (opts->lane > WEIR_LANE_SAME)
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"lane %u is not a choice", opts->lane);
-	return 0;
+	return wr_tune_check(opts, err);
 }
 
 static int
@@ -127,23 +122,6 @@ events_heavy(struct wr_task *task)
 	return false; /* who queues one fences for itself */
 }
 
-/* Binds the calling thread, whose the loop is. */
-static int
-bind_core(uint32_t core, struct weir_error *err)
-{
-	cpu_set_t set;
-
-	if (core == 0)
-		return 0;
-	CPU_ZERO(&set);
-	if (core <= CPU_SETSIZE)
-		CPU_SET(core - 1, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		return wr_error_set(err, WEIR_E_ENV_OS, errno,
-			"the thread cannot be bound to core %u", core - 1);
-	return 0;
-}
-
 /* Whose turn it will be, how long a round may become, and how consumers are watched. */
 static int
 plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
@@ -152,8 +130,9 @@ plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *er
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"discipline '%s' is none of priority, time, classes and robin",
 			opts->discipline);
-	if (bind_core(opts->core, err) < 0)
+	if (wr_bus_bind(bus, opts, err) < 0)
 		return -err->code;
+	wr_bus_enlarge(bus, opts);
 	return wr_bus_tiers_init(bus, opts->tiers, err);
 }
 
@@ -175,6 +154,20 @@ gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *
 	return wr_crew_init(&bus->crew, &bus->reactor, &plan, err);
 }
 
+/* Before anything is there to be heard. */
+static int
+listen_up(struct weir_bus *bus, struct weir_error *err)
+{
+	enum wr_io io = (enum wr_io)wr_settings_get(&bus->settings, WR_SETTING_IO);
+	int rc = wr_reactor_listen(&bus->reactor, io);
+
+	bus->node.io = bus->reactor.poller.epoll ? WR_IO_EPOLL : WR_IO_POLL;
+	if (rc < 0)
+		wr_error_set(err, -rc, errno, "no descriptor for the loop, by %s",
+			io == WR_IO_EPOLL ? "epoll" : "epoll or poll");
+	return rc;
+}
+
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 {
@@ -194,6 +187,8 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 		goto fail_node;
 	}
 	rc = plan_loop(bus, opts, err);
+	if (rc == 0)
+		rc = listen_up(bus, err);
 	if (rc < 0)
 		goto fail_reactor;
 	rc = wr_bus_hooks_init(bus);
@@ -204,24 +199,27 @@ bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
 	rc = meet(bus, opts, err);
 	if (rc < 0)
 		goto fail_hooks;
-	if (bus->node.ops->watch(&bus->node, bus->reactor.epoll_fd) < 0) {
-		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "epoll_ctl");
+	if (bus->node.ops->watch(&bus->node, &bus->reactor.poller) < 0) {
+		rc = wr_error_set(err, WEIR_E_ENV_OS, errno, "a bell cannot be heard");
 		goto fail_meeting;
 	}
 	rc = gather_crew(bus, opts, err);
 	if (rc < 0)
 		goto fail_meeting;
+	wr_bus_rank(bus, opts);
 	bus->opened = true;
 	return 0;
 
 fail_meeting:
 	bus->node.ops->close(&bus->node, 0);
 fail_hooks:
+	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
 	wr_hooks_fini(&bus->hooks);
 	wr_node_fini(&bus->node);
 	return rc;
 fail_reactor:
+	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
 fail_node:
 	wr_node_fini(&bus->node);
@@ -239,6 +237,7 @@ weir_open_(const weir_bus_opts *opts)
 	if (!bus)
 		return &none;
 	wr_handle_init(&bus->handle);
+	wr_list_init(&bus->watches);
 	if (!opts) {
 		wr_error_set(&bus->handle.err, WEIR_E_USAGE_INVAL, 0,
 			"no options are given");
@@ -249,6 +248,7 @@ weir_open_(const weir_bus_opts *opts)
 	bus->attach_ms = opts->attach_ms ? opts->attach_ms : WEIR_ATTACH_MS;
 	bus->close_ms = opts->close_ms ? opts->close_ms : WEIR_CLOSE_MS;
 	bus->flags = opts->flags;
+	bus->io = opts->io;
 	bus->on_event = opts->on_event;
 	bus->ctx = opts->ctx;
 	if (bus_open(bus, opts) < 0) {
@@ -303,10 +303,12 @@ weir_close(weir_bus *bus)
 	if (bus->signals)
 		wr_signals_release(bus);
 	bus->close_by_ns = wr_deadline_ns(bus->close_ms);
-	wr_hung_close_all(bus);
+	wr_ties_close(bus, WR_TIE_ON_THE_LOOP);
+	wr_bus_untune(bus);
 	wr_actors_close(bus);
-	wr_subs_close(bus);
-	wr_pubs_close(bus);
+	wr_crew_gather(&bus->crew);
+	wr_ties_close(bus, WR_TIE_READS);
+	wr_ties_close(bus, WR_TIE_WRITES);
 	if (bus->opened) {
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_crew_fini(&bus->crew);
@@ -326,9 +328,7 @@ weir_adopt(weir_bus *bus)
 
 	if (rc < 0)
 		return rc;
-	wr_pubs_adopt(bus);
-	wr_subs_adopt(bus);
-	wr_hung_adopt(bus);
+	wr_ties_adopt(bus);
 	return 0;
 }
 
@@ -421,7 +421,10 @@ weir_fd(weir_bus *bus)
 {
 	int rc = wr_handle_enter(&bus->handle);
 
-	return rc < 0 ? rc : bus->reactor.epoll_fd;
+	if (rc < 0)
+		return rc;
+	/* poll(2) has no descriptor that would stand for those that it waits for. */
+	return bus->reactor.poller.epoll ? bus->reactor.poller.fd : -WEIR_E_ENV_NOSYS;
 }
 
 int

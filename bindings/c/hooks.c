@@ -140,6 +140,7 @@ weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats)
 	stats->sleeps = wr_stat_get(&now->sleeps);
 	stats->timers = wr_stat_get(&now->timers);
 	stats->violations = wr_stat_get(&now->violations);
+	stats->io = bus->reactor.poller.epoll ? WEIR_IO_EPOLL : WEIR_IO_POLL;
 	return 0;
 }
 

@@ -8,35 +8,48 @@
 #include <weir/loop.h>
 
 #include "bus/error.h"
-#include "conf/settings.h"
+#include "conf/file.h"
 
 /* ---- what was asked for ---------------------------------------------------------------------- */
 
+/* What is built in is not the program's word, whoever repeats it. */
+static int
+program_says(struct wr_settings *settings, enum wr_setting setting, uint64_t value,
+	struct weir_error *err)
+{
+	if (value == wr_setting_built_in(setting))
+		return 0;
+	return wr_settings_set(settings, WR_LAYER_PROGRAM, setting, value, err);
+}
+
 /* The operator has the last word. */
 static int
-heed_environment(struct wr_tier_config *config, struct weir_error *err)
+heed_operator(const struct weir_bus *bus, struct wr_tier_config *config,
+	struct wr_settings *settings, struct weir_error *err)
 {
-	struct wr_settings settings;
 	int rc;
 
-	wr_settings_init(&settings);
-	rc = wr_settings_set(&settings, WR_LAYER_PROGRAM, WR_SETTING_BUDGET,
-		config->poll_budget, err);
+	wr_settings_init(settings);
+	rc = program_says(settings, WR_SETTING_IO, bus->io, err);
 	if (rc == 0)
-		rc = wr_settings_set(&settings, WR_LAYER_PROGRAM,
-			WR_SETTING_CPU_THRESHOLD_NS, config->threshold_ns, err);
+		rc = program_says(settings, WR_SETTING_BUDGET, config->poll_budget, err);
 	if (rc == 0)
-		rc = wr_settings_set(&settings, WR_LAYER_PROGRAM,
-			WR_SETTING_TIER_ESCALATION, config->escalation, err);
+		rc = program_says(settings, WR_SETTING_CPU_THRESHOLD_NS,
+			config->threshold_ns, err);
 	if (rc == 0)
-		rc = wr_settings_getenv(&settings, err);
+		rc = program_says(
+			settings, WR_SETTING_TIER_ESCALATION, config->escalation, err);
+	if (rc == 0)
+		rc = wr_conf_load(settings, err);
+	if (rc == 0)
+		rc = wr_settings_getenv(settings, err);
 	if (rc < 0)
 		return rc;
-	config->poll_budget = (uint32_t)wr_settings_get(&settings, WR_SETTING_BUDGET);
+	config->poll_budget = (uint32_t)wr_settings_get(settings, WR_SETTING_BUDGET);
 	config->threshold_ns =
-		(uint32_t)wr_settings_get(&settings, WR_SETTING_CPU_THRESHOLD_NS);
+		(uint32_t)wr_settings_get(settings, WR_SETTING_CPU_THRESHOLD_NS);
 	config->escalation =
-		(uint32_t)wr_settings_get(&settings, WR_SETTING_TIER_ESCALATION);
+		(uint32_t)wr_settings_get(settings, WR_SETTING_TIER_ESCALATION);
 	return 0;
 }
 
@@ -45,17 +58,22 @@ static int
 put_in_force(struct weir_bus *bus, const char *asked, struct weir_error *err)
 {
 	struct wr_tier_config config = bus->tiers;
+	struct wr_settings settings;
 	struct wr_tier_rules rules;
 	bool off = strcmp(asked, "off") == 0;
 	int rc = off ? 0 : wr_tier_config_read(&config, asked, err);
 
 	if (rc == 0)
-		rc = heed_environment(&config, err);
+		rc = heed_operator(bus, &config, &settings, err);
 	if (rc == 0)
 		rc = wr_tier_rules_of(&rules, &config, err);
 	if (rc < 0)
 		return rc;
+	/* By what it hears was settled when it was opened. */
+	if (bus->opened)
+		wr_settings_keep(&settings, &bus->settings, WR_SETTING_IO);
 	bus->tiers = config;
+	bus->settings = settings;
 	bus->rules = rules;
 	wr_reactor_watch_over(&bus->reactor, off ? NULL : &bus->rules);
 	if (bus->opened)

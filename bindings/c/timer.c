@@ -25,24 +25,87 @@ of_task(struct wr_task *task)
 		offsetof(struct weir_timer, alarm.task));
 }
 
+/* ---- in the hands of the loop, or of a keeper ------------------------------------------------- */
+
+static struct wr_keeper *
+keeper_of(const struct weir_timer *timer)
+{
+	return timer->hung.bus->keeper;
+}
+
+/* Takes what the next call is about. False: nothing. */
+static bool
+take_tick(struct weir_timer *timer, weir_tick *tick)
+{
+	struct wr_alarm *alarm = &timer->alarm;
+
+	if (alarm->fired == 0)
+		return false;
+	*tick = (weir_tick){.due_ns = alarm->due_ns, .missed = alarm->missed};
+	if (timer->rule == WR_INTERVAL_BURST) {
+		alarm->fired--;
+		alarm->due_ns += timer->every_ns;
+	} else {
+		tick->missed += alarm->fired - 1;
+		alarm->fired = alarm->missed = 0;
+	}
+	return true;
+}
+
+static bool
+take_kept_tick(struct weir_timer *timer, weir_tick *tick)
+{
+	bool took;
+
+	wr_keeper_enter(keeper_of(timer));
+	took = take_tick(timer, tick);
+	wr_keeper_leave(keeper_of(timer), &timer->alarm);
+	if (took) {
+		WR_COUNT(&timer->hung.bus->reactor.stats.timers, 1);
+		wr_trace(&timer->hung.bus->reactor.trace, WEIR_TRACE_TIMERS, 0, 0, 1);
+	}
+	return took;
+}
+
+static void
+cancel(struct weir_timer *timer)
+{
+	if (keeper_of(timer)) {
+		(void)wr_keeper_cancel(keeper_of(timer), &timer->alarm);
+		return;
+	}
+	(void)wr_clockwork_cancel(&timer->hung.bus->reactor.clockwork, &timer->alarm);
+	timer->alarm.fired = timer->alarm.missed = 0;
+}
+
+static int
+arm_at(struct weir_timer *timer, uint64_t at_ns)
+{
+	struct wr_clockwork *clockwork = &timer->hung.bus->reactor.clockwork;
+	struct wr_keeper *keeper = keeper_of(timer);
+	struct wr_alarm *alarm = &timer->alarm;
+
+	if (timer->every_ns > 0)
+		return keeper ? wr_keeper_every(keeper, alarm, at_ns, timer->every_ns,
+					timer->rule)
+			      : wr_clockwork_every(clockwork, alarm, at_ns,
+					timer->every_ns, timer->rule);
+	return keeper ? wr_keeper_once(keeper, alarm, at_ns)
+		      : wr_clockwork_once(clockwork, alarm, at_ns);
+}
+
+/* ---- on the loop ------------------------------------------------------------------------------- */
+
 /* One call a poll: who bursts takes its turns like everybody else, and who does not is
  * called once for all that came while it waited for its own. */
 static int
 timer_poll(struct wr_task *task, int *verdict)
 {
 	struct weir_timer *timer = of_task(task);
-	struct wr_alarm *alarm = &timer->alarm;
-	weir_tick tick = {.due_ns = alarm->due_ns, .missed = alarm->missed};
+	weir_tick tick;
 
-	if (alarm->fired == 0)
+	if (!(keeper_of(timer) ? take_kept_tick(timer, &tick) : take_tick(timer, &tick)))
 		return 0;
-	if (timer->rule == WR_INTERVAL_BURST) {
-		alarm->fired--;
-		alarm->due_ns += timer->every_ns;
-	} else {
-		tick.missed += alarm->fired - 1;
-		alarm->fired = alarm->missed = 0;
-	}
 	*verdict = timer->on_tick(timer->ctx, &tick);
 	return 1;
 }
@@ -52,7 +115,7 @@ leave(struct wr_hung *hung)
 {
 	struct weir_timer *timer = (struct weir_timer *)hung;
 
-	(void)wr_clockwork_cancel(&hung->bus->reactor.clockwork, &timer->alarm);
+	cancel(timer);
 	wr_reactor_remove(&hung->bus->reactor, &timer->alarm.task);
 }
 
@@ -80,15 +143,10 @@ check_options(const weir_timer_opts *opts, struct weir_error *err)
 static int
 arm(struct weir_timer *timer, uint64_t after_ns)
 {
-	struct wr_clockwork *clockwork = &timer->hung.bus->reactor.clockwork;
 	uint64_t now_ns = wr_now_ns();
-	uint64_t at_ns =
-		after_ns < UINT64_MAX - now_ns ? now_ns + after_ns : UINT64_MAX - 1;
 
-	if (timer->every_ns > 0)
-		return wr_clockwork_every(
-			clockwork, &timer->alarm, at_ns, timer->every_ns, timer->rule);
-	return wr_clockwork_once(clockwork, &timer->alarm, at_ns);
+	return arm_at(timer,
+		after_ns < UINT64_MAX - now_ns ? now_ns + after_ns : UINT64_MAX - 1);
 }
 
 static int
@@ -150,8 +208,7 @@ weir_timer_cancel(weir_timer *timer)
 
 	if (rc < 0)
 		return rc;
-	(void)wr_clockwork_cancel(&timer->hung.bus->reactor.clockwork, &timer->alarm);
-	timer->alarm.fired = timer->alarm.missed = 0;
+	cancel(timer);
 	return 0;
 }
 

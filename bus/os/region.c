@@ -26,6 +26,9 @@
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 #ifndef TMPFS_MAGIC
 #define TMPFS_MAGIC 0x01021994
 #endif
@@ -288,21 +291,12 @@ count_reserved(struct wr_region *region, uint64_t bytes)
 		region->reserved = region->bytes;
 }
 
-int
-wr_region_reserve(struct wr_region *region, uint64_t offset, uint64_t bytes,
+static int
+reserve_pages(struct wr_region *region, uint64_t offset, uint64_t bytes,
 	struct weir_error *err)
 {
-	int rc;
+	int rc = wr_limit_memory(bytes, err);
 
-	if (!region->mem || !region->writable || !whole_pages(region, &offset, &bytes))
-		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
-			"no range of %" PRIu64 " bytes at %" PRIu64
-			" can be reserved in a region of %" PRIu64 " bytes%s",
-			bytes, offset, region->bytes,
-			region->writable ? "" : " that is not ours");
-	if (!bytes)
-		return 0;
-	rc = wr_limit_memory(bytes, err);
 	if (rc)
 		return rc;
 	if (region->fd >= 0)
@@ -311,6 +305,122 @@ wr_region_reserve(struct wr_region *region, uint64_t offset, uint64_t bytes,
 		rc = populate(region, offset, bytes, err);
 	count_reserved(region, rc ? 0 : bytes);
 	return rc;
+}
+
+/* What is there in small pages is made large, as far as it goes. */
+static void
+collapse(struct wr_region *region, uint64_t offset, uint64_t end)
+{
+	for (; offset + region->large <= end; offset += region->large) {
+		if (madvise(region->mem + offset, region->large, MADV_COLLAPSE) == 0)
+			region->large_bytes += region->large;
+		else
+			region->large_os = errno;
+	}
+}
+
+/* The same with what is around it, up to whole large pages. False: not to be had. */
+static bool
+reserve_large(struct wr_region *region, uint64_t offset, uint64_t bytes)
+{
+	uint64_t end = (offset + bytes + region->large - 1) & ~(region->large - 1);
+
+	offset &= ~(region->large - 1);
+	offset = offset < region->ready ? region->ready & ~(region->large - 1) : offset;
+	end = end < region->bytes ? end : region->bytes;
+	if (reserve_pages(region, offset, end - offset, NULL) < 0)
+		return false;
+	collapse(region, offset, end);
+	if (offset <= region->ready)
+		region->ready = end;
+	return true;
+}
+
+int
+wr_region_reserve(struct wr_region *region, uint64_t offset, uint64_t bytes,
+	struct weir_error *err)
+{
+	if (!region->mem || !region->writable || !whole_pages(region, &offset, &bytes))
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"no range of %" PRIu64 " bytes at %" PRIu64
+			" can be reserved in a region of %" PRIu64 " bytes%s",
+			bytes, offset, region->bytes,
+			region->writable ? "" : " that is not ours");
+	if (!bytes)
+		return 0;
+	if (region->large && offset + bytes <= region->ready)
+		return 0;
+	if (region->large && reserve_large(region, offset, bytes))
+		return 0;
+	return reserve_pages(region, offset, bytes, err);
+}
+
+/* ---- large pages ------------------------------------------------------------------------------- */
+
+/* Moves the mapping to where its large pages are those of the memory: a new one could not be
+ * written through any more. */
+bool
+wr_region_enlarge(struct wr_region *region, uint64_t page)
+{
+	uint64_t space = region->bytes + page;
+	uint8_t *hole, *there;
+
+	if (page == 0 || wr_limit_space(space, NULL) < 0)
+		return false;
+	hole = mmap(NULL, space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		-1, 0);
+	if (hole == MAP_FAILED)
+		return false;
+	there = hole + (page - (uintptr_t)hole % page) % page;
+	if (mremap(region->mem, region->bytes, region->bytes,
+		    MREMAP_MAYMOVE | MREMAP_FIXED, there) == MAP_FAILED) {
+		(void)munmap(hole, space);
+		return false;
+	}
+	if (there > hole)
+		(void)munmap(hole, (size_t)(there - hole));
+	(void)munmap(
+		there + region->bytes, space - region->bytes - (size_t)(there - hole));
+	(void)madvise(there, region->bytes, MADV_HUGEPAGE);
+	region->mem = there;
+	region->large = page;
+	return true;
+}
+
+uint64_t
+wr_region_large_page(const char *file)
+{
+	unsigned long long bytes = 0;
+	FILE *from = fopen(file, "re");
+
+	if (!from)
+		return 0;
+	if (fscanf(from, "%llu", &bytes) != 1 || (bytes & (bytes - 1)) != 0)
+		bytes = 0;
+	(void)fclose(from);
+	return bytes;
+}
+
+int
+wr_region_try_large(bool shared, const char *file)
+{
+	uint64_t page = wr_region_large_page(file);
+	struct wr_region region;
+	int rc;
+
+	if (page == 0)
+		return ENOSYS;
+	rc = shared ? wr_region_create(&region, "large", page, NULL)
+		    : wr_region_private(&region, "large", page, NULL);
+	if (rc < 0)
+		return ENOMEM;
+	rc = wr_region_enlarge(&region, page) &&
+			wr_region_reserve(&region, 0, page, NULL) == 0
+		? region.large_os
+		: ENOMEM;
+	wr_region_drop(&region);
+	/* The call is younger than the rest. */
+	return rc == EINVAL ? ENOSYS : rc;
 }
 
 /* Is it what a region of an honest peer is? Else says what it is instead. */

@@ -25,6 +25,11 @@ struct wr_region {
 	uint64_t reserved; /* memory behind it; kept by its writer alone */
 	int fd;            /* -1 for a private region */
 	bool writable;
+	/* where large pages were asked for, see wr_region_enlarge */
+	uint64_t large;       /* bytes of one; 0: they were not */
+	uint64_t ready;       /* all before here is reserved */
+	uint64_t large_bytes; /* of what is reserved, in large pages */
+	int large_os;         /* why the last one was refused, 0: none was */
 };
 
 /* A region that holds nothing; dropping it does nothing. */
@@ -49,6 +54,23 @@ int wr_region_private(struct wr_region *region, const char *label, uint64_t byte
  */
 int wr_region_reserve(struct wr_region *region, uint64_t offset, uint64_t bytes,
 	struct weir_error *err);
+
+/*
+ * From here on memory is taken in large pages, where the kernel gives them; before anything
+ * is reserved. Each range that is reserved grows to whole large pages, or to the end; where
+ * there is none to be had it is reserved as ever, and large_os says why. The size of one is
+ * the caller's word, wr_region_large_page. False: there is no address space, all is as it
+ * was. Costs the kernel's copying of each, some 0.1 ms, at its first use.
+ */
+bool wr_region_enlarge(struct wr_region *region, uint64_t page);
+
+/* Bytes of a large page, as the kernel says in that file; 0: it knows none. */
+#define WR_LARGE_PAGE_FILE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+uint64_t wr_region_large_page(const char *file);
+
+/* Takes and gives back one large page of that kind of memory. 0; ENOSYS: there is no such
+ * thing here; or why the kernel refuses it. */
+int wr_region_try_large(bool shared, const char *file);
 
 /*
  * Is this what a peer may send: a memfd of exactly `announced` bytes that can neither

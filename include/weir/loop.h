@@ -92,8 +92,9 @@ int weir_should_yield(weir_bus *bus);
  * weir_tiers sets them, from the next look on: a profile ("balanced", "aggressive",
  * "permissive", "readme", "off") and fields, "aggressive warn.violations=4 age_ms=100", or
  * fields alone, which change what is in force. All of it, or nothing: USAGE_INVAL with the
- * name of what is wrong, and its bounds, in err (NULL: not wanted). What the environment says
- * (WEIR_BUDGET, WEIR_CPU_THRESHOLD_NS, WEIR_TIER_ESCALATION) stays in force.
+ * name of what is wrong, and its bounds, in err (NULL: not wanted). What the operator says in
+ * a file or in the environment (WEIR_BUDGET, WEIR_CPU_THRESHOLD_NS, WEIR_TIER_ESCALATION) stays
+ * in force, and is read anew: see <weir/conf.h>. ENV_OS: that file cannot be read.
  */
 int weir_tiers(weir_bus *bus, const char *settings, weir_error *err);
 
@@ -137,6 +138,7 @@ typedef struct weir_loop_stats {
 	uint64_t sleeps;
 	uint64_t timers; /* that fired */
 	uint64_t violations;
+	uint64_t io; /* what it waits for descriptors with: WEIR_IO_EPOLL or WEIR_IO_POLL */
 } weir_loop_stats;
 
 /* What it has done so far. 0, USAGE_INVAL, USAGE_SIZE, or why the handle cannot be used. */
@@ -295,22 +297,47 @@ enum weir_ready { WEIR_READABLE = 1u << 0, WEIR_WRITABLE = 1u << 1 };
 /* fd can be read or written, has an error or was hung up: the call on it says which. */
 typedef int (*weir_ready_fn)(void *ctx, int fd);
 
+/* A descriptor that is ready, as it is selected. */
+typedef struct weir_readiness {
+	weir_watch *watch;
+	void *ctx;
+	int fd;
+	uint32_t events; /* enum weir_ready, of those that it is watched for; of one that has an
+			    error or was hung up, all of them */
+} weir_readiness;
+
 typedef struct weir_watch_opts {
 	size_t size;
-	int fd;          /* stays the caller's, who closes it after the watch */
-	uint32_t events; /* enum weir_ready; 0: WEIR_READABLE */
-	weir_ready_fn on_ready;
+	int fd;                 /* stays the caller's, who closes it after the watch */
+	uint32_t events;        /* enum weir_ready; 0: WEIR_READABLE */
+	weir_ready_fn on_ready; /* NULL: it is selected */
 	void *ctx;
 	uint32_t weight; /* 0: WEIR_WEIGHT_DEFAULT */
 } weir_watch_opts;
 
 /*
- * Calls on_ready once a turn as long as fd is ready. A descriptor of a file is always ready.
+ * Create: from here on the loop has an eye on fd. Calls on_ready once a turn as long as fd is
+ * ready; without on_ready a turn only ends its wait then, and counts it as work. A descriptor
+ * of a file is always ready.
  * C: weir_watch_fd(bus, fd, .on_ready = f).
  * Errors: USAGE_INVAL, ENV_OS (not a descriptor, or watched on this bus already), ENV_MEMORY.
  * Cost: one system call here, and one a turn for all watches of a bus.
  */
 weir_watch *weir_watch_fd_(weir_bus *bus, const weir_watch_opts *opts);
+
+/*
+ * Select: fills in up to count of the descriptors that are watched on this bus and ready now,
+ * with a callback or without, and calls nobody. Those that were selected come last in the
+ * next call, so whoever asks for few passes nobody over. Each stays ready until what it is
+ * ready for is done. Does not wait: weir_turn does.
+ * Returns how many; USAGE_INVAL (no room is given), or why the bus cannot be used.
+ * Cost: a system call for each 64 watches that it has to look at.
+ */
+int weir_watch_select(weir_bus *bus, weir_readiness *ready, size_t count);
+
+/* Poll: calls on_ready now, out of its turn, if fd is ready. 0: it is not; 1: it is, and was
+ * called; or the callback's value, if that is not 0. One system call. */
+int weir_watch_poll(weir_watch *watch);
 
 /* Frees the handle; before fd is closed. NULL is ignored. 0, USAGE_THREAD, GONE_FORKED. */
 int weir_watch_close(weir_watch *watch);

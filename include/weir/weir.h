@@ -174,6 +174,15 @@ enum weir_bus_flags {
 	WEIR_BUS_QUIET = 1u << 2       /* weir_run and weir_close print nothing */
 };
 
+/* What a loop waits for descriptors with. */
+enum weir_io {
+	WEIR_IO_AUTO = 0, /* epoll, and poll(2) where the kernel or a sandbox refuses that */
+	WEIR_IO_EPOLL,
+	WEIR_IO_POLL /* a wait costs what is watched, not what is ready; there is no weir_fd */
+};
+
+#define WEIR_CORE_ANY UINT32_MAX /* of .timers_core */
+
 typedef struct weir_bus_opts {
 	size_t size;
 	const char *name;   /* of the bus; "inproc:NAME" stays within this process */
@@ -202,6 +211,16 @@ typedef struct weir_bus_opts {
 	uint32_t loops; /* further loops with a thread each (see <weir/loop.h>), at most 64, for subscriptions with
 			   WEIR_MOVE_LOOPS; with .core each is bound to the next core */
 	uint32_t lane;  /* enum weir_lane */
+	uint32_t io;    /* enum weir_io; what the operator says (WEIR_IO) wins */
+	uint32_t timers_core; /* a thread of its own keeps the loop's timers, bound to core
+				 number .timers_core - 1; WEIR_CORE_ANY: to none; 0: the loop
+				 keeps them itself */
+	/* The rest is asked of the kernel: what it refuses is left out, and weir_tunings of
+	 * <weir/conf.h> says so. Of the thread that opens the bus, which keeps it. */
+	uint32_t large_pages; /* 1: streams take their memory in large pages (2 MiB, mostly) */
+	uint32_t realtime; /* SCHED_FIFO with that priority, 1 to 99; 0: as it is */
+	int32_t nice;      /* -20, the most important, to 19; 0: as it is */
+	uint32_t slack_ns; /* sleeps may end so much later than they should; 0: as it is */
 } weir_bus_opts;
 
 enum weir_stamp {
@@ -306,7 +325,8 @@ typedef struct weir_sub_opts {
  * Never NULL; see the top of this file. Blocks at most .attach_ms for silent peers, which
  * are then pending (WEIR_EV_PENDING) and admitted when they answer.
  * Errors: USAGE_NAME USAGE_INVAL USAGE_SIZE AGAIN_QUOTA and all of ENV.
- * Cost: one thread, two descriptors, and four descriptors for each other process.
+ * Cost: one thread (and one with .timers_core), two descriptors, and four descriptors for
+ * each other process.
  */
 weir_bus *weir_open_(const weir_bus_opts *opts);
 
@@ -345,7 +365,8 @@ int weir_turn(weir_bus *bus, int timeout_ms);
 
 /*
  * A descriptor that becomes readable when a turn has something to do: for poll, epoll,
- * libuv. Before waiting on it, call weir_arm until it returns 0.
+ * libuv. Before waiting on it, call weir_arm until it returns 0. ENV_NOSYS where the loop
+ * waits with poll(2), see enum weir_io.
  */
 int weir_fd(weir_bus *bus);
 
@@ -453,7 +474,8 @@ typedef struct weir_pub_stats {
 	uint32_t segment_bytes;
 	uint64_t window_bytes;
 	uint64_t region_bytes;   /* address space; memory is used as first touched */
-	uint64_t reserved_bytes; /* memory in use */
+	uint64_t reserved_bytes; /* memory in use, */
+	uint64_t large_bytes; /* and of that in large pages, see .large_pages of a bus */
 } weir_pub_stats;
 int weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats);
 

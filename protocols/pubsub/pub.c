@@ -18,8 +18,10 @@ struct weir_pub {
 	struct weir_bus *bus;     /* NULL if it is another thread's */
 	struct wr_stream *stream; /* NULL once the handle has failed */
 	int32_t wait_ms;
-	struct weir_pub *next;
+	struct wr_tie tie;
 };
+
+static const struct wr_tie_kind tied; /* how its bus closes it */
 
 /* ---- opening and closing ---------------------------------------------------------------- */
 
@@ -32,20 +34,21 @@ relay(void *ctx)
 }
 
 static int
-watch(void *ctx, int epoll_fd)
+watch(void *ctx, struct wr_poller *poller)
 {
 	struct wr_node *node = ctx;
 
-	return node->ops->watch(node, epoll_fd);
+	/* By poll(2) a bell is heard by one poller, and that is the loop's. */
+	return node->io == WR_IO_POLL ? -1 : node->ops->watch(node, poller);
 }
 
 static void
-unwatch(void *ctx, int epoll_fd)
+unwatch(void *ctx, struct wr_poller *poller)
 {
 	struct wr_node *node = ctx;
 
 	if (node->ops->unwatch)
-		node->ops->unwatch(node, epoll_fd);
+		node->ops->unwatch(node, poller);
 }
 
 static void
@@ -146,6 +149,7 @@ stream_open(struct weir_pub *pub, const weir_pub_opts *opts, struct weir_error *
 	wopts.plan.ttl_ns = (uint64_t)opts->ttl_ms * 1000000;
 	wopts.plan.open_to_all = stream->open_to_all;
 	wopts.plan.private_memory = node->in_process;
+	wopts.plan.large = node->large;
 	rc = wr_writer_init(&stream->writer, &wopts, err);
 	if (rc < 0)
 		goto fail_stream;
@@ -173,11 +177,7 @@ weir_advertise_(weir_bus *bus, const weir_pub_opts *opts)
 	if (!pub)
 		return &none;
 	rc = wr_bus_enter(bus, opts, &pub->handle);
-	if (wr_bus_is_ours(bus)) {
-		pub->bus = bus;
-		pub->next = bus->pubs;
-		bus->pubs = pub;
-	}
+	pub->bus = wr_tie_to(bus, &pub->tie, &tied);
 	if (rc == 0)
 		rc = stream_open(pub, opts, &pub->handle.err);
 	if (rc < 0)
@@ -213,32 +213,35 @@ weir_pub_close(weir_pub *pub)
 		free(pub);
 		return 0;
 	}
-	for (struct weir_pub **at = &pub->bus->pubs; *at; at = &(*at)->next)
-		if (*at == pub) {
-			*at = pub->next;
-			break;
-		}
+	wr_tie_undo(pub->bus, &pub->tie);
 	if (pub->stream)
 		stream_close(pub);
 	free(pub);
 	return 0;
 }
 
-void
-wr_pubs_close(struct weir_bus *bus)
+static struct weir_pub *
+of_tie(struct wr_tie *tie)
 {
-	while (bus->pubs) {
-		bus->pubs->handle.owner = wr_self();
-		(void)weir_pub_close(bus->pubs);
-	}
+	return (struct weir_pub *)(void *)((uint8_t *)tie -
+		offsetof(struct weir_pub, tie));
 }
 
-void
-wr_pubs_adopt(struct weir_bus *bus)
+/* It may have gone to another thread, which is done with it by now. */
+static void
+close_tied(struct wr_tie *tie)
 {
-	for (struct weir_pub *pub = bus->pubs; pub; pub = pub->next)
-		(void)wr_handle_adopt(&pub->handle);
+	of_tie(tie)->handle.owner = wr_self();
+	(void)weir_pub_close(of_tie(tie));
 }
+
+static void
+adopt_tied(struct wr_tie *tie)
+{
+	(void)wr_handle_adopt(&of_tie(tie)->handle);
+}
+
+static const struct wr_tie_kind tied = {WR_TIE_WRITES, close_tied, adopt_tied};
 
 const weir_error *
 weir_pub_why(const weir_pub *pub)
@@ -430,6 +433,7 @@ weir_pub_get_stats(weir_pub *pub, weir_pub_stats *stats)
 		.window_bytes = w->plan.geo.window_bytes,
 		.region_bytes = w->pool.zone->store->region.bytes,
 		.reserved_bytes = w->pool.zone->store->region.reserved,
+		.large_bytes = w->pool.zone->store->region.large_bytes,
 	};
 	pthread_mutex_unlock(&pub->stream->writer.lock);
 	return 0;

@@ -50,8 +50,10 @@ struct weir_sub {
 
 	weir_sub_stats past; /* of links that ended */
 	uint64_t ended;
-	struct weir_sub *next;
+	struct wr_tie tie;
 };
+
+static const struct wr_tie_kind tied; /* how its bus closes it */
 
 static struct weir_sub *
 of_task(struct wr_task *task)
@@ -537,7 +539,7 @@ sub_heavy(struct wr_task *task)
 	return false;
 }
 
-/* Of its streams the one that is worst off. */
+/* Of its streams the one that is worst off; and what it was charged in all of them. */
 static void
 sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
 {
@@ -546,12 +548,13 @@ sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
 	if (sub->sub->terms.policy == WEIR_LATEST)
 		return; /* it passes over what is old, and is never waited for */
 	for (uint32_t i = 0; i < sub->count; i++) {
-		const struct wr_reader *reader = &sub->links[i]->reader;
+		struct wr_reader *reader = &sub->links[i]->reader;
 		uint32_t lag = wr_reader_lag(reader, sub->sub->terms.quota);
 		uint64_t age_ns = wr_reader_age_ns(reader, signs->now_ns);
 
 		signs->lag = lag > signs->lag ? lag : signs->lag;
 		signs->age_ns = age_ns > signs->age_ns ? age_ns : signs->age_ns;
+		signs->stall_ns += wr_reader_charged_ns(reader);
 	}
 }
 
@@ -742,11 +745,7 @@ weir_subscribe_(weir_bus *bus, const weir_sub_opts *opts)
 	if (!sub)
 		return &none;
 	rc = wr_bus_enter(bus, opts, &sub->handle);
-	if (wr_bus_is_ours(bus)) {
-		sub->bus = bus;
-		sub->next = bus->subs;
-		bus->subs = sub;
-	}
+	sub->bus = wr_tie_to(bus, &sub->tie, &tied);
 	if (rc == 0)
 		rc = subscription_open(sub, opts, &sub->handle.err);
 	if (rc == 0)
@@ -773,11 +772,7 @@ weir_unsubscribe(weir_sub *sub)
 	}
 	if (sub->busy)
 		return -WEIR_E_USAGE_STATE;
-	for (struct weir_sub **at = &sub->bus->subs; *at; at = &(*at)->next)
-		if (*at == sub) {
-			*at = sub->next;
-			break;
-		}
+	wr_tie_undo(sub->bus, &sub->tie);
 	if (sub->sub) {
 		wr_roamer_fini(&sub->roams);
 		wr_reactor_remove(&sub->bus->reactor, &sub->task);
@@ -794,27 +789,33 @@ weir_unsubscribe(weir_sub *sub)
 	return 0;
 }
 
-void
-wr_subs_close(struct weir_bus *bus)
+static struct weir_sub *
+of_tie(struct wr_tie *tie)
 {
-	wr_crew_gather(&bus->crew);
-	while (bus->subs) {
-		bus->subs->busy = false;
-		(void)weir_unsubscribe(bus->subs);
-	}
+	return (struct weir_sub *)(void *)((uint8_t *)tie -
+		offsetof(struct weir_sub, tie));
 }
 
-void
-wr_subs_adopt(struct weir_bus *bus)
+static void
+close_tied(struct wr_tie *tie)
 {
-	for (struct weir_sub *sub = bus->subs; sub; sub = sub->next) {
-		if (sub->roams.away)
-			continue; /* it becomes this thread's when it comes home */
-		(void)wr_handle_adopt(&sub->handle);
-		for (uint32_t i = 0; i < sub->count; i++)
-			wr_reader_adopt(&sub->links[i]->reader);
-	}
+	of_tie(tie)->busy = false;
+	(void)weir_unsubscribe(of_tie(tie));
 }
+
+static void
+adopt_tied(struct wr_tie *tie)
+{
+	struct weir_sub *sub = of_tie(tie);
+
+	if (sub->roams.away)
+		return; /* it becomes this thread's when it comes home */
+	(void)wr_handle_adopt(&sub->handle);
+	for (uint32_t i = 0; i < sub->count; i++)
+		wr_reader_adopt(&sub->links[i]->reader);
+}
+
+static const struct wr_tie_kind tied = {WR_TIE_READS, close_tied, adopt_tied};
 
 int
 weir_sub_weigh(weir_sub *sub, unsigned weight)

@@ -7,6 +7,7 @@
 #define WR_TESTS_BUS_RIG_H
 
 #include "bus/node.h"
+#include "tests/lib/payload.h"
 #include "tests/lib/test.h"
 
 #include <string.h>
@@ -26,23 +27,6 @@ struct rig {
 	uint64_t told; /* calls of ops.moving */
 	bool deaf;     /* that it refuses */
 };
-
-/* A message of len bytes whose every byte follows from n. */
-static inline void
-rig_fill(void *data, size_t len, uint64_t n)
-{
-	for (size_t i = 0; i < len; i++)
-		((uint8_t *)data)[i] = (uint8_t)(n * 7 + i);
-}
-
-static inline bool
-rig_says(const void *data, size_t len, uint64_t n)
-{
-	for (size_t i = 0; i < len; i++)
-		if (((const uint8_t *)data)[i] != (uint8_t)(n * 7 + i))
-			return false;
-	return true;
-}
 
 static inline struct wr_store *
 rig_map(const struct wr_store *store)
@@ -116,14 +100,17 @@ struct rig_start {
 	struct rig *rig;
 	struct wr_begin begin;
 	struct wr_store *store, *newest;
+	uint32_t seat;
 };
 
 static inline int
-rig_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+rig_admitted(
+	void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	struct rig_start *start = ctx;
 
 	start->begin = *begin;
+	start->seat = seat;
 	start->store = start->rig->mapped ? rig_map(store) : wr_store_ref(store);
 	start->newest = start->store;
 	while (start->rig->mapped &&
@@ -188,6 +175,7 @@ rig_begin(struct rig *rig, unsigned i, uint32_t holds, struct rig_start *start)
 	struct wr_reader_opts opts = {.begin = start->begin.seq,
 		.asked = start->begin.asked,
 		.holds = holds,
+		.seat = start->seat,
 		.room_bell = rig->pub.bell};
 	int rc = wr_reader_init(&rig->r[i], start->store, &rig->sub.slots[i],
 		start->begin.place, &opts);
@@ -215,6 +203,7 @@ rig_join_as(struct rig *rig, const struct wr_terms *terms)
 		.asked = start.begin.asked,
 		.holds = terms->holds,
 		.policy = terms->policy,
+		.seat = start.seat,
 		.room_bell = rig->pub.bell};
 
 	REQUIRE_EQ(wr_reader_init(&rig->r[i], start.store, &rig->sub.slots[i],

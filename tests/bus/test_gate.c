@@ -81,15 +81,19 @@ one_more_than_the_limit_is_refused(void)
 	struct wr_gate gate = {0};
 	struct wr_row row = row_of(0, 1);
 
-	for (uint64_t i = 0; i < WEIR_SUBSCRIBERS_MAX; i++) {
+	for (uint32_t i = 0; i < WEIR_SUBSCRIBERS_MAX; i++) {
 		row.sub = i + 1;
 		REQUIRE_EQ(wr_gate_add(&gate, &row), 1);
+		REQUIRE_EQ(gate.rows[i].seat, i);
 	}
 	row.sub = WEIR_SUBSCRIBERS_MAX + 1;
 	CHECK_EQ(wr_gate_add(&gate, &row), -WEIR_E_AGAIN_QUOTA);
 	CHECK_EQ(gate.count, WEIR_SUBSCRIBERS_MAX);
 	CHECK(wr_gate_remove(&gate, row.node, 500));
 	CHECK_EQ(wr_gate_add(&gate, &row), 1);
+	CHECK_EQ(wr_gate_find(&gate, row.node, row.sub)->seat, 499);
+	CHECK_EQ(wr_gate_find(&gate, row.node, WEIR_SUBSCRIBERS_MAX)->seat,
+		WEIR_SUBSCRIBERS_MAX - 1);
 	wr_gate_fini(&gate);
 }
 

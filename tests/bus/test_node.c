@@ -163,6 +163,7 @@ admission_is_idempotent(void)
 	rig_make(&rig, 4, 0, false);
 	rig_admit(&rig, 2, &start);
 	row = *rig.row[0];
+	rig.row[0]->account.told_ns = 5000;
 	CHECK_EQ(rig.w->gate.count, 1);
 	CHECK_EQ(wr_stat_get(&rig.w->wake_count), 1);
 	CHECK_EQ(wr_stream_admit(
@@ -171,9 +172,11 @@ admission_is_idempotent(void)
 	CHECK_EQ(rig.w->gate.count, 1);
 	CHECK_EQ(rig.w->gate.pins, 3);
 	CHECK_EQ(again.begin.place, start.begin.place);
+	CHECK_EQ(again.seat, start.seat);
 	CHECK_EQ(wr_stat_get(&rig.w->wake_count), 1);
 	wr_store_unref(again.store);
 	REQUIRE_EQ(rig_begin(&rig, 0, 2, &start), 0);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[0]), 0); /* that was before */
 	CHECK_EQ(rig_send(&rig, 8), 0);
 	CHECK_EQ(rig_read(&rig, 0, NULL), 0);
 	rig_free(&rig);
@@ -201,11 +204,12 @@ a_row_gates_before_its_reader_begins(void)
 }
 
 static int
-refuse(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+refuse(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	(void)ctx;
 	(void)begin;
 	(void)store;
+	(void)seat;
 	return -WEIR_E_ENV_FILES;
 }
 

@@ -675,7 +675,86 @@ lends_without_proc(void)
 	CHECK_EQ(out.rc, 0);
 }
 
+/* ---- large pages --------------------------------------------------------------------------- */
+
+/* What is asked for is there, with what is around it, whether large pages are to be had or
+ * not; what is written stays, for a peer too; and nothing is taken twice. */
+static void
+P22_large_pages_hold_what_is_written(void)
+{
+	uint64_t large = wr_region_large_page(WR_LARGE_PAGE_FILE);
+	struct weir_error err;
+
+	if (large == 0)
+		TEST_SKIP("the kernel knows no large pages");
+	for (int shared = 0; shared < 2; shared++) {
+		uint64_t bytes = 3 * large + 5 * page(), was;
+		struct wr_region ours, theirs;
+
+		if (shared)
+			REQUIRE_EQ(wr_region_create(&ours, "large", bytes, &err), 0);
+		else
+			REQUIRE_EQ(wr_region_private(&ours, "large", bytes, &err), 0);
+		REQUIRE(wr_region_enlarge(&ours, large));
+		CHECK_EQ((uintptr_t)ours.mem % large, 0);
+		CHECK_EQ(ours.bytes, bytes);
+		REQUIRE_EQ(wr_region_reserve(&ours, 0, page(), &err), 0);
+		CHECK_EQ(ours.reserved, large);
+		CHECK_EQ(ours.large_bytes, ours.large_os ? 0 : large);
+		CHECK_EQ(ours.large_os, wr_region_try_large(shared, WR_LARGE_PAGE_FILE));
+		memset(ours.mem, 0x5a, large);
+		REQUIRE_EQ(wr_region_reserve(&ours, page(), large - page(), &err), 0);
+		CHECK_EQ(ours.reserved, large);
+		/* One that lies in two of them takes the second; the end may be shorter. */
+		REQUIRE_EQ(wr_region_reserve(&ours, large - page(), 2 * page(), &err), 0);
+		CHECK_EQ(ours.reserved, 2 * large);
+		REQUIRE_EQ(wr_region_reserve(&ours, 2 * large, bytes - 2 * large, &err),
+			0);
+		CHECK_EQ(ours.reserved, bytes);
+		memset(ours.mem + large, 0xa5, bytes - large);
+		was = ours.reserved;
+		REQUIRE_EQ(wr_region_reserve(&ours, 0, bytes, &err), 0);
+		CHECK_EQ(ours.reserved, was);
+		for (uint64_t at = 0; at < bytes; at += page())
+			CHECK_EQ(ours.mem[at], at < large ? 0x5a : 0xa5);
+		CHECK_EQ(wr_region_reserve(&ours, bytes, 1, &err), -WEIR_E_USAGE_INVAL);
+		if (shared) {
+			int fd = wr_region_lend(&ours, &err);
+
+			REQUIRE(fd >= 0);
+			REQUIRE_EQ(wr_region_map(&theirs, fd, bytes, &err), 0);
+			CHECK_MEM(theirs.mem, ours.mem, bytes);
+			wr_region_drop(&theirs);
+		}
+		wr_region_drop(&ours);
+	}
+}
+
+static void
+P22_a_kernel_without_large_pages_is_told(void)
+{
+	char path[300];
+	FILE *file;
+
+	wr_tmpdir_path(path, sizeof(path), "pmd");
+	CHECK_EQ(wr_region_large_page(path), 0);
+	CHECK_EQ(wr_region_try_large(true, path), ENOSYS);
+	CHECK_EQ(wr_region_try_large(false, path), ENOSYS);
+	file = fopen(path, "w");
+	REQUIRE(file != NULL);
+	REQUIRE(fputs("garbage", file) >= 0);
+	REQUIRE_EQ(fclose(file), 0);
+	CHECK_EQ(wr_region_large_page(path), 0);
+	file = fopen(path, "w");
+	REQUIRE(file != NULL);
+	REQUIRE(fputs("3000000\n", file) >= 0); /* no power of two */
+	REQUIRE_EQ(fclose(file), 0);
+	CHECK_EQ(wr_region_large_page(path), 0);
+}
+
 static const struct wr_test tests[] = {
+	TEST(P22_large_pages_hold_what_is_written),
+	TEST(P22_a_kernel_without_large_pages_is_told),
 	TEST(takes_memory_only_as_reserved),
 	TEST(private_has_the_same_shape),
 	TEST(reserved_memory_does_not_fault),

@@ -162,6 +162,110 @@ a_budget_is_waited_for_and_not_more(void)
 	rig_free(&rig);
 }
 
+/* Waits until reader i has been told more than that. */
+static uint64_t
+wait_until_told(struct rig *rig, unsigned i, uint64_t more_than)
+{
+	while (rig->row[i]->account.told_ns <= more_than)
+		CHECK_EQ(wr_room_wait(rig->w, wr_now_ns() + MS, NULL), -WEIR_E_AGAIN_FULL);
+	return rig->row[i]->account.told_ns;
+}
+
+/* Each in a place of its own, and only what it has not heard yet. */
+static void
+P2_a_reader_is_told_what_it_was_charged(void)
+{
+	struct rig rig;
+	uint64_t told;
+
+	make(&rig, 4);
+	join(&rig, WEIR_DROP_OLDEST, 0, 0);
+	join(&rig, WEIR_DROP_OLDEST, 20000, 0);
+	CHECK_EQ(fill(&rig, 0), -WEIR_E_AGAIN_FULL);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), 0);
+	told = wait_until_told(&rig, 1, 0);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), told);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), 0);
+	CHECK_EQ(wr_room_wait(rig.w, UINT64_MAX, NULL), 0);
+	CHECK_EQ(outs, 1);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), spent(&rig, 1) - told);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[0]), 0);
+	rig_free(&rig);
+}
+
+/* Who comes after it is charged for nothing that it did. */
+static void
+a_place_is_given_on_clean(void)
+{
+	struct rig rig;
+	uint32_t seat;
+
+	make(&rig, 4);
+	join(&rig, WEIR_DROP_OLDEST, 0, 0);
+	join(&rig, WEIR_DROP_OLDEST, 20000, 0);
+	CHECK_EQ(fill(&rig, 0), -WEIR_E_AGAIN_FULL);
+	(void)wait_until_told(&rig, 1, 0);
+	seat = rig.row[1]->seat;
+	CHECK(wr_stream_dismiss(&rig.stream, rig.sub.id, 2));
+	join(&rig, WEIR_DROP_OLDEST, 20000, 0);
+	CHECK_EQ(rig.row[2]->seat, seat);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[2]), 0);
+	CHECK_EQ(fill(&rig, 0), -WEIR_E_AGAIN_FULL);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[2]), 0);
+	rig_drain(&rig, 0);
+	CHECK(wait_until_told(&rig, 2, 0) > 0);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[2]), rig.row[2]->account.told_ns);
+	rig_free(&rig);
+}
+
+/* A reader that is told so far, and the stream has moved since. */
+static uint64_t
+told_before_a_move(struct rig *rig)
+{
+	const struct wr_terms terms = {
+		.policy = WEIR_DROP_OLDEST, .stall_us = 20000, .holds = 1};
+	uint64_t told;
+
+	rig_make(rig, 4, 0, true);
+	for (int i = 0; i < 2; i++)
+		rig_join_as(rig, &terms);
+	CHECK_EQ(fill(rig, 0), -WEIR_E_AGAIN_FULL);
+	told = wait_until_told(rig, 1, 0);
+	CHECK_EQ(wr_writer_grow(rig->w, 8 * RIG_SEG), 0);
+	while (rig->w->pool.moves == 0) {
+		CHECK(rig_read(rig, 1, NULL) >= 0);
+		(void)rig_send(rig, RIG_MAX);
+	}
+	return told;
+}
+
+/* In whichever region it stands: in the one that the stream has left, and in the next. */
+static void
+a_charge_is_told_across_a_move(void)
+{
+	struct rig rig;
+	uint64_t first = told_before_a_move(&rig), second;
+
+	CHECK_EQ(fill(&rig, 0), -WEIR_E_AGAIN_FULL);
+	CHECK(rig.r[1].store != rig.newest[1]);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), first);
+	second = wait_until_told(&rig, 1, first);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), second - first);
+	second = wait_until_told(&rig, 1, second) - second;
+	rig_drain(&rig, 1);
+	CHECK(rig.r[1].store == rig.newest[1]);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), second);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[0]), 0);
+	rig_free(&rig);
+
+	/* It moves on before it asks. */
+	first = told_before_a_move(&rig);
+	rig_drain(&rig, 1);
+	CHECK(rig.r[1].store == rig.newest[1]);
+	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), first);
+	rig_free(&rig);
+}
+
 /* More time has passed than it slept: it was not running, and that is nobody's. */
 static void
 time_without_a_core_is_nobodys(void)
@@ -505,7 +609,9 @@ who_begins_far_behind_gates_when_it_has_caught_up(void)
 static const struct wr_test tests[] = {TEST(a_reader_lags_by_its_quota_and_no_more),
 	TEST(without_a_budget_nobody_waits),
 	TEST(who_wants_the_latest_is_never_waited_for),
-	TEST(a_budget_is_waited_for_and_not_more), TEST(time_without_a_core_is_nobodys),
+	TEST(a_budget_is_waited_for_and_not_more),
+	TEST(P2_a_reader_is_told_what_it_was_charged), TEST(a_place_is_given_on_clean),
+	TEST(a_charge_is_told_across_a_move), TEST(time_without_a_core_is_nobodys),
 	TEST(time_between_two_waits_is_nobodys),
 	TEST(a_lone_reader_that_stands_still_is_not_waited_for_for_ever),
 	TEST(an_open_claim_in_the_way_is_our_own_fault),

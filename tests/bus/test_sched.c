@@ -3,6 +3,7 @@
 #include "bus/os/sched.h"
 
 #include "bus/os/clock.h"
+#include "tests/lib/await.h"
 #include "tests/lib/test.h"
 
 #include <pthread.h>
@@ -52,8 +53,7 @@ start(struct worker *worker)
 	if (worker->sleeps)
 		REQUIRE_EQ(pipe(worker->pipe), 0);
 	REQUIRE_EQ(pthread_create(&worker->thread, NULL, work, worker), 0);
-	while (worker->tid == 0)
-		sched_yield();
+	AWAIT(worker->tid != 0);
 }
 
 static void

@@ -40,8 +40,9 @@ header_says_what_was_planned(void)
 	CHECK_EQ(store->hdr->pid, getpid());
 	CHECK_STR(store->hdr->topic, "a.b");
 	CHECK_STR(store->hdr->type, "point");
-	CHECK_EQ(store->region.bytes, WR_PAGE + (uint64_t)store->seg_count * 4096);
-	CHECK_EQ(store->region.reserved, WR_PAGE);
+	CHECK_EQ(store->region.bytes,
+		WR_STREAM_HEADER + (uint64_t)store->seg_count * 4096);
+	CHECK_EQ(store->region.reserved, WR_STREAM_HEADER);
 	CHECK(!wr_store_is_foreign(store));
 	CHECK_EQ(wr_store_check(store->hdr, store->region.bytes, NULL), 0);
 	wr_store_unref(store);
@@ -121,7 +122,8 @@ every_field_is_checked(void)
 	WRONG(layout, WR_LAYOUT + 1, ENV_VERSION);
 	WRONG(layout, 0, ENV_VERSION);
 	WRONG(header_bytes, 0, PEER_BADREGION);
-	WRONG(header_bytes, 2 * WR_PAGE, PEER_BADREGION);
+	WRONG(header_bytes, WR_PAGE, PEER_BADREGION);
+	WRONG(header_bytes, WR_STREAM_HEADER + WR_PAGE, PEER_BADREGION);
 	WRONG(region_bytes, bytes - 1, PEER_BADREGION);
 	WRONG(region_bytes, UINT64_MAX, PEER_BADREGION);
 	WRONG(seg_bytes, 0, PEER_BADREGION);
@@ -149,7 +151,7 @@ every_field_is_checked(void)
 	WRONG(first_ord, 0, PEER_BADREGION);
 #undef WRONG
 	CHECK_EQ(wr_store_check(store->hdr, bytes + 4096, &err), -WEIR_E_PEER_BADREGION);
-	CHECK_EQ(wr_store_check(store->hdr, sizeof(*store->hdr) - 1, &err),
+	CHECK_EQ(wr_store_check(store->hdr, WR_STREAM_HEADER - 1, &err),
 		-WEIR_E_PEER_BADREGION);
 
 	struct wr_stream_hdr copy;
@@ -188,7 +190,7 @@ what_passes_stays_inside(void)
 		if (wr_store_check(&copy, store->region.bytes, NULL) < 0)
 			continue;
 		passed++;
-		CHECK((uint64_t)copy.seg_count * copy.seg_bytes + WR_PAGE ==
+		CHECK((uint64_t)copy.seg_count * copy.seg_bytes + WR_STREAM_HEADER ==
 			store->region.bytes);
 		CHECK((uint64_t)copy.first + WR_FRAME + copy.max_message + WR_FRAME <=
 			copy.seg_bytes);

@@ -13,6 +13,7 @@
 #ifndef WR_TESTS_CONFORM_RIG_H
 #define WR_TESTS_CONFORM_RIG_H
 
+#include "tests/lib/payload.h"
 #include "tests/lib/test.h"
 
 #include <string.h>
@@ -79,26 +80,6 @@ rig_close(struct rig *rig)
 {
 	CHECK_EQ(weir_close(rig->a), 0);
 	CHECK_EQ(weir_close(rig->b), 0);
-}
-
-/* A payload whose every byte follows from its number. */
-static inline void
-rig_fill(void *data, size_t len, uint64_t n)
-{
-	for (size_t i = 0; i < len; i++)
-		((uint8_t *)data)[i] = (uint8_t)(n * 31 + i * 7 + (i >> 8));
-}
-
-/* The place of the first byte that is wrong; len if none is. */
-static inline size_t
-rig_wrong(const void *data, size_t len, uint64_t n)
-{
-	size_t i = 0;
-
-	while (i < len &&
-		((const uint8_t *)data)[i] == (uint8_t)(n * 31 + i * 7 + (i >> 8)))
-		i++;
-	return i;
 }
 
 static inline void

@@ -2,13 +2,19 @@
 /* What is on the loop beside each other: weights, budgets, timers, descriptors, tasks. */
 #include "tests/conform/rig.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <weir/conf.h>
 #include <weir/loop.h>
+
+#include "tests/lib/tmpdir.h"
 
 static int
 idle_step(void *ctx)
@@ -449,6 +455,16 @@ P20_settings_are_taken_whole_or_not_at_all(const char *name)
 	CHECK_EQ(weir_close(bus), 2);
 }
 
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	REQUIRE(file != NULL);
+	REQUIRE(fputs(text, file) >= 0);
+	REQUIRE_EQ(fclose(file), 0);
+}
+
 /* The environment has the last word, and what it says wrong is refused by its name. */
 static void
 P7_the_environment_wins(const char *name)
@@ -468,6 +484,77 @@ P7_the_environment_wins(const char *name)
 	CHECK(strstr(weir_why(bus)->text, "WEIR_BUDGET") != NULL);
 	CHECK_EQ(weir_close(bus), 2);
 	unsetenv("WEIR_BUDGET");
+}
+
+/* The setting of that name, as it is shown. */
+static weir_setting
+shown(weir_bus *bus, const char *name)
+{
+	weir_setting settings[32];
+	weir_error err = {0};
+	int count = weir_settings(bus, settings, sizeof(settings[0]), 32, &err);
+
+	REQUIRE(count > 0 && count <= 32);
+	for (int i = 0; i < count; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return settings[i];
+	FAIL("there is no setting %s", name);
+	return settings[0];
+}
+
+/* A file wins over the program and loses to the environment; each value says where it is from;
+ * what is wrong in it is refused by its line, and a bus goes on with what it had. */
+static void
+P7_a_file_wins_over_the_program(const char *name)
+{
+	char path[300];
+	weir_setting setting;
+	weir_error err;
+	weir_bus *bus;
+
+	wr_tmpdir_path(path, sizeof(path), "run.conf");
+	write_file(path, "# for this run\nbudget = 100\n");
+	setenv("WEIR_CONF", path, 1);
+	bus = weir_open(name, .flags = WEIR_BUS_QUIET,
+		.tiers = "poll_budget=9000 threshold_ns=2000000");
+	REQUIRE_EQ(weir_why(bus)->code, 0);
+	CHECK_EQ(weir_consume(bus, 99), 0);
+	CHECK_EQ(weir_consume(bus, 1), 1);
+	setting = shown(bus, "budget");
+	CHECK_STR(setting.value, "100");
+	CHECK_STR(setting.from, "the file");
+	CHECK(strstr(setting.where, "run.conf:2") != NULL);
+	setting = shown(bus, "cpu_threshold_ns");
+	CHECK_STR(setting.value, "2000000");
+	CHECK_STR(setting.from, "the program");
+	CHECK_STR(shown(bus, "tier_escalation").from, "built in");
+	CHECK_STR(shown(NULL, "cpu_threshold_ns").from, "built in");
+
+	write_file(path, "budget = 200\nbudgte = 300\n");
+	CHECK_EQ(weir_tiers(bus, "poll_budget=5000", &err), -WEIR_E_USAGE_INVAL);
+	CHECK(strstr(err.text, "run.conf:2") != NULL);
+	CHECK_STR(shown(bus, "budget").value, "100");
+	CHECK_EQ(weir_settings(NULL, &setting, sizeof(setting), 1, &err),
+		-WEIR_E_USAGE_INVAL);
+	write_file(path, "budget = 200\n");
+	CHECK_EQ(weir_tiers(bus, "", &err), 0);
+	CHECK_STR(shown(bus, "budget").value, "200");
+	setenv("WEIR_BUDGET", "400", 1);
+	CHECK_EQ(weir_tiers(bus, "", &err), 0);
+	CHECK_STR(shown(bus, "budget").value, "400");
+	CHECK_STR(shown(bus, "budget").where, "WEIR_BUDGET");
+	unsetenv("WEIR_BUDGET");
+	CHECK_EQ(weir_settings(bus, &setting, 1, 1, &err), -WEIR_E_USAGE_SIZE);
+	CHECK_EQ(weir_settings(bus, NULL, sizeof(setting), 1, &err), -WEIR_E_USAGE_INVAL);
+	CHECK(weir_settings(bus, NULL, sizeof(setting), 0, NULL) >= 3);
+	CHECK_EQ(weir_close(bus), 0);
+
+	write_file(path, "budget = lots\n");
+	bus = weir_open(name, .flags = WEIR_BUS_QUIET);
+	CHECK_EQ(weir_why(bus)->code, WEIR_E_USAGE_INVAL);
+	CHECK(strstr(weir_why(bus)->text, "run.conf:1: budget is 'lots'") != NULL);
+	CHECK(strstr(weir_why(bus)->hint, "2000") != NULL);
+	CHECK_EQ(weir_close(bus), 2);
 }
 
 /* ---- looking ------------------------------------------------------------------------------ */
@@ -657,10 +744,23 @@ tick(void *ctx, const weir_tick *t)
 	return clock->ticks == clock->stop_at ? 7 : 0;
 }
 
+/* Who keeps the timers: the loop, or a thread of their own. */
+static uint32_t timers_core;
+
+static weir_bus *
+clock_bus(const char *name)
+{
+	weir_bus *bus = weir_open(name, .timers_core = timers_core, .attach_ms = 600000,
+		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+
+	REQUIRE_EQ(weir_why(bus)->code, 0);
+	return bus;
+}
+
 static void
 K40_a_timer_fires_once(const char *name)
 {
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clock = {.stop_at = 1};
 	uint64_t began = weir_now_ns();
 	weir_timer *timer = weir_timer_start(
@@ -691,7 +791,7 @@ K40_a_timer_fires_once(const char *name)
 static void
 K39_an_interval_does_not_drift(const char *name)
 {
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clock = {.stop_at = 10};
 
 	(void)weir_timer_start(bus, .every_ns = 1000000, .on_tick = tick, .ctx = &clock);
@@ -708,7 +808,7 @@ K39_who_is_late_follows_its_rule(const char *name)
 {
 	static const uint32_t rules[] = {
 		WEIR_LATE_SKIP, WEIR_LATE_COALESCE, WEIR_LATE_BURST};
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clocks[3];
 	uint64_t began = weir_now_ns();
 
@@ -733,7 +833,7 @@ K39_who_is_late_follows_its_rule(const char *name)
 static void
 a_timer_closes_itself(const char *name)
 {
-	weir_bus *bus = rig_bus(name);
+	weir_bus *bus = clock_bus(name);
 	struct clock clock = {.closes = true, .stop_at = 1};
 
 	clock.timer = weir_timer_start(
@@ -761,7 +861,7 @@ a_timer_is_refused_by_name(const char *name)
 	weir_timer *lost;
 
 	for (int i = 0; i < 4; i++) {
-		weir_bus *bus = rig_bus(name);
+		weir_bus *bus = clock_bus(name);
 		weir_timer *timer = weir_timer_start_(bus, &wrong[i]);
 
 		CHECK_EQ(weir_timer_why(timer)->code, WEIR_E_USAGE_INVAL);
@@ -774,6 +874,120 @@ a_timer_is_refused_by_name(const char *name)
 	CHECK_EQ(weir_timer_why(lost)->code, WEIR_E_USAGE_INVAL);
 	CHECK_EQ(weir_timer_close(lost), 0);
 }
+
+/* Many that come, go and are moved, beside some that stay: who stays is called as often as it
+ * should be, who has gone is not. */
+static void
+timers_come_and_go(const char *name)
+{
+	weir_bus *bus = clock_bus(name);
+	struct clock stays = {0}, moves[32];
+	weir_loop_stats stats = {.size = sizeof(stats)};
+	int ticks;
+
+	memset(moves, 0, sizeof(moves));
+	(void)weir_timer_start(bus, .every_ns = 200000, .on_tick = tick, .ctx = &stays,
+		.late = WEIR_LATE_BURST);
+	for (int round = 0; round < 300; round++) {
+		struct clock *clock = &moves[round % 32];
+
+		if (!clock->timer)
+			clock->timer = weir_timer_start(bus,
+				.after_ns = 1 + (uint64_t)round * 1000, .on_tick = tick,
+				.ctx = clock);
+		else if (round % 3 == 0)
+			CHECK_EQ(weir_timer_again(clock->timer, 1), 0);
+		else
+			CHECK_EQ(weir_timer_cancel(clock->timer), 0);
+		ticks = clock->ticks;
+		if (round % 7 == 0) {
+			CHECK_EQ(weir_timer_close(clock->timer), 0);
+			clock->timer = NULL;
+		}
+		CHECK(weir_turn(bus, 1) >= 0);
+		CHECK(clock->timer || clock->ticks == ticks);
+	}
+	while (stays.ticks < 50)
+		CHECK(weir_turn(bus, 10) >= 0);
+	for (int i = 1; i < 16; i++)
+		CHECK_EQ(stays.due_ns[i] - stays.due_ns[i - 1], 200000);
+	CHECK_EQ(weir_loop_get_stats(bus, &stats), 0);
+	CHECK(stats.timers >= 50);
+	CHECK_EQ(weir_close(bus), 0); /* with those that are armed */
+}
+
+/* The cores of our thread of that name; false: there is none. */
+static bool
+cores_of(const char *thread, cpu_set_t *cores)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	bool found = false;
+
+	REQUIRE(dir != NULL);
+	while (!found && (entry = readdir(dir))) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fgets(name, sizeof(name), file))
+			name[strcspn(name, "\n")] = '\0';
+		(void)fclose(file);
+		found = strcmp(name, thread) == 0 &&
+			sched_getaffinity(atoi(entry->d_name), sizeof(*cores), cores) == 0;
+	}
+	closedir(dir);
+	return found;
+}
+
+/* On a core of their own, if there is one; and not on one that there is none of. */
+static void
+K38_timers_have_their_core(const char *name)
+{
+	uint32_t core = 0;
+	cpu_set_t mine, theirs;
+	weir_bus *bus;
+
+	REQUIRE_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+	while (!CPU_ISSET(core, &mine))
+		core++;
+	timers_core = core + 1;
+	bus = clock_bus(name);
+	REQUIRE(cores_of("weir-timers", &theirs));
+	CHECK_EQ(CPU_COUNT(&theirs), 1);
+	CHECK(CPU_ISSET(core, &theirs));
+	CHECK_EQ(weir_close(bus), 0);
+	CHECK(!cores_of("weir-timers", &theirs));
+	K40_a_timer_fires_once(name);
+	/* Where the loop is bound, they are not with it. */
+	bus = weir_open(name, .core = core + 1, .timers_core = WEIR_CORE_ANY,
+		.flags = WEIR_BUS_QUIET);
+	REQUIRE(cores_of("weir-timers", &theirs));
+	CHECK_EQ(CPU_COUNT(&theirs), CPU_COUNT(&mine));
+	CHECK_EQ(weir_close(bus), 0);
+	REQUIRE_EQ(sched_setaffinity(0, sizeof(mine), &mine), 0);
+	bus = weir_open(name, .timers_core = 60000, .flags = WEIR_BUS_QUIET);
+	CHECK_EQ(weir_why(bus)->code, WEIR_E_ENV_OS);
+	CHECK(strstr(weir_why(bus)->text, "59999") != NULL);
+	CHECK_EQ(weir_close(bus), 1);
+}
+
+/* The same, kept by a thread of their own. */
+#define KEPT(fn) \
+	static void K38_##fn##_kept(const char *name) \
+	{ \
+		timers_core = WEIR_CORE_ANY; \
+		fn(name); \
+	}
+KEPT(K40_a_timer_fires_once)
+KEPT(K39_an_interval_does_not_drift)
+KEPT(K39_who_is_late_follows_its_rule)
+KEPT(a_timer_closes_itself)
+KEPT(a_timer_is_refused_by_name)
+KEPT(timers_come_and_go)
 
 /* ---- descriptors ------------------------------------------------------------------------------ */
 
@@ -814,6 +1028,104 @@ K44_a_descriptor_is_called_as_long_as_it_is_ready(const char *name)
 	(void)weir_close(bus); /* it carries the refusal */
 	close(ends[0]);
 	close(ends[1]);
+}
+
+enum { PIPES = 100 };
+
+/* Up to so many that are ready, none of which is called; whoever asks for few gets to all. */
+static void
+K44_the_ready_are_selected(const char *name)
+{
+	for (uint32_t io = WEIR_IO_EPOLL; io <= WEIR_IO_POLL; io++) {
+		weir_bus *bus = weir_open(
+			name, .io = io, .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+		int ends[PIPES][2], seen[PIPES] = {0}, got = 0;
+		weir_watch *watches[PIPES];
+		weir_readiness ready[PIPES + 1];
+		char byte;
+
+		REQUIRE_EQ(weir_why(bus)->code, 0);
+		CHECK_EQ(weir_watch_select(bus, ready, 8), 0);
+		for (int i = 0; i < PIPES; i++) {
+			REQUIRE_EQ(pipe(ends[i]), 0);
+			watches[i] = weir_watch_fd(bus, ends[i][0],
+				.on_ready = i % 2 ? read_byte : NULL,
+				.ctx = i % 2 ? (void *)&got : (void *)&seen[i]);
+			REQUIRE_EQ(weir_watch_why(watches[i])->code, 0);
+		}
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 0);
+		CHECK_EQ(weir_watch_poll(watches[1]), 0);
+		for (int i = 0; i < PIPES; i += 4)
+			CHECK_EQ(write(ends[i][1], "w", 1), 1);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES + 1), PIPES / 4);
+		CHECK_EQ(weir_watch_select(bus, NULL, 0), 0);
+		CHECK_EQ(weir_watch_select(bus, NULL, 1), -WEIR_E_USAGE_INVAL);
+		/* They stay ready; few at a time, each comes once in a round. */
+		for (int times = 1; times <= 2; times++) {
+			for (int round = 0; round < PIPES / 4; round += 5) {
+				CHECK_EQ(weir_watch_select(bus, ready, 5), 5);
+				for (int k = 0; k < 5; k++) {
+					CHECK_EQ(ready[k].events, WEIR_READABLE);
+					++*(int *)ready[k].ctx;
+				}
+			}
+			for (int i = 0; i < PIPES; i += 2)
+				CHECK_EQ(seen[i], i % 4 ? 0 : times);
+		}
+		/* A turn has an end when there is one, and calls those that want to be. */
+		CHECK(weir_turn(bus, 3600 * 1000) > 0);
+		for (int i = 0; i < PIPES; i += 4)
+			CHECK_EQ(read(ends[i][0], &byte, 1), 1);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 0);
+		CHECK_EQ(write(ends[1][1], "www", 3), 3);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 1);
+		CHECK(ready[0].watch == watches[1] && ready[0].fd == ends[1][0]);
+		CHECK_EQ(got, 0);
+		/* Poll: out of its turn, if it is ready. */
+		CHECK_EQ(weir_watch_poll(watches[1]), 1);
+		CHECK_EQ(got, 1);
+		got = 3;
+		CHECK_EQ(weir_watch_poll(watches[1]), 7); /* what the callback says */
+		CHECK_EQ(weir_watch_poll(watches[3]), 0);
+		/* Hung up is ready for all that it is watched for. */
+		CHECK_EQ(weir_watch_close(watches[1]), 0);
+		close(ends[2][1]);
+		CHECK_EQ(weir_watch_select(bus, ready, PIPES), 1);
+		CHECK(ready[0].watch == watches[2]);
+		CHECK_EQ(ready[0].events, WEIR_READABLE);
+		CHECK_EQ(weir_close(bus), 0);
+		for (int i = 0; i < PIPES; i++) {
+			close(ends[i][0]);
+			if (i != 2)
+				close(ends[i][1]);
+		}
+	}
+}
+
+/* Each of the events that it is watched for, and no other. */
+static void
+K44_what_it_is_ready_for_is_told(const char *name)
+{
+	weir_bus *bus = rig_bus(name);
+	weir_readiness ready[4];
+	int both[2], mark;
+	weir_watch *watch;
+
+	REQUIRE_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, both), 0);
+	watch = weir_watch_fd(
+		bus, both[0], .events = WEIR_READABLE | WEIR_WRITABLE, .ctx = &mark);
+	REQUIRE_EQ(weir_watch_why(watch)->code, 0);
+	CHECK_EQ(weir_watch_select(bus, ready, 4), 1);
+	CHECK_EQ(ready[0].events, WEIR_WRITABLE);
+	CHECK(ready[0].ctx == &mark);
+	CHECK_EQ(write(both[1], "w", 1), 1);
+	CHECK_EQ(weir_watch_select(bus, ready, 4), 1);
+	CHECK_EQ(ready[0].events, WEIR_READABLE | WEIR_WRITABLE);
+	CHECK_EQ(weir_watch_close(watch), 0);
+	CHECK_EQ(weir_watch_select(bus, ready, 4), 0);
+	CHECK_EQ(weir_close(bus), 0);
+	close(both[0]);
+	close(both[1]);
 }
 
 /* ---- tasks ------------------------------------------------------------------------------------- */
@@ -1079,21 +1391,42 @@ K4_one_loop_runs_all_kinds(const char *name)
 	close(ends[1]);
 }
 
+/* The same, where descriptors are waited for with poll(2). */
+#define BY_POLL(fn) \
+	static void K42_##fn##_by_poll(const char *name) \
+	{ \
+		setenv("WEIR_IO", "poll", 1); \
+		fn(name); \
+	}
+BY_POLL(K40_a_timer_fires_once)
+BY_POLL(K44_a_descriptor_is_called_as_long_as_it_is_ready)
+BY_POLL(K41_a_wake_from_another_thread_is_not_lost)
+BY_POLL(K4_one_loop_runs_all_kinds)
+
 /* clang-format off */
 #define TESTS(X) \
 	X(K2_subscriptions_are_polled_by_weight) X(a_weight_changes_and_has_bounds) \
 	X(K2_a_declared_round_has_a_limit) X(K21_each_discipline_serves_everybody) \
 	X(P22_a_loop_is_bound_to_its_core) X(P8_units_end_a_poll) X(P1_time_ends_a_poll) \
 	X(P2_a_slow_consumer_climbs_and_comes_back) X(P21_nobody_climbs_where_tiers_are_off) \
-	X(P20_settings_are_taken_whole_or_not_at_all) X(P7_the_environment_wins) X(P11_hooks_see_each_poll) \
+	X(P20_settings_are_taken_whole_or_not_at_all) X(P7_the_environment_wins) X(P7_a_file_wins_over_the_program) \
+	X(P11_hooks_see_each_poll) \
 	X(P11_hooks_are_exchanged_under_load) X(K40_a_timer_fires_once) \
 	X(K39_an_interval_does_not_drift) X(K39_who_is_late_follows_its_rule) \
-	X(a_timer_closes_itself) X(a_timer_is_refused_by_name) \
-	X(K44_a_descriptor_is_called_as_long_as_it_is_ready) X(K19_steps_answer) \
+	X(a_timer_closes_itself) X(a_timer_is_refused_by_name) X(timers_come_and_go) \
+	X(K38_timers_have_their_core) X(K38_K40_a_timer_fires_once_kept) \
+	X(K38_K39_an_interval_does_not_drift_kept) \
+	X(K38_K39_who_is_late_follows_its_rule_kept) X(K38_a_timer_closes_itself_kept) \
+	X(K38_a_timer_is_refused_by_name_kept) X(K38_timers_come_and_go_kept) \
+	X(K44_a_descriptor_is_called_as_long_as_it_is_ready) \
+	X(K44_the_ready_are_selected) X(K44_what_it_is_ready_for_is_told) X(K19_steps_answer) \
 	X(K54_an_idle_task_takes_no_step_until_woken) X(K10_names_are_not_used_again) \
 	X(a_task_kills_another_and_itself) X(K41_a_wake_from_another_thread_is_not_lost) \
 	X(a_task_is_refused_by_name) X(K25_the_urgent_come_before_the_next_poll) \
-	X(K4_one_loop_runs_all_kinds)
+	X(K4_one_loop_runs_all_kinds) X(K42_K40_a_timer_fires_once_by_poll) \
+	X(K42_K44_a_descriptor_is_called_as_long_as_it_is_ready_by_poll) \
+	X(K42_K41_a_wake_from_another_thread_is_not_lost_by_poll) \
+	X(K42_K4_one_loop_runs_all_kinds_by_poll)
 /* clang-format on */
 
 TESTS(CONFORM_STAMP)

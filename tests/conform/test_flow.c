@@ -6,6 +6,7 @@
  */
 #include "tests/conform/rig.h"
 
+#include "tests/lib/await.h"
 #include "tests/lib/proc.h"
 
 #include <inttypes.h>
@@ -209,9 +210,7 @@ is_called(const struct part *part)
 		.ctx = &seen, .policy = WEIR_BLOCK);
 	int wrong;
 
-	while (rig_sub_stats(sub).ended < (uint64_t)part->others)
-		if (weir_turn(bus, 100) < 0)
-			break;
+	AWAIT_ON(bus, rig_sub_stats(sub).ended >= (uint64_t)part->others);
 	wrong = seen_all(&seen, part);
 	return weir_close(bus) + wrong;
 }
@@ -237,9 +236,7 @@ is_called_in_batches(const struct part *part)
 		.ctx = &seen, .policy = WEIR_BLOCK);
 	int wrong;
 
-	while (rig_sub_stats(sub).ended < (uint64_t)part->others)
-		if (weir_turn(bus, 100) < 0)
-			break;
+	AWAIT_ON(bus, rig_sub_stats(sub).ended >= (uint64_t)part->others);
 	wrong = seen_all(&seen, part);
 	return weir_close(bus) + wrong;
 }

@@ -2,6 +2,7 @@
 /* Handles: whose they are, what a failed one does, and whether two sides mean the same. */
 #include "tests/conform/rig.h"
 
+#include "tests/lib/await.h"
 #include "tests/lib/child.h"
 
 #include <pthread.h>
@@ -304,17 +305,6 @@ options_are_checked(const char *name)
 
 /* ---- types ---------------------------------------------------------------------------------------------- */
 
-static weir_event
-await(weir_bus *bus, enum weir_event_kind kind)
-{
-	weir_event event = {0};
-
-	while (event.kind != kind)
-		if (weir_next_event(bus, &event) == 0)
-			(void)weir_turn(bus, 20);
-	return event;
-}
-
 /* Another hash or another name is another type; without one, everything fits. */
 static void
 types_are_compared(const char *name)
@@ -351,9 +341,9 @@ types_are_compared(const char *name)
 	CHECK_EQ(weir_sub_why(late)->code, 0);
 	pub = weir_advertise(a, "later", .type = "imu", .type_hash = 1);
 	CHECK_EQ(weir_pub_why(pub)->code, 0);
-	event = await(b, WEIR_EV_REFUSED);
+	event = await_event(b, WEIR_EV_REFUSED);
 	while (strcmp(event.topic, "later") != 0)
-		event = await(b, WEIR_EV_REFUSED);
+		event = await_event(b, WEIR_EV_REFUSED);
 	CHECK_EQ(event.code, WEIR_E_USAGE_TYPE);
 	CHECK_EQ(rig_sub_stats(late).refused, 1);
 	CHECK_EQ(rig_sub_stats(late).streams, 0);

@@ -2,6 +2,8 @@
 /* The loop: ours or theirs, what ends it, signals, callbacks and events. */
 #include "tests/conform/rig.h"
 
+#include "tests/lib/await.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -364,8 +366,7 @@ closing_within_a_callback_is_refused(const char *name)
 		weir_pub *pub = weir_advertise(call.bus, "t");
 
 		CHECK_EQ(weir_send(pub, "x", 1), 0);
-		while (call.calls < i)
-			CHECK(weir_turn(call.bus, 20) >= 0);
+		AWAIT_ON(call.bus, call.calls >= i);
 		CHECK_EQ(weir_recv(other, buf, sizeof(buf), WEIR_FOREVER, NULL), 1);
 	}
 	/* Outside it is allowed. */
@@ -404,9 +405,7 @@ a_turn_within_a_callback_disturbs_nothing(const char *name)
 	call.sub = weir_subscribe(call.bus, "t", .on_msg = turns_within, .ctx = &call);
 	for (int n = 0; n < 100; n++)
 		CHECK_EQ(weir_send(call.pub, "x", 1), 0);
-	while (call.calls < 100)
-		if (!CHECK(weir_turn(call.bus, 20) >= 0))
-			break;
+	AWAIT_ON(call.bus, call.calls >= 100);
 	CHECK_EQ(call.calls, 100);
 	CHECK_EQ(rig_sub_stats(call.sub).delivered, 100);
 	CHECK_EQ(weir_close(call.bus), 0);
@@ -438,42 +437,30 @@ all_subscriptions_get_their_turn(const char *name)
 
 /* ---- events --------------------------------------------------------------------------------------- */
 
-/* Waits for the next event of this kind. */
-static weir_event
-await(weir_bus *bus, enum weir_event_kind kind)
-{
-	weir_event event = {0};
-
-	while (event.kind != kind)
-		if (weir_next_event(bus, &event) == 0)
-			(void)weir_turn(bus, 20);
-	return event;
-}
-
 static void
 events_are_the_same(const char *name)
 {
 	weir_bus *a = rig_bus(name);
 	weir_bus *b = weir_open(name, .node = "bob", .attach_ms = 600000,
 		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
-	weir_event event = await(a, WEIR_EV_NODE_JOINED);
+	weir_event event = await_event(a, WEIR_EV_NODE_JOINED);
 	weir_pub *pub = weir_advertise(a, "t");
 
 	CHECK_STR(event.node, "bob");
 	CHECK_STR(event.topic, "");
 	(void)weir_subscribe(b, "*");
-	event = await(a, WEIR_EV_SUB_JOINED);
+	event = await_event(a, WEIR_EV_SUB_JOINED);
 	CHECK_STR(event.node, "bob");
 	CHECK_STR(event.topic, "t");
 	CHECK_EQ(event.publisher, rig_pub_stats(pub).publisher);
-	event = await(b, WEIR_EV_PUB_JOINED);
+	event = await_event(b, WEIR_EV_PUB_JOINED);
 	CHECK_STR(event.topic, "t");
 	CHECK_EQ(event.publisher, rig_pub_stats(pub).publisher);
 	CHECK_EQ(weir_pub_close(pub), 0);
-	event = await(b, WEIR_EV_PUB_LEFT);
+	event = await_event(b, WEIR_EV_PUB_LEFT);
 	CHECK_STR(event.topic, "t");
 	CHECK_EQ(weir_close(b), 0);
-	event = await(a, WEIR_EV_NODE_LEFT);
+	event = await_event(a, WEIR_EV_NODE_LEFT);
 	CHECK_STR(event.node, "bob");
 	CHECK_EQ(weir_close(a), 0);
 }
@@ -485,7 +472,7 @@ event_of_a_subscription_that_left(const char *name)
 	weir_event event = {0};
 	int taken = 0;
 
-	(void)await(rig.a, WEIR_EV_SUB_JOINED);
+	(void)await_event(rig.a, WEIR_EV_SUB_JOINED);
 	CHECK_EQ(weir_unsubscribe(rig.sub), 0);
 	/* Over inproc it is there at once or never. */
 	while (event.kind != WEIR_EV_SUB_LEFT) {
@@ -517,13 +504,11 @@ events_by_callback(const char *name)
 	weir_bus *b = rig_bus(name);
 	weir_event event;
 
-	while (count[1] == 0)
-		CHECK(weir_turn(a, 20) >= 0);
+	AWAIT_ON(a, count[1] > 0);
 	CHECK_EQ(count[1], 1);
 	CHECK_EQ(weir_next_event(a, &event), 0);
 	CHECK_EQ(weir_close(b), 0);
-	while (count[0] == 0)
-		CHECK(weir_turn(a, 20) >= 0);
+	AWAIT_ON(a, count[0] > 0);
 	CHECK_EQ(weir_close(a), 0);
 }
 

@@ -8,6 +8,8 @@
  */
 #include "tests/conform/rig.h"
 
+#include "tests/lib/await.h"
+
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -135,18 +137,6 @@ send_until_detached(struct crew *crew)
 }
 
 /* The next event of a kind, which must come. */
-static weir_event
-await_event(weir_bus *bus, enum weir_event_kind kind)
-{
-	weir_event event;
-
-	for (;;)
-		if (weir_next_event(bus, &event) != 1)
-			(void)weir_turn(bus, 10);
-		else if (event.kind == kind)
-			return event;
-}
-
 static void
 no_event(weir_bus *bus, enum weir_event_kind kind)
 {
@@ -159,8 +149,7 @@ no_event(weir_bus *bus, enum weir_event_kind kind)
 static void
 until_ns(uint64_t ns)
 {
-	while (weir_now_ns() <= ns)
-		usleep(1000);
+	AWAIT(weir_now_ns() > ns);
 }
 
 /* What was claimed since it joined is delivered, held, lost, given back, or waits. */
@@ -364,8 +353,7 @@ peek_until(weir_sub *sub, weir_msg *msg)
 {
 	int rc;
 
-	while ((rc = weir_peek(sub, msg)) == 0)
-		usleep(1000);
+	AWAIT((rc = weir_peek(sub, msg)) != 0);
 	return rc;
 }
 
@@ -395,8 +383,7 @@ disconnect_ends_the_stream_once(const char *name)
 	again = weir_subscribe(crew.b, "t");
 	CHECK_EQ(weir_sub_why(again)->code, 0);
 	CHECK_EQ(weir_publishers(again), 1);
-	while (rig_pub_stats(crew.pub).subscribers != 2)
-		usleep(1000);
+	AWAIT(rig_pub_stats(crew.pub).subscribers == 2);
 	CHECK_EQ(weir_wait_subscribers(crew.pub, 2, WEIR_FOREVER), 2);
 	send_one(&crew, LEN);
 	rig_take(again, LEN, crew.sent - 1);
@@ -957,8 +944,7 @@ oldest_of(struct late *late)
 	REQUIRE_EQ(weir_peek(sub, &msg), 1);
 	CHECK_EQ(msg.lost, 0);
 	CHECK_EQ(weir_unsubscribe(sub), 0);
-	while (rig_pub_stats(late->pub).subscribers > 0)
-		usleep(1000);
+	AWAIT(rig_pub_stats(late->pub).subscribers == 0);
 	return msg.seq;
 }
 
@@ -1163,8 +1149,7 @@ N20_who_catches_up_is_waited_for(const char *name)
 		take_all(&crew);
 	}
 	CHECK_EQ(weir_unsubscribe(crew.slow), 0);
-	while (rig_pub_stats(crew.pub).subscribers != 1)
-		usleep(1000);
+	AWAIT(rig_pub_stats(crew.pub).subscribers == 1);
 	crew.slow = weir_subscribe(crew.b, "t", .from = WEIR_FROM_OLDEST);
 	CHECK_EQ(weir_wait_subscribers(crew.pub, 2, WEIR_FOREVER), 2);
 	/* It reads a little faster than is published. */

@@ -2,6 +2,8 @@
 /* K32: what holds for every kind of queue on every back end. */
 #include "tests/conform/queues.h"
 
+#include "tests/lib/payload.h"
+
 #include <malloc.h>
 
 enum { SMALL = 8, MANY = 10000 };
@@ -149,8 +151,7 @@ K32_items_of_any_size_are_whole_and_aligned(uint32_t kind, uint32_t backend)
 		for (uint32_t n = 0; n < 20; n++) {
 			weir_item item;
 
-			for (uint32_t k = 0; k < size; k++)
-				in[k] = (uint8_t)(n * 31 + k * 7 + (k >> 8));
+			rig_fill(in, size, n);
 			CHECK_EQ(weir_tx_put(rig.tx[0], in), 0);
 			REQUIRE_EQ(weir_rx_peek(rig.rx[0], &item), 1);
 			CHECK_EQ((uintptr_t)item.data % (size >= 16 ? 16 : 8), 0);

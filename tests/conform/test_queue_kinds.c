@@ -2,6 +2,8 @@
 /* K30, K31, K34, K37: what each kind of queue is for, its four verbs, and queues on a loop. */
 #include "tests/conform/queues.h"
 
+#include "tests/lib/await.h"
+
 #include <sys/resource.h>
 #include <unistd.h>
 #include <weir/loop.h>
@@ -615,8 +617,7 @@ K22_queue_timer_and_descriptor_have_the_same_faces(void)
 		queue_put(tx, (uint64_t)i - 1);
 		CHECK_EQ(write(f.fds[1], "x", 1), 1);
 		CHECK_EQ(weir_timer_again(timer, 1), 0);
-		while (f.item.next < (uint64_t)i || f.ticks < i || f.ready < i)
-			CHECK(weir_turn(bus, 100) >= 0);
+		AWAIT_ON(bus, f.item.next >= (uint64_t)i && f.ticks >= i && f.ready >= i);
 	}
 	while (weir_turn(bus, 0) > 0)
 		;

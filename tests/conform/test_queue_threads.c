@@ -2,6 +2,8 @@
 /* K29, K30, K31, K53: queues between threads that really run. */
 #include "tests/conform/queues.h"
 
+#include "tests/lib/await.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -410,8 +412,7 @@ K22_no_wake_up_is_lost(uint32_t kind, uint32_t backend)
 	pthread_t thread;
 
 	REQUIRE_EQ(pthread_create(&thread, NULL, turn_until_the_end, &side), 0);
-	while (queue_stats(queue).consumers == 0)
-		sched_yield();
+	AWAIT(queue_stats(queue).consumers > 0);
 	for (uint64_t n = 0; n < rounds; n++) {
 		shape_fill(&shape, 0, n);
 		CHECK_EQ(weir_tx_put(tx, &shape), 0);

@@ -3,12 +3,14 @@
  * Whatever is said to a steward, and however much of it: it spoils nothing but what belongs
  * to whoever says it. Beside every one of these an honest pair exchanges messages.
  */
+#include <weir/loop.h>
 #include <weir/weir.h>
 
 #include "bus/bell.h"
 #include "bus/geometry.h"
 #include "bus/node.h"
 #include "bus/store.h"
+#include "tests/lib/await.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
 #include "tests/steward/puppet.h"
@@ -475,6 +477,7 @@ enum bad_stream {
 	SEGMENTS_OUTSIDE,
 	BAD_ALIGNMENT,
 	BAD_PLACE,
+	BAD_SEAT,
 	BAD_STREAMS
 };
 
@@ -489,6 +492,7 @@ static const char *const bad_answers[BAD_STREAMS] = {
 	[SEGMENTS_OUTSIDE] = "PEER_BADREGION",
 	[BAD_ALIGNMENT] = "PEER_BADREGION",
 	[BAD_PLACE] = "PEER_PROTOCOL",
+	[BAD_SEAT] = "PEER_PROTOCOL",
 };
 
 /* A stream as an honest publisher makes it, then spoilt. */
@@ -549,6 +553,10 @@ answer_badly(struct stranger *st, const struct wr_wire *asked, enum bad_stream h
 	case BAD_PLACE:
 		msg.begin.place = wr_place(1, store->seg_count);
 		break;
+	case BAD_SEAT:
+		wr_stat_set(&wr_store_seg_hdr(store, 0)->ord, 1); /* nothing else is wrong */
+		msg.slot = WEIR_SUBSCRIBERS_MAX;
+		break;
 	case BAD_STREAMS:
 		break;
 	}
@@ -596,6 +604,80 @@ bad_regions(void)
 	serves_who_comes(&h);
 	settles_at(&h, fds);
 	end_honest(&h);
+}
+
+/* Its stream has no message, ever; it is admitted in the last seat. */
+static struct wr_store *
+publish_nothing(struct stranger *st)
+{
+	struct wr_wire msg = {.kind = WR_WIRE_ANNOUNCE,
+		.stream = 4711,
+		.topic = "bad",
+		.max_message = 64};
+	struct wr_store *store = make_stream();
+	int fd = store->region.fd;
+
+	wr_stat_set(&wr_store_seg_hdr(store, 0)->ord, 1);
+	wr_stat_set(&store->hdr->head, wr_place(1, 0));
+	CHECK_EQ(stranger_say(st, msg, NULL), 0);
+	REQUIRE_EQ(stranger_hear(st, &msg, NULL), WR_WIRE_ATTACH);
+	msg = (struct wr_wire){.kind = WR_WIRE_ATTACHED,
+		.stream = msg.stream,
+		.sub = msg.sub,
+		.slot = WEIR_SUBSCRIBERS_MAX - 1,
+		.begin = {wr_place(1, 0), UINT64_MAX, UINT64_MAX},
+		.bytes = store->region.bytes};
+	CHECK_EQ(stranger_say(st, msg, &fd), 0);
+	REQUIRE_EQ(stranger_hear(st, &msg, NULL), WR_WIRE_MAPPED);
+	return store;
+}
+
+static int
+count_one(void *ctx, const weir_msg *msg)
+{
+	(void)msg;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+/*
+ * Whatever it says that it has waited for a consumer: that one climbs, and misses nothing of
+ * the honest; nobody else on its loop is concerned.
+ */
+static void
+charges_that_lie(void)
+{
+	static const uint64_t lies[] = {999999999, 1, 1ull << 63, 0, UINT64_MAX};
+	weir_bus *bus = weir_open("bus", .flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS,
+		.tiers = "balanced");
+	uint64_t both = 0, one = 0, sent = 0, node;
+	weir_sub *reads_both =
+		weir_subscribe(bus, "*", .on_msg = count_one, .ctx = &both);
+	weir_sub *reads_one =
+		weir_subscribe(bus, "good", .on_msg = count_one, .ctx = &one);
+	weir_pub *pub = weir_advertise(bus, "good");
+	struct wr_store *store;
+	struct stranger st;
+	bool climbed = false;
+
+	REQUIRE_EQ(stranger_nodes(NULL, "bus", &node, 1), 1);
+	greet(&st, node);
+	store = publish_nothing(&st);
+	AWAIT_ON(bus, weir_publishers(reads_both) == 2);
+	for (; !climbed || sent<20000; climbed |= weir_sub_tier(reads_both)> 0) {
+		wr_stat_set(wr_stream_charged(store->hdr, WEIR_SUBSCRIBERS_MAX - 1),
+			lies[sent * 5 / 20000 % 5]);
+		REQUIRE_EQ(weir_send(pub, &sent, sizeof(sent)), 0);
+		sent++;
+		REQUIRE(weir_turn(bus, 0) >= 0);
+	}
+	AWAIT_ON(bus, one >= sent && both >= sent);
+	CHECK_EQ(both, sent);
+	CHECK_EQ(one, sent);
+	CHECK_EQ(weir_sub_tier(reads_one), 0);
+	wr_store_unref(store);
+	stranger_leave(&st);
+	CHECK_EQ(weir_close(bus), 0);
 }
 
 /* ---- as a subscriber ---------------------------------------------------------------------------------- */
@@ -705,6 +787,7 @@ static const struct wr_test tests[] = {
 	TEST(requests_without_end),
 	TEST(announcements_without_end),
 	TEST(bad_regions),
+	TEST(charges_that_lie),
 	TEST(cursors_that_lie),
 	TEST(who_hung_up_holds_nobody_up),
 	TEST_END,

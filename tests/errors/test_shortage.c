@@ -7,6 +7,7 @@
  */
 #include <weir/weir.h>
 
+#include "tests/lib/await.h"
 #include "tests/lib/child.h"
 #include "tests/lib/fdleak.h"
 #include "tests/lib/proc.h"
@@ -776,9 +777,7 @@ little_room_for_others(int argc, char **argv)
 	limit.rlim_cur = limit.rlim_max = space_in_use() + 8 * MIB;
 	setrlimit(RLIMIT_AS, &limit);
 	wr_helper_say("ready");
-	while (event.kind != WEIR_EV_REFUSED)
-		if (weir_next_event(bus, &event) != 1)
-			(void)weir_turn(bus, 20);
+	event = await_event(bus, WEIR_EV_REFUSED);
 	wr_helper_say("%s %s %d", weir_err_name(event.code), event.topic,
 		weir_publishers(sub));
 	(void)wr_helper_hear(line, sizeof(line));

@@ -26,7 +26,7 @@ enum {
 	RUNS_MAX = 60, /* of one bus; what hung up without a word stays known to it */
 	KNOWN_MAX = 4, /* ids that it has told us */
 	STREAM_SEGS = 3,
-	STREAM_BYTES = WR_PAGE * (1 + STREAM_SEGS),
+	STREAM_BYTES = WR_STREAM_HEADER + WR_PAGE * STREAM_SEGS,
 	OUR_STREAM = 0x51,
 	LARGE = 60000 /* bytes of its own messages */
 };
@@ -82,12 +82,12 @@ static void
 good_stream(void)
 {
 	struct wr_stream_hdr *hdr = (struct wr_stream_hdr *)(void *)stream;
-	struct wr_segment *seg = (struct wr_segment *)(void *)(stream + WR_PAGE);
+	struct wr_segment *seg = (struct wr_segment *)(void *)(stream + WR_STREAM_HEADER);
 
 	memset(stream, 0, STREAM_BYTES);
 	hdr->magic = WR_STREAM_MAGIC;
 	hdr->layout = WR_LAYOUT;
-	hdr->header_bytes = WR_PAGE;
+	hdr->header_bytes = WR_STREAM_HEADER;
 	hdr->stream = OUR_STREAM;
 	hdr->node = our_node;
 	hdr->region_bytes = STREAM_BYTES;
@@ -353,8 +353,8 @@ scribble(struct wr_supply *in)
 
 	if (where >= 192) {
 		/* A message that makes sense, at the beginning of a segment. */
-		struct wr_frame *frame = (struct wr_frame *)(void *)(stream + WR_PAGE +
-			at % STREAM_SEGS * WR_PAGE + WR_SEG_FIRST);
+		struct wr_frame *frame = (struct wr_frame *)(void *)(stream +
+			WR_STREAM_HEADER + at % STREAM_SEGS * WR_PAGE + WR_SEG_FIRST);
 
 		wr_stat_set(&frame->word,
 			wr_word((enum wr_kind)(where % 8), (uint32_t)value & 0xff,

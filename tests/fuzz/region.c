@@ -15,7 +15,7 @@
 
 enum {
 	SEGS = 3,
-	BYTES = WR_PAGE * (1 + SEGS),
+	BYTES = WR_STREAM_HEADER + WR_PAGE * SEGS,
 	STEPS_MAX = 4096,
 	KEPT = 1 << 20,
 	VIEWS = 8,
@@ -28,7 +28,7 @@ good_header(struct wr_stream_hdr *hdr)
 	memset(hdr, 0, sizeof(*hdr));
 	hdr->magic = WR_STREAM_MAGIC;
 	hdr->layout = WR_LAYOUT;
-	hdr->header_bytes = WR_PAGE;
+	hdr->header_bytes = WR_STREAM_HEADER;
 	hdr->stream = 7;
 	hdr->node = 5;
 	hdr->region_bytes = BYTES;
@@ -70,7 +70,7 @@ check_header(struct wr_supply *in)
 		return;
 	MUST(hdr.magic == WR_STREAM_MAGIC && hdr.layout == WR_LAYOUT);
 	MUST(hdr.seg_count > 0 && hdr.seg_bytes >= WR_PAGE);
-	MUST(WR_PAGE + (unsigned __int128)hdr.seg_bytes * hdr.seg_count == bytes);
+	MUST(WR_STREAM_HEADER + (unsigned __int128)hdr.seg_bytes * hdr.seg_count == bytes);
 	MUST(hdr.first >= WR_SEG_FIRST && hdr.first % 8 == 0);
 	MUST((unsigned __int128)hdr.first + WR_FRAME + hdr.max_message + WR_FRAME <=
 		hdr.seg_bytes);
@@ -93,7 +93,7 @@ make_store(void)
 	good_header((struct wr_stream_hdr *)(void *)mem);
 	store->region = WR_REGION_NONE;
 	store->hdr = (struct wr_stream_hdr *)(void *)mem;
-	store->segs = mem + WR_PAGE;
+	store->segs = mem + WR_STREAM_HEADER;
 	store->seg_bytes = WR_PAGE;
 	store->seg_count = SEGS;
 	store->first = WR_SEG_FIRST;
@@ -123,14 +123,18 @@ struct fuzz {
 	bool over;
 };
 
-/* Any word of the region becomes any value. */
+/* Any word of the header or the log becomes any value, and so does what the reader is told
+ * that it was charged. */
 static void
 scribble(struct fuzz *f)
 {
-	size_t at = wr_supply_take(&f->in, 2) % (BYTES / 8);
+	size_t at = wr_supply_take(&f->in, 2) % (WR_PAGE * (1 + SEGS) / 8);
 	uint64_t value = wr_supply_take(&f->in, 8);
 
+	if (at >= WR_PAGE / 8)
+		at += (WR_STREAM_HEADER - WR_PAGE) / 8;
 	wr_stat_set((wr_a64 *)(void *)f->store->hdr + at, value);
+	wr_stat_set(wr_stream_charged(f->store->hdr, f->reader.seat), value);
 }
 
 /* A frame that makes sense, at a place where one may be. */
@@ -202,6 +206,9 @@ peek(struct fuzz *f)
 {
 	int count = 1 + (int)wr_supply_take(&f->in, 1) % VIEWS;
 	int got = wr_reader_peek(&f->reader, f->views, count);
+	uint64_t had_ns = f->reader.charged_ns;
+
+	MUST(wr_reader_charged_ns(&f->reader) == f->reader.charged_ns - had_ns);
 
 	f->have = got > 0 ? got : 0;
 	if (got < 0) {

@@ -462,11 +462,12 @@ death_stuck(void)
 /* ---- twice ---------------------------------------------------------------------------------------------- */
 
 static int
-answer(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+answer(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	uint64_t *places = ctx;
 
 	(void)store;
+	(void)seat;
 	places[0] = places[1];
 	places[1] = begin->place;
 	return 0;

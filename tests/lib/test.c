@@ -34,6 +34,16 @@ say(const char *kind, const char *file, int line, const char *text)
 	fflush(stderr);
 }
 
+/* With the lock. */
+static void
+note_place(const struct wr_run *run, const char *file, int line)
+{
+	if (!run->place)
+		return;
+	run->place->file = file;
+	run->place->line = line;
+}
+
 static int
 count(int good, const char *file, int line, const char *text)
 {
@@ -43,10 +53,7 @@ count(int good, const char *file, int line, const char *text)
 	if (!good)
 		say("failed: ", file, line, text);
 	pthread_mutex_lock(&lock);
-	if (run->place) {
-		run->place->file = file;
-		run->place->line = line;
-	}
+	note_place(run, file, line);
 	if (!good)
 		run->failed++;
 	run->checked++;
@@ -59,6 +66,14 @@ count(int good, const char *file, int line, const char *text)
 	}
 	pthread_mutex_unlock(&lock);
 	return good;
+}
+
+void
+wr_test_here(const char *file, int line)
+{
+	pthread_mutex_lock(&lock);
+	note_place(wr_run_now(), file, line);
+	pthread_mutex_unlock(&lock);
 }
 
 int

@@ -20,7 +20,8 @@
  *
  * Each test runs in a process of its own, with a private WEIR_RUNTIME_DIR that is removed
  * afterwards (tmpdir.h); all processes it started end with it. No test asserts a maximum
- * duration: the watchdog ends a hang and names the test.
+ * duration: the watchdog ends a hang and names the test, and the line that was reached last;
+ * who waits for what another does, waits with await.h.
  *
  * Labels in use: "concurrency" and "input" (bad input); these also run under the
  * sanitizers in .ci/run, so give them to the suites that should.
@@ -85,6 +86,9 @@ struct wr_suite {
 /* Ends the test as skipped, which ctest shows as such; why is a whole reason. A test that
  * has already failed stays failed. */
 #define TEST_SKIP(...) wr_test_skip(__VA_ARGS__)
+
+/* Says where it is, for the watchdog: what waits without checking does. Any thread. */
+void wr_test_here(const char *file, int line);
 
 /* Prints a line of the test's own, for whoever reads the log. */
 void wr_test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The framework tested by itself: helpers of this suite fail, skip, hang and die, and the
  * tests look at what comes out of it. */
+#include "tests/lib/await.h"
 #include "tests/lib/fdleak.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/test.h"
@@ -154,8 +155,8 @@ static void
 provoke_hang(void)
 {
 	CHECK(1);
-	while (provoked("hang"))
-		pause();
+	fprintf(stderr, "waits at line %d\n", __LINE__ + 1);
+	AWAIT(!provoked("hang"));
 }
 
 static void
@@ -228,11 +229,14 @@ runner_tells_what_happened(void)
 static void
 watchdog_names_the_test(void)
 {
-	char said[8192];
+	char said[8192], place[64];
+	int line;
 
 	CHECK_EQ(provoke("hang", said, sizeof(said)), 1);
 	CHECK(strstr(said, "selftest/provoke_hang: the watchdog ended it after"));
-	CHECK(strstr(said, "test_selftest.c:"));
+	REQUIRE_EQ(sscanf(said, "waits at line %d", &line), 1);
+	snprintf(place, sizeof(place), "test_selftest.c:%d\n", line);
+	CHECK(strstr(said, place));
 }
 
 static void

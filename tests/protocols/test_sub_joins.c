@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* N3 within one process, ten thousand times in each direction: nobody joins too late. */
+#include "tests/lib/await.h"
 #include "tests/lib/test.h"
 
 #include <pthread.h>
@@ -187,8 +188,7 @@ N3_publishers_join_before_subscribers(void)
 		REQUIRE_EQ(pthread_create(
 				   &listeners[i].thread, NULL, listen, &listeners[i]),
 			0);
-		while (!take(&listeners[i].ready))
-			;
+		AWAIT(take(&listeners[i].ready));
 	}
 	for (uint64_t join = 1; join <= JOINS; join++) {
 		weir_pub *pub = weir_advertise(bus, "t", .max_message = 8);
@@ -199,8 +199,7 @@ N3_publishers_join_before_subscribers(void)
 			CHECK_EQ(weir_send(pub, "12345678", 8), 0);
 		CHECK_EQ(weir_pub_close(pub), 0);
 		for (int i = 0; i < 2; i++)
-			while (take(&listeners[i].ended) < join)
-				sched_yield();
+			AWAIT(take(&listeners[i].ended) >= join);
 	}
 	for (int i = 0; i < 2; i++)
 		give(&listeners[i].over, 1u);

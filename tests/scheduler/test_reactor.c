@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 #include <weir/weir.h>
 
@@ -30,6 +29,7 @@ struct worker {
 static struct wr_reactor reactor;
 static wr_a64 flag;
 static struct wr_bell bell;
+static bool by_poll; /* it hears by poll(2) */
 static char order[256];
 
 static struct worker *
@@ -80,6 +80,9 @@ make(struct worker *workers, unsigned count, uint32_t idle)
 	wr_store_release(test_flag, &flag, 0);
 	wr_bell_init(&bell);
 	REQUIRE_EQ(wr_reactor_init(&reactor, &flag, &bell, idle), 0);
+	if (by_poll)
+		REQUIRE_EQ(wr_reactor_listen(&reactor, WR_IO_POLL), 0);
+	CHECK_STR(wr_poller_name(&reactor.poller), by_poll ? "poll" : "epoll");
 	for (unsigned i = 0; i < count; i++) {
 		workers[i].task = (struct wr_task){
 			.poll = poll_one, .ready = is_ready, .heavy = not_heavy};
@@ -409,7 +412,6 @@ K41_what_is_sent_wakes_a_sleeper(void)
 		WEIR_IDLE_ADAPTIVE, WEIR_IDLE_PARK, WEIR_IDLE_YIELD, WEIR_IDLE_SPIN};
 
 	for (int p = 0; p < 4; p++) {
-		struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 		int bell_fd = wr_bell_make();
 		pthread_t threads[SENDERS];
 		uint64_t taken = 0;
@@ -417,7 +419,7 @@ K41_what_is_sent_wakes_a_sleeper(void)
 		memset(boxes, 0, sizeof(boxes));
 		make(NULL, 0, policies[p]);
 		wr_bell_set(&bell, bell_fd);
-		REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, bell_fd, &event), 0);
+		REQUIRE_EQ(wr_bell_watch(&reactor.poller, bell_fd), 0);
 		for (int i = 0; i < 3; i++) {
 			boxes[i].task.poll = poll_box;
 			wr_reactor_add(&reactor, &boxes[i].task, 1, NULL);
@@ -784,7 +786,7 @@ K44_a_descriptor_wakes_and_is_told_again(void)
 	make(NULL, 0, WEIR_IDLE_PARK);
 	piped.fd = ends[0];
 	wr_reactor_add(&reactor, &piped.task, 1, NULL);
-	REQUIRE_EQ(wr_reactor_watch(&reactor, &piped.task, ends[0], EPOLLIN), 0);
+	REQUIRE_EQ(wr_reactor_watch(&reactor, &piped.task, ends[0], WR_CAN_READ), 0);
 	(void)turn();
 	CHECK_EQ(piped.got, 0);
 	CHECK_EQ(write(ends[1], "weir", 4), 4);
@@ -811,11 +813,11 @@ a_file_is_always_ready(void)
 	REQUIRE(file != NULL);
 	make(NULL, 0, WEIR_IDLE_PARK);
 	wr_reactor_add(&reactor, &told.task, 1, NULL);
-	CHECK_EQ(wr_reactor_watch(&reactor, &told.task, fileno(file), EPOLLIN),
+	CHECK_EQ(wr_reactor_watch(&reactor, &told.task, fileno(file), WR_CAN_READ),
 		WR_WATCH_ALWAYS);
 	(void)turn();
 	CHECK_EQ(told.polls, 1);
-	CHECK_EQ(wr_reactor_watch(&reactor, &told.task, -1, EPOLLIN), -WEIR_E_ENV_OS);
+	CHECK_EQ(wr_reactor_watch(&reactor, &told.task, -1, WR_CAN_READ), -WEIR_E_ENV_OS);
 	wr_reactor_fini(&reactor);
 	(void)fclose(file);
 }
@@ -880,15 +882,13 @@ sleeps_until_rung(void)
 		WEIR_IDLE_ADAPTIVE, WEIR_IDLE_PARK, WEIR_IDLE_YIELD, WEIR_IDLE_SPIN};
 
 	for (int i = 0; i < 4; i++) {
-		struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 		struct worker w[2];
 		struct ringer ringer = {
 			.worker = &w[1], .bell = wr_bell_make(), .sleeps = i < 2};
 		pthread_t thread;
 
 		make(w, 2, policies[i]);
-		REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, ringer.bell, &event),
-			0);
+		REQUIRE_EQ(wr_bell_watch(&reactor.poller, ringer.bell), 0);
 		for (int round = 0; round < 20; round++) {
 			REQUIRE_EQ(
 				pthread_create(&thread, NULL, ring_when_asleep, &ringer),
@@ -970,15 +970,14 @@ a_wake_ends_a_wait_that_never_sleeps(void)
 static void
 the_wait_takes_the_tokens(void)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	struct worker w[1];
 	int token = wr_bell_make();
 	struct pollfd outer;
 	uint64_t one = 1;
 
 	make(w, 1, WEIR_IDLE_PARK);
-	outer = (struct pollfd){.fd = reactor.epoll_fd, .events = POLLIN};
-	REQUIRE_EQ(epoll_ctl(reactor.epoll_fd, EPOLL_CTL_ADD, token, &event), 0);
+	outer = (struct pollfd){.fd = reactor.poller.fd, .events = POLLIN};
+	REQUIRE_EQ(wr_bell_watch(&reactor.poller, token), 0);
 	CHECK(wr_reactor_arm(&reactor));
 	CHECK_EQ(poll(&outer, 1, 0), 0);
 	CHECK_EQ(write(token, &one, sizeof(one)), sizeof(one));
@@ -1010,6 +1009,21 @@ leaves_no_descriptor(void)
 	CHECK_EQ(wr_fds_new(&before), 0);
 }
 
+/* ---- the same, by poll(2) ------------------------------------------------------------------ */
+
+/* clang-format off */
+#define BY_POLL(fn) \
+	static void K42_##fn##_by_poll(void) { by_poll = true; fn(); }
+/* clang-format on */
+
+BY_POLL(K41_what_is_sent_wakes_a_sleeper)
+BY_POLL(K9_alarms_wake_whoever_waits)
+BY_POLL(K44_a_descriptor_wakes_and_is_told_again)
+BY_POLL(a_file_is_always_ready)
+BY_POLL(sleeps_until_rung)
+BY_POLL(waits_no_longer_than_it_was_told)
+BY_POLL(leaves_no_descriptor)
+
 static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(work_is_counted), TEST(a_verdict_ends_the_turn_and_starves_nobody),
 	TEST(who_has_a_verdict_holds_up_nobody), TEST(tasks_come_and_go),
@@ -1029,5 +1043,12 @@ static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(sleeps_until_rung, .labels = "concurrency"),
 	TEST(waits_no_longer_than_it_was_told), TEST(who_was_stopped_does_not_wait),
 	TEST(a_wake_ends_a_wait_that_never_sleeps, .labels = "concurrency"),
-	TEST(the_wait_takes_the_tokens), TEST(leaves_no_descriptor), TEST_END};
+	TEST(the_wait_takes_the_tokens), TEST(leaves_no_descriptor),
+	TEST(K42_K41_what_is_sent_wakes_a_sleeper_by_poll, .labels = "concurrency"),
+	TEST(K42_K9_alarms_wake_whoever_waits_by_poll),
+	TEST(K42_K44_a_descriptor_wakes_and_is_told_again_by_poll),
+	TEST(K42_a_file_is_always_ready_by_poll),
+	TEST(K42_sleeps_until_rung_by_poll, .labels = "concurrency"),
+	TEST(K42_waits_no_longer_than_it_was_told_by_poll),
+	TEST(K42_leaves_no_descriptor_by_poll), TEST_END};
 const struct wr_suite wr_suite_reactor = {.name = "reactor", .tests = tests};

@@ -6,6 +6,7 @@
 #include <weir/look.h>
 #include <weir/weir.h>
 
+#include "tests/lib/await.h"
 #include "tests/lib/fdleak.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
@@ -325,9 +326,7 @@ exit_without_close_is_death(void)
 	CHECK_EQ(weir_recv(sub, buf, sizeof(buf), WEIR_FOREVER, &msg), 1);
 	CHECK_EQ(wr_proc_wait(&b), 0);
 	CHECK_EQ(weir_recv(sub, buf, sizeof(buf), WEIR_FOREVER, &msg), -WEIR_E_GONE_END);
-	while (event.kind != WEIR_EV_NODE_DIED)
-		if (weir_next_event(bus, &event) == 0)
-			(void)weir_turn(bus, 20);
+	event = await_event(bus, WEIR_EV_NODE_DIED);
 	CHECK_STR(event.node, "hasty");
 	CHECK_EQ(weir_close(bus), 0);
 	CHECK_EQ(sockets("bus"), 0);

@@ -911,6 +911,7 @@ wait_for_line(void)
 	for (;;) {
 		struct pollfd fds[1 + HANDLES] = {{.fd = 0, .events = POLLIN}};
 		nfds_t count = 1;
+		int most_ms = -1;
 
 		for (int b = 0; b < HANDLES; b++) {
 			if (!buses[b] || !alone[b] || weir_why(buses[b])->code)
@@ -918,8 +919,10 @@ wait_for_line(void)
 			(void)weir_turn(buses[b], 0);
 			(void)weir_arm(buses[b]); /* 1 for messages that nobody pulls now */
 			fds[count++] = (struct pollfd){weir_fd(buses[b]), POLLIN, 0};
+			if (fds[count - 1].fd < 0)
+				most_ms = 1; /* by poll(2) there is none: it looks */
 		}
-		if (poll(fds, count, -1) > 0 && fds[0].revents)
+		if (poll(fds, count, most_ms) > 0 && fds[0].revents)
 			return;
 	}
 }

@@ -35,7 +35,7 @@ class Bench:
         self.run_dir = os.path.join(self.dir, "run")
         os.mkdir(self.run_dir, 0o700)
         self.env = dict(os.environ, WEIR_RUNTIME_DIR=self.run_dir, LC_ALL="C", TERM="dumb",
-                        XDG_RUNTIME_DIR=self.run_dir)
+                        XDG_RUNTIME_DIR=self.run_dir, WEIR_CONF="/dev/null")
         for name in ("WEIR_BUS", "NO_COLOR"):
             self.env.pop(name, None)
         self.started = []

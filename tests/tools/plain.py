@@ -9,7 +9,7 @@ import subprocess
 from harness import WEIR, check, equal, main, text
 
 VERBS = ("pub", "sub", "ls", "topic info", "topic account", "topic lag", "topic echo", "topic hz", "topic bw",
-         "topic delay", "reactor simulate", "reactor round", "clean", "demo", "bench", "errors", "explain", "version", "help")
+         "topic delay", "reactor simulate", "reactor round", "clean", "demo", "bench", "conf", "errors", "explain", "version", "help")
 
 
 def usage(b):
@@ -51,6 +51,7 @@ def usage(b):
             (["demo", "x"], "takes no 'x'"),
             (["demo", "--file", "a", "--stdin"], "not both"),
             (["explain"], "takes one code"),
+            (["conf", "a", "b"], "takes one file"),
             (["bench", "../x"], "not the name of a benchmark"),
             (["--bsu", "x", "ls"], "did you mean --bus"),
     ):
@@ -162,6 +163,49 @@ def links(_):
         check(allowed.fullmatch(name), "the command links", name)
 
 
+def P7_conf(b):
+    """What is set and where it is from; a file is checked by its lines; the example is whole."""
+    code, out, err = b.run("conf")
+    equal((code, err), (0, ""), "conf")
+    check(re.search(r"^budget +2000  built in ", out, re.M), out)
+    file = b.path("run.conf", b"# a run\nbudget = 500\n")
+    env = {"WEIR_TIER_ESCALATION": "no"}
+    code, out, err = b.run("conf", file, "-o", "json", env=env)
+    equal((code, err), (0, ""), "conf FILE")
+    settings = {s["name"]: s for s in json.loads(out)["settings"]}
+    equal([settings["budget"][k] for k in ("value", "from", "where", "built_in", "variable")],
+          [500, "the file", f"{file}:2", 2000, "WEIR_BUDGET"], "budget")
+    equal([settings["tier_escalation"][k] for k in ("value", "from", "where")],
+          [False, "the environment", "WEIR_TIER_ESCALATION"], "tier_escalation")
+    equal([settings["cpu_threshold_ns"][k] for k in ("value", "from", "where")],
+          [1000000, "built in", None], "cpu_threshold_ns")
+    code, out, _ = b.run("conf", "-o", "jsonl", env={"WEIR_CONF": file})
+    lines = [json.loads(line) for line in out.splitlines()]
+    equal((code, [s["name"] for s in lines]), (0, list(settings)), "jsonl")
+    equal(lines[0]["value"], 500, "WEIR_CONF")
+    file = b.path("wrong.conf", b"budget = 500\nbudgte = 1\n")
+    code, out, err = b.run("conf", file)
+    equal((code, out), (2, ""), "a wrong file")
+    check(f"{file}:2:" in err and "budgte" in err and "budget" in err, err)
+    code, _, err = b.run("conf", b.path("none.conf"))
+    check(code == 1 and "none.conf" in err, "no file:", code, err)
+    code, _, err = b.run("pub", "a", "b", "--timeout", "1s", env={"WEIR_CONF": file})
+    check(code == 2 and f"{file}:2:" in err, "a bus:", code, err)
+    # The example names every setting, with what counts without it.
+    with open(os.path.join(os.path.dirname(__file__), "../../conf/weir.conf.example"),
+              encoding="utf-8") as f:
+        example = f.read()
+    for name, s in settings.items():
+        value = str(s["built_in"]).lower()
+        check(re.search(rf"^#{name} = {value}$", example, re.M), "the example lacks", name, value)
+        check(s["variable"] in example, "the example lacks", s["variable"])
+    file = b.path("example.conf", re.sub(r"(?m)^#(\w+ = )", r"\1", example).encode())
+    code, out, err = b.run("conf", file, "-o", "json")
+    equal(code, 0, err)
+    for s in json.loads(out)["settings"]:
+        equal((s["value"], s["from"]), (s["built_in"], "the file"), s["name"])
+
+
 def manual(b):
     """weir.1 names every verb and every option, and is well formed."""
     folder = os.path.join(os.path.dirname(__file__), "../../docs/man")
@@ -196,4 +240,5 @@ def stdout(b):
     equal((code, out, err), (0, "", ""), "clean -q")
 
 
-main({f.__name__: f for f in (usage, helps, errors, version, bench, links, manual, stdout)})
+main({f.__name__: f for f in (usage, helps, errors, version, bench, links, P7_conf, manual,
+                                   stdout)})

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "scheduler/rest.h"
 #include "tests/torture/world.h"
@@ -56,12 +55,11 @@ task_heavy(struct wr_task *task)
 }
 
 static int
-watch(void *ctx, int epoll_fd)
+watch(void *ctx, struct wr_poller *poller)
 {
 	struct rig *rig = ctx;
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, rig->pub.bell_fd, &event);
+	return wr_bell_watch(poller, rig->pub.bell_fd);
 }
 
 struct start {
@@ -70,8 +68,9 @@ struct start {
 };
 
 static int
-on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
+	(void)seat;
 	*(struct start *)ctx = (struct start){*begin, wr_store_ref(store)};
 	return 0;
 }

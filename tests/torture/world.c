@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 enum {
@@ -139,12 +138,11 @@ on_moving(void *ctx, struct wr_writer *w, const struct wr_store *store)
 }
 
 static int
-on_watch(void *ctx, int epoll_fd)
+on_watch(void *ctx, struct wr_poller *poller)
 {
 	struct world *world = ctx;
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, world->node.bell_fd, &event);
+	return wr_bell_watch(poller, world->node.bell_fd);
 }
 
 static void
@@ -185,7 +183,6 @@ static void
 reader_make(struct world *world, unsigned index, struct dice *dice)
 {
 	struct reader *rd = &world->readers[index];
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	struct weir_error err;
 	uint32_t idle = chance(dice, 2) ? WEIR_IDLE_PARK : WEIR_IDLE_ADAPTIVE;
 
@@ -200,7 +197,7 @@ reader_make(struct world *world, unsigned index, struct dice *dice)
 		torn("wr_node_init: %s", err.text);
 	if (wr_reactor_init(&rd->reactor, rd->node.flag, rd->node.bell, idle) < 0)
 		torn("wr_reactor_init");
-	(void)epoll_ctl(rd->reactor.epoll_fd, EPOLL_CTL_ADD, rd->node.bell_fd, &event);
+	(void)wr_bell_watch(&rd->reactor.poller, rd->node.bell_fd);
 	rd->task = (struct wr_task){
 		.poll = task_poll, .ready = task_ready, .heavy = task_heavy};
 	wr_reactor_add(&rd->reactor, &rd->task, WR_WEIGHT_DEFAULT, NULL);
@@ -439,10 +436,11 @@ publisher_body(struct world *world)
 /* ---- the steward's part ------------------------------------------------------------------------ */
 
 static int
-on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store)
+on_admitted(void *ctx, const struct wr_begin *begin, struct wr_store *store, uint32_t seat)
 {
 	struct reader *rd = ctx;
 
+	(void)seat;
 	rd->begin = *begin;
 	rd->start = rd->world->foreign ? map_again(store) : wr_store_ref(store);
 	rd->tail = rd->start;
