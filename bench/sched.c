@@ -154,6 +154,71 @@ case_idle(void)
 			"idle", &micro_loop_among_idle, &micro_loop_48, "ours", 1.01));
 }
 
+/* How a poll's cost is spread: batches that are small enough to show what seldom happens, and
+ * large enough for a look at the tick counter to be lost in them. */
+enum { POLLS = 64, AT_ONCE = 100, SPREAD = BENCH_RUNS_MAX * AT_ONCE };
+
+static int
+by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+show_spread(const struct micro *micro, double *polls_ns, int count, double goal)
+{
+	struct bench_row row = row_of("poll", micro, micro->work);
+	qsort(polls_ns, (size_t)count, sizeof *polls_ns, by_size);
+	row.p50_ns = row.value = polls_ns[count / 2];
+	row.p99_ns = polls_ns[count * 99 / 100];
+	row.p999_ns = polls_ns[count * 999 / 1000];
+	row.max_ns = polls_ns[count - 1];
+	row.runs = count;
+	bench_row_print(&row,
+		(struct bench_goal){goal > 0 ? GOAL_AT_MOST : GOAL_NONE, goal, 0});
+}
+
+static void
+run_spread(const struct micro *micro, void *subject, double *polls_ns)
+{
+	for (int i = 0; i < AT_ONCE; i++) {
+		uint64_t begin = bench_ticks();
+		micro->run(subject, POLLS);
+		polls_ns[i] = bench_ns(bench_ticks() - begin) / POLLS;
+	}
+}
+
+/* A hundred batches of each by turns, after as many that do not count. */
+static int
+measure_spread(void)
+{
+	static const struct micro *const all[] = {
+		&micro_bare_64, &micro_all_off_64, &micro_all_on_64};
+	enum { ALL = sizeof all / sizeof *all };
+	static double polls_ns[ALL][SPREAD];
+	void *subjects[ALL];
+	int rc = BENCH_GOOD;
+	for (int i = 0; i < ALL; i++) {
+		subjects[i] = all[i]->make(all[i]->count);
+		rc = subjects[i] ? rc : BENCH_UNMEASURED;
+	}
+	(void)bench_pin(0);
+	for (int run = -1; rc == BENCH_GOOD && run < options.runs; run++)
+		for (int i = 0; i < ALL; i++)
+			run_spread(all[i], subjects[i],
+				polls_ns[i] + (run < 0 ? 0 : run * AT_ONCE));
+	for (int i = 0; i < ALL; i++) {
+		if (rc == BENCH_GOOD)
+			show_spread(all[i], polls_ns[i], options.runs * AT_ONCE,
+				all[i] == &micro_all_on_64 ? 100 : 0);
+		if (subjects[i])
+			all[i]->discard(subjects[i]);
+	}
+	return rc;
+}
+
 /* What stands in seed P for the same: 48 ns. */
 static int
 case_poll(void)
@@ -166,19 +231,12 @@ case_poll(void)
 	rc = bench_worse(rc,
 		measure_more("poll", &micro_loop_batch, &micro_bare_batch,
 			"the loop's part of a message, 32 to a poll, of 48", 1));
+	rc = bench_worse(rc, measure_spread());
 	rc = bench_worse(rc, measure("poll", &micro_cpu_clock, 0));
 	return bench_worse(rc, measure("poll", &micro_clock, 0));
 }
 
 enum { WAKES = 20000, WAKES_MORE = 64 };
-
-static int
-by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static void
 show_wakes(const char *work, double polls, double goal)

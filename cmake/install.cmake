@@ -11,7 +11,15 @@ install(TARGETS weir weir_static EXPORT weir
 	LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
 	ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/weir DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-	FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
+	FILES_MATCHING PATTERN "*.h" PATTERN "*.def" PATTERN options.h EXCLUDE)
+# The header that is installed says what this build has.
+file(READ include/weir/options.h _options)
+foreach(_option IN LISTS WEIR_WITHOUT)
+	string(REPLACE "#define ${_option} 1" "#define ${_option} 0" _options "${_options}")
+endforeach()
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/options.h CONTENT "${_options}" @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/options.h
+	DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
 install(EXPORT weir NAMESPACE weir:: FILE weir-targets.cmake DESTINATION ${_cmakedir})
 configure_package_config_file(cmake/weir-config.cmake.in
 	${PROJECT_BINARY_DIR}/weir-config.cmake INSTALL_DESTINATION ${_cmakedir})

@@ -9,6 +9,18 @@ if(NOT _sources)
 	return()
 endif()
 
+# What is left out, is left out whole: no source of it, no name.
+set(_names "")
+if(NOT WEIR_METRICS)
+	list(FILTER _sources EXCLUDE REGEX
+		"/(scheduler/(hist|roster|shown|stats)|bindings/c/roster)\\.c$")
+	list(APPEND _names metrics)
+endif()
+if(NOT WEIR_TRACE)
+	list(FILTER _sources EXCLUDE REGEX "/(scheduler|bindings/c)/trace\\.c$")
+	list(APPEND _names trace)
+endif()
+
 add_library(weir_objects OBJECT ${_sources})
 target_link_libraries(weir_objects PRIVATE weir_flags)
 set_target_properties(weir_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
@@ -22,12 +34,23 @@ foreach(lib weir weir_static)
 		$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
 		$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 	target_link_libraries(${lib} PRIVATE $<BUILD_INTERFACE:weir_flags>)
+	target_compile_definitions(${lib} INTERFACE
+		"$<BUILD_INTERFACE:${WEIR_WITHOUT_DEFINES}>")
 	set_target_properties(${lib} PROPERTIES OUTPUT_NAME weir LINKER_LANGUAGE C)
 endforeach()
 target_link_libraries(weir_static INTERFACE Threads::Threads)
 
-# The version script is what is exported; tests/abi compares it with the headers.
+# The version script is what is exported; tests/abi compares it with the headers. A name that
+# an option can leave out is followed by a comment that names it.
 set(_map ${PROJECT_SOURCE_DIR}/cmake/weir.map)
+if(_names)
+	string(REPLACE ";" "|" _names "${_names}")
+	file(READ ${_map} _text)
+	string(REGEX REPLACE "\t[a-z_]+; /\\* (${_names}) \\*/\n" "" _text "${_text}")
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_map})
+	set(_map ${PROJECT_BINARY_DIR}/weir.map)
+	file(CONFIGURE OUTPUT ${_map} CONTENT "${_text}" @ONLY)
+endif()
 set_target_properties(weir PROPERTIES
 	VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${_map})
 target_link_options(weir PRIVATE -Wl,--version-script=${_map})

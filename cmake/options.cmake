@@ -4,6 +4,8 @@
 
 option(WEIR_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEIR_BENCH "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
+option(WEIR_METRICS "Count what consumers and loops do" ON)
+option(WEIR_TRACE "Let loops write down what they do" ON)
 option(WEIR_WERROR "Treat warnings as errors" OFF)
 option(WEIR_MUTANTS "Compile the known faults in, each behind its own switch" OFF)
 option(WEIR_POINTS "Compile the labelled points in at which a test can kill or stop" OFF)
@@ -36,6 +38,16 @@ target_compile_options(weir_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion>
 	-fno-semantic-interposition)
 target_link_libraries(weir_flags INTERFACE Threads::Threads)
+
+# include/weir/options.h says 1 where nobody says otherwise.
+set(WEIR_WITHOUT "")
+foreach(_option WEIR_METRICS WEIR_TRACE)
+	if(NOT ${_option})
+		list(APPEND WEIR_WITHOUT ${_option})
+	endif()
+endforeach()
+list(TRANSFORM WEIR_WITHOUT APPEND "=0" OUTPUT_VARIABLE WEIR_WITHOUT_DEFINES)
+target_compile_definitions(weir_flags INTERFACE ${WEIR_WITHOUT_DEFINES})
 
 if(WEIR_WERROR)
 	target_compile_options(weir_flags INTERFACE -Werror)

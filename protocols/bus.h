@@ -21,7 +21,9 @@ struct weir_bus {
 	struct wr_reactor reactor;
 	struct wr_crew crew;      /* the loop of which that is, and further ones */
 	struct wr_keeper *keeper; /* of its timers; NULL: the reactor keeps them */
-	struct wr_roster roster;  /* its consumers, as others see them */
+#if WEIR_METRICS
+	struct wr_roster roster; /* its consumers, as others see them */
+#endif
 	struct wr_hooks hooks;
 	struct wr_settings settings; /* what is in force, and who said so */
 	struct wr_tier_config tiers; /* what was asked for, */

@@ -64,6 +64,8 @@ of_desk(struct wr_task *task)
 static void
 hand(struct wr_roamer *roamer, struct wr_loop *loop)
 {
+	wr_trace(&roamer->at->reactor->trace, WEIR_TRACE_MOVE, roamer->at->index,
+		roamer->task->number, loop->index);
 	wr_reactor_lend(roamer->at->reactor, roamer->task);
 	wr_list_unlink(&roamer->tenant);
 	if (roamer->at->index == 0) {
@@ -346,6 +348,8 @@ wr_roamer_tells(struct wr_roamer *roamer, int *verdict)
 {
 	if (roamer->at->index == 0)
 		return;
+	wr_trace(&roamer->at->reactor->trace, WEIR_TRACE_VERDICT, 0,
+		roamer->task->number, *verdict);
 	roamer->verdict = *verdict;
 	*verdict = 0;
 	hand(roamer, &roamer->crew->home);
@@ -592,6 +596,11 @@ worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
 	worker->reactor.ctx = home->ctx;
 	loop_init(&worker->loop, crew, &worker->reactor, index);
 	take_rules(worker, crew);
+#if WEIR_TRACE
+	/* Without memory for that it runs all the same. */
+	if (crew->traced)
+		(void)wr_trace_start(&worker->reactor.trace);
+#endif
 	if (home->hooks && wr_reactor_hook(&worker->reactor, home->hooks) < 0)
 		return wr_error_set(err, WEIR_E_ENV_MEMORY, 0, "no memory for a loop");
 	return 0;
@@ -718,3 +727,43 @@ wr_crew_watch_over(struct wr_crew *crew, const struct wr_tier_rules *rules)
 	pthread_mutex_unlock(&crew->lock);
 	call_all(crew);
 }
+
+/* ---- what they write down ------------------------------------------------------------------------------- */
+
+#if WEIR_TRACE
+/* With the lock. */
+static void
+stop_traces(struct wr_crew *crew)
+{
+	crew->traced = false;
+	for (uint32_t i = 0; i < crew->count; i++)
+		wr_trace_stop(&loop_at(crew, i)->reactor->trace);
+}
+
+int
+wr_crew_trace(struct wr_crew *crew, bool on)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&crew->lock);
+	crew->traced = on;
+	for (uint32_t i = 0; on && rc == 0 && i < crew->count; i++)
+		rc = wr_trace_start(&loop_at(crew, i)->reactor->trace);
+	if (!on || rc < 0)
+		stop_traces(crew);
+	pthread_mutex_unlock(&crew->lock);
+	return rc;
+}
+
+struct wr_trace *
+wr_crew_trace_of(struct wr_crew *crew, uint32_t index)
+{
+	struct wr_trace *trace = NULL;
+
+	pthread_mutex_lock(&crew->lock);
+	if (index < crew->count)
+		trace = &loop_at(crew, index)->reactor->trace;
+	pthread_mutex_unlock(&crew->lock);
+	return trace;
+}
+#endif

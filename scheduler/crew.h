@@ -86,6 +86,7 @@ struct wr_crew {
 	uint32_t belongs[WR_CREW_MAX]; /* how many those are */
 	wr_a64 gathered;               /* nobody is to be kept elsewhere: all go home */
 	uint32_t away;                 /* how many are; the home loop's */
+	bool traced;                   /* they write down what they do */
 	struct wr_tier_rules rules;    /* by which consumers are watched, */
 	bool watched;                  /* if they are */
 	uint64_t rules_number;
@@ -155,6 +156,14 @@ void wr_crew_gather(struct wr_crew *crew);
 /* Consumers are watched by these rules on all loops; NULL: they are not. They are copied. The
  * home loop's thread; its own reactor has them already. */
 void wr_crew_watch_over(struct wr_crew *crew, const struct wr_tier_rules *rules);
+
+#if WEIR_TRACE
+/* All loops write down what they do, those that are made later too; or none does any more.
+ * The home loop's thread. 0; ENV_MEMORY, and none does. */
+int wr_crew_trace(struct wr_crew *crew, bool on);
+/* What that loop has written; NULL if there is none. Any thread. */
+struct wr_trace *wr_crew_trace_of(struct wr_crew *crew, uint32_t index);
+#endif
 
 /* The reactor of loop 0 to plan.loops; they are the same as long as the crew is. Any thread. */
 static inline struct wr_reactor *

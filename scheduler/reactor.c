@@ -7,11 +7,11 @@
 #include <weir/weir.h>
 
 #include "scheduler/rest.h"
+#include "scheduler/shown.h"
 
 enum {
 	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
 	EVENTS = 64,       /* of descriptors, that one call takes */
-	SHOWN_POLLS = 64 /* after so many, observers see what a busy one has counted */
 };
 
 int
@@ -23,7 +23,7 @@ wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32
 		.idling = idle,
 		.spins = WR_SPINS_MIN,
 		.load_fd = -1};
-	r->stats = &r->own;
+	wr_shown_init(r);
 	wr_wheel_init(&r->queue.wheel, &wr_wheel_polls);
 	wr_rounds_init(&r->rounds, 0);
 	wr_list_init(&r->idle);
@@ -56,6 +56,9 @@ wr_reactor_fini(struct wr_reactor *r)
 	wr_poller_fini(&r->poller);
 	if (r->load_fd >= 0)
 		close(r->load_fd);
+#if WEIR_TRACE
+	wr_trace_fini(&r->trace);
+#endif
 	r->load_fd = -1;
 }
 
@@ -74,91 +77,6 @@ wr_reactor_discipline(struct wr_reactor *r, const char *name)
 	else
 		return -WEIR_E_USAGE_INVAL;
 	return 0;
-}
-
-/* ---- how it is shown ----------------------------------------------------------------------- */
-
-void
-wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster)
-{
-	r->roster = roster;
-	r->stats = &roster->hdr->stats;
-}
-
-/* In a lane it has no turns that it would share with others. */
-static struct wr_about
-about(const struct wr_reactor *r, const struct wr_task *task)
-{
-	return (struct wr_about){.number = task->number,
-		.subscription = task->subscription,
-		.since_ns = task->tier.changed_ns,
-		.name = task->name,
-		.kind = task->kind,
-		.tier = task->tier.tier,
-		.weight = (uint16_t)wr_turn_weight(&task->turn),
-		.percent = r->lane
-			? 0
-			: (uint16_t)(100 - 25 * (unsigned)wr_turn_factor(&task->turn))};
-}
-
-static void
-say(const struct wr_reactor *r, struct wr_task *task)
-{
-	struct wr_about now = about(r, task);
-
-	wr_task_show(task);
-	wr_roster_say(&task->entry, &now);
-}
-
-/* While it is measured: from now on it waits for its poll. */
-static inline void
-waits(struct wr_reactor *r, struct wr_task *task)
-{
-	if (__builtin_expect(task->entry.latency != NULL, 0))
-		task->entry.ready_ns = wr_clock_now(&r->meter.clock);
-}
-
-/* ---- with its times taken ----------------------------------------------------------------- */
-
-/*
- * Who is measured is polled through this instead of its own poll, so that it costs others
- * nothing, not even the question.
- */
-static int
-poll_clocked(struct wr_task *task, int *verdict)
-{
-	struct wr_reactor *r = task->reactor;
-	struct wr_entry *entry = &task->entry;
-	uint64_t began_ns = wr_clock_now(&r->meter.clock), ended_ns;
-	bool whole = !task->clocked;
-	int work;
-
-	if (entry->latency && entry->ready_ns != 0)
-		wr_hist_add(&entry->latency->wait, began_ns - entry->ready_ns);
-	entry->ready_ns = 0;
-	work = task->unclocked(task, verdict);
-	if (!r->polling->task || !entry->latency)
-		return work; /* it has left, or nobody wants to know any more */
-	ended_ns = wr_clock_now(&r->meter.clock);
-	if (whole && work > 0)
-		wr_hist_add(&entry->latency->handler, ended_ns - began_ns);
-	entry->ready_ns = ended_ns; /* if it has more to do, it waits from here */
-	return work;
-}
-
-/* As it is measured, or not. */
-static void
-choose_poll(struct wr_reactor *r, struct wr_task *task)
-{
-	bool clocked = task->poll == poll_clocked;
-
-	task->reactor = r;
-	if (task->entry.latency && task->poll && !clocked) {
-		task->unclocked = task->poll;
-		task->poll = poll_clocked;
-	} else if (!task->entry.latency && clocked) {
-		task->poll = task->unclocked;
-	}
 }
 
 /* ---- tasks come and go ---------------------------------------------------------------------- */
@@ -182,8 +100,7 @@ line_up(struct wr_reactor *r, struct wr_task *task)
 static void
 rouse(struct wr_reactor *r, struct wr_task *task)
 {
-	wr_entry_rouse(&task->entry);
-	waits(r, task);
+	wr_shown_roused(r, task);
 	if (task->ready) {
 		wr_list_unlink(&task->looks);
 		wr_list_append(&r->busy, &task->looks);
@@ -201,7 +118,7 @@ rouse(struct wr_reactor *r, struct wr_task *task)
 static void
 lay_down(struct wr_reactor *r, struct wr_task *task)
 {
-	wr_entry_lay_down(&task->entry, &task->stats);
+	wr_shown_laid_down(task);
 	if (task->urgent)
 		task->turn.state = WR_TURN_AWAY;
 	else
@@ -240,13 +157,12 @@ static void
 tell_change(
 	struct wr_reactor *r, struct wr_task *task, const struct wr_tier_change *change)
 {
-	struct wr_about now;
-
 	leave_turns(r, task);
 	task->measured = WR_METER_MEASURED;
 	wr_task_show(task);
-	now = about(r, task);
-	wr_roster_note(r->roster, &task->entry, &now, change);
+	wr_shown_note(r, task, change);
+	wr_trace(&r->trace, WEIR_TRACE_TIER, change->from | (uint32_t)change->why << 16,
+		task->number, change->to);
 	if (r->changed)
 		r->changed(r->ctx, task, change);
 }
@@ -263,7 +179,7 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 			maker->task ? &maker->task->tier : &maker->left, wr_now_ns(),
 			&change))
 		return;
-	wr_stat_add(&task->stats.promotions, 1);
+	WR_COUNT(&task->stats.promotions, 1);
 	tell_change(r, task, &change);
 }
 
@@ -271,7 +187,7 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 static void
 enter(struct wr_reactor *r, struct wr_task *task)
 {
-	choose_poll(r, task);
+	wr_shown_choose(r, task);
 	wr_list_append(&r->tasks, &task->all);
 	task->added = true;
 	r->task_count++;
@@ -289,7 +205,6 @@ int
 wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	struct weir_error *err)
 {
-	struct wr_about shown;
 	int rc;
 
 	weight = weight ? weight : WR_WEIGHT_DEFAULT;
@@ -300,11 +215,8 @@ wr_reactor_add(struct wr_reactor *r, struct wr_task *task, unsigned weight,
 	wr_tier_init(&task->tier, wr_now_ns());
 	task->measured = 0;
 	task->number = task->unseen ? 0 : ++r->tasks_ever;
-	shown = about(r, task);
-	memset(&task->stats, 0, sizeof(task->stats));
-	task->entry = (struct wr_entry){.place = NULL};
-	if (!task->unseen)
-		wr_roster_enter(r->roster, &task->entry, &shown);
+	wr_stats_clear(&task->stats);
+	wr_shown_seat(r, task);
 	inherit(r, task);
 	enter(r, task);
 	return 0;
@@ -320,7 +232,7 @@ wr_reactor_take(struct wr_reactor *r, struct wr_task *task)
 	enter(r, task);
 	if (r->rules)
 		leave_turns(r, task);
-	say(r, task);
+	wr_shown_say(r, task);
 }
 
 /* Out of the inbox, if it is there; the others stay in their order. */
@@ -367,9 +279,7 @@ wr_reactor_remove(struct wr_reactor *r, struct wr_task *task)
 		wr_rounds_release(&r->rounds, wr_turn_weight(&task->turn));
 	if (r->hooked)
 		wr_hook_on_completion(wr_hooks_look(r->hooks), (uintptr_t)task);
-	if (!task->unseen)
-		wr_roster_leave(r->roster, &task->entry);
-	choose_poll(r, task);
+	wr_shown_unseat(r, task);
 }
 
 int
@@ -386,7 +296,7 @@ wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight)
 	}
 	wr_select_weigh(
 		&r->queue.select, &task->turn, weight, wr_turn_factor(&task->turn));
-	say(r, task);
+	wr_shown_say(r, task);
 	return 0;
 }
 
@@ -397,24 +307,6 @@ wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules)
 	r->meter.limit_ns = rules ? rules->threshold_ns : WR_REACTOR_POLL_NS;
 	if (rules)
 		(void)wr_budget_resize(&r->budget, rules->poll_budget);
-}
-
-uint32_t
-wr_reactor_measure(struct wr_reactor *r, bool on)
-{
-	uint32_t measured = 0;
-
-	if (!r->roster)
-		return 0;
-	r->roster->measuring = on;
-	for (struct wr_ring *link = r->tasks.next; link != &r->tasks; link = link->next) {
-		struct wr_task *task = (struct wr_task *)(void *)((uint8_t *)link -
-			offsetof(struct wr_task, all));
-
-		measured += wr_roster_measure(r->roster, &task->entry, on);
-		choose_poll(r, task);
-	}
-	return measured;
 }
 
 int
@@ -496,7 +388,9 @@ fire_alarms(struct wr_reactor *r)
 	if (wr_clockwork_next_ns(&r->clockwork) == WR_TIMER_NEVER)
 		return;
 	count = wr_clockwork_due(&r->clockwork, wr_clock_now(&r->meter.clock), due);
-	wr_stat_add(&r->stats->timers, count);
+	WR_COUNT(&r->stats->timers, count);
+	if (count > 0)
+		wr_trace(&r->trace, WEIR_TRACE_TIMERS, 0, 0, count);
 	for (unsigned i = 0; i < count; i++)
 		wr_reactor_tell(r, due[i]);
 }
@@ -567,15 +461,15 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	if (task->signs)
 		task->signs(task, &signs);
 	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
-		wr_stat_add(&task->stats.violations, 1);
-		wr_stat_add(&r->stats->violations, 1);
+		WR_COUNT(&task->stats.violations, 1);
+		WR_COUNT(&r->stats->violations, 1);
 	}
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
 	if (change.to > change.from)
-		wr_stat_add(&task->stats.promotions, 1);
+		WR_COUNT(&task->stats.promotions, 1);
 	else
-		wr_stat_add(&task->stats.demotions, 1);
+		WR_COUNT(&task->stats.demotions, 1);
 	tell_change(r, task, &change);
 	if (task->tiered)
 		task->tiered(task, &change);
@@ -602,17 +496,16 @@ static bool
 done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *task, int work)
 {
 	if (!task) {
-		wr_stat_add(&r->stats->polls, 1);
-		wr_stat_add(&r->stats->messages, (uint64_t)work);
+		WR_COUNT(&r->stats->polls, 1);
+		WR_COUNT(&r->stats->messages, (uint64_t)work);
 		return false;
 	}
 	wr_stats_poll(&task->stats, r->stats, (uint64_t)work, 0);
-	if (__builtin_expect(wr_stat_get(&task->stats.polls) % SHOWN_POLLS == 0, 0))
-		wr_roster_count(&task->entry, &task->stats);
+	wr_shown_now_and_then(task);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
 	if (r->yields) {
-		wr_stat_add(&task->stats.yields, 1);
-		wr_roster_count(&task->entry, &task->stats);
+		WR_COUNT(&task->stats.yields, 1);
+		wr_shown_counts(task);
 		wr_hook_on_yield(told, (uintptr_t)task);
 	}
 	return true;
@@ -638,8 +531,9 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	return done(r, told, here.task, *work);
 }
 
-/* Suspects stay suspects as long as they are not at the first tier. */
-static bool
+/* Suspects stay suspects as long as they are not at the first tier. Not inline, as
+ * poll_urgent. */
+static __attribute__((noinline)) bool
 run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 {
 	struct wr_meter_start start;
@@ -649,12 +543,13 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	if (!run(r, task, work, verdict))
 		return false;
 	took_ns = wr_meter_end(&r->meter, &start);
-	wr_stat_add(&task->stats.busy_ns, took_ns);
-	wr_stat_add(&r->stats->busy_ns, took_ns);
+	WR_COUNT(&task->stats.busy_ns, took_ns);
+	WR_COUNT(&r->stats->busy_ns, took_ns);
+	wr_trace(&r->trace, WEIR_TRACE_POLL, 0, task->number, (int64_t)took_ns);
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
-	wr_roster_count(&task->entry, &task->stats);
+	wr_shown_counts(task);
 	return true;
 }
 
@@ -665,7 +560,7 @@ absolve(struct wr_reactor *r, struct wr_task *task)
 	task->measured = 0;
 	wr_tier_init(&task->tier, wr_clock_now(&r->meter.clock));
 	leave_turns(r, task);
-	say(r, task);
+	wr_shown_say(r, task);
 }
 
 static bool
@@ -691,14 +586,25 @@ poll_one(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	return run_unmeasured(r, task, work, verdict);
 }
 
+/* task is NULL if it has left. */
+static WR_COLD void
+note_verdict(struct wr_reactor *r, const struct wr_task *task, int verdict)
+{
+	(void)r;
+	wr_trace(&r->trace, WEIR_TRACE_VERDICT, 0, task ? task->number : 0, verdict);
+}
+
 /* The clock is read for the charge only where time is what is shared. */
 static int
 poll_task(struct wr_reactor *r, struct wr_task *task, int *verdict)
 {
 	uint64_t began_ns = r->timed ? wr_clock_now(&r->meter.clock) : 0;
 	int work;
+	bool stays = poll_one(r, task, &work, verdict);
 
-	if (!poll_one(r, task, &work, verdict))
+	if (__builtin_expect(*verdict != 0, 0))
+		note_verdict(r, stays ? task : NULL, *verdict);
+	if (!stays)
 		return work;
 	if (!task->again && (task->once || (work == 0 && *verdict == 0)))
 		lay_down(r, task);
@@ -788,7 +694,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 	look(r, LOOKS_A_TURN);
 	work = r->hooks && wr_hooks_has(r->hooks) ? poll_hooked(r, verdict)
 						  : poll_all(r, verdict);
-	wr_stat_add(&r->stats->turns, 1);
+	WR_COUNT(&r->stats->turns, 1);
 	r->flow += (uint32_t)work;
 	r->budget = outer;
 	return work;

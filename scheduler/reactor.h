@@ -24,6 +24,7 @@
 #include "scheduler/meter.h"
 #include "scheduler/task.h"
 #include "scheduler/rounds.h"
+#include "scheduler/trace.h"
 
 enum { WR_REACTOR_POLL_NS = 1000000 }; /* what a poll should not last longer than */
 
@@ -78,9 +79,14 @@ struct wr_reactor {
 	bool crowded;       /* more of them than cores, when last asked */
 	uint64_t crowd_ns;  /* when that was */
 	uint64_t naps;
+#if WEIR_TRACE
+	struct wr_trace trace;
+#endif
+#if WEIR_METRICS
 	struct wr_roster *roster; /* where its consumers are shown; NULL: nowhere */
 	struct wr_reactor_stats *stats; /* on the roster, or what follows */
 	struct wr_reactor_stats own;
+#endif
 
 	_Alignas(WR_LINE) wr_a64 stopped; /* writers: any thread */
 	wr_a64 woken; /* somebody asked that a wait end; until one has */
@@ -123,6 +129,7 @@ void wr_reactor_take(struct wr_reactor *r, struct wr_task *task);
 /* Another weight, from its next turn on. AGAIN_QUOTA, as above, and it has the old one. */
 int wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight);
 
+#if WEIR_METRICS
 /* From here on consumers are shown there; before there are any. It stays the caller's, until
  * the last consumer has left. */
 void wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster);
@@ -130,6 +137,7 @@ void wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster);
 /* The times of each consumer that has its place on the roster are taken from now on, or not
  * any more. Returns how many are. */
 uint32_t wr_reactor_measure(struct wr_reactor *r, bool on);
+#endif
 
 /* From here on consumers climb by these rules, which stay the caller's; NULL: nobody is
  * measured, and who had climbed has all of its weight again with its next poll. */

@@ -99,20 +99,32 @@ sleep_ms(const struct wr_reactor *r, int timeout_ms)
 	return left_ms < (uint64_t)most ? (int)left_ms : most;
 }
 
+/* The time, for who notes how long it slept. */
+static uint64_t
+noted_ns(struct wr_reactor *r)
+{
+	return WEIR_METRICS || WEIR_TRACE ? wr_clock_now(&r->meter.clock) : 0;
+}
+
 /* The wait takes the bells' tokens; nothing else drains them. */
 void
 wr_reactor_park(struct wr_reactor *r, int timeout_ms)
 {
-	uint64_t began_ns;
+	uint64_t began_ns, slept_ns;
+	int most_ms;
 
 	if (!wr_reactor_arm(r))
 		return;
 	r->flow = 0;
-	began_ns = wr_clock_now(&r->meter.clock);
-	wr_reactor_hear(r, sleep_ms(r, timeout_ms));
+	most_ms = sleep_ms(r, timeout_ms);
+	wr_trace(&r->trace, WEIR_TRACE_SLEEP, 0, 0, (int64_t)most_ms * 1000000);
+	began_ns = noted_ns(r);
+	wr_reactor_hear(r, most_ms);
 	wr_reactor_disarm(r);
-	wr_stat_add(&r->stats->sleeps, 1);
-	wr_stat_add(&r->stats->idle_ns, wr_clock_now(&r->meter.clock) - began_ns);
+	slept_ns = noted_ns(r) - began_ns;
+	WR_COUNT(&r->stats->sleeps, 1);
+	WR_COUNT(&r->stats->idle_ns, slept_ns);
+	wr_trace(&r->trace, WEIR_TRACE_WAKE, 0, 0, (int64_t)slept_ns);
 }
 
 /* Threads that could run now, of the whole machine; 0 where the kernel does not say. */

@@ -4,6 +4,8 @@
  * of its own, which observers map read-only: they see a process that does not answer, even
  * one that is stopped, and it does nothing for them.
  *
+ * Without metrics (WEIR_METRICS) there is none.
+ *
  * Each consumer has a place: a line of counters, and a line that says who it is. It counts
  * in its own memory, beside what its poll touches anyway, and what it has counted is copied
  * to its place when it has nothing more to do, and every 64th poll if it always has: to
@@ -21,11 +23,15 @@
 #ifndef WR_SCHEDULER_ROSTER_H
 #define WR_SCHEDULER_ROSTER_H
 
+#include <weir/options.h>
+
 #include "bus/layout.h"
 #include "bus/os/region.h"
 #include "scheduler/hist.h"
 #include "scheduler/stats.h"
 #include "scheduler/tiers.h"
+
+#if WEIR_METRICS
 
 enum {
 	WR_ROSTER_LAYOUT = 1, /* changes with every incompatible change of what is shown */
@@ -204,5 +210,7 @@ bool wr_roster_find(
 
 /* The times of one that was seen; NULL: it is not measured. */
 const struct wr_latency *wr_roster_times(const void *mem, const struct wr_seen *seen);
+
+#endif
 
 #endif

@@ -106,12 +106,6 @@ wr_sim_class_of(const struct weir_sim *sim, uint32_t i)
 	return sim->consumers[i].class;
 }
 
-uint32_t
-wr_sim_first_of(const struct weir_sim *sim, unsigned class)
-{
-	return sim->classes[class].first;
-}
-
 void
 wr_sim_attach(struct weir_sim *sim, struct wr_sim_part *part)
 {

@@ -46,8 +46,7 @@ struct wr_referee *wr_sim_referee(struct weir_sim *sim);
 /* NULL: nobody climbs. */
 struct wr_sim_tiers *wr_sim_tiers_in(struct weir_sim *sim);
 
-/* Its class, and the first consumer of one, counted from 0. */
+/* Its class, counted from 0. */
 unsigned wr_sim_class_of(const struct weir_sim *sim, uint32_t consumer);
-uint32_t wr_sim_first_of(const struct weir_sim *sim, unsigned class);
 
 #endif

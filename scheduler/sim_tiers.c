@@ -51,13 +51,13 @@ static void
 change_tier(struct wr_sim_tiers *tiers, struct weir_sim *sim, uint32_t i,
 	const struct wr_tier_change *change)
 {
-	struct wr_task *task = &tiers->tasks[i];
+	struct wr_sim_tally *tally = &tiers->tallies[wr_sim_class_of(sim, i)];
 
 	if (change->to > change->from)
-		wr_stat_add(&task->stats.promotions, 1);
+		tally->promotions++;
 	else
-		wr_stat_add(&task->stats.demotions, 1);
-	task->measured = WR_METER_MEASURED;
+		tally->demotions++;
+	tiers->tasks[i].measured = WR_METER_MEASURED;
 	count(tiers, sim, i, change->from, change->to);
 	keep(tiers, i, change);
 }
@@ -87,7 +87,7 @@ judge(struct wr_sim_tiers *tiers, struct weir_sim *sim, uint32_t i, uint64_t pol
 	bool changed;
 
 	if (poll_ns > tiers->rules.threshold_ns)
-		wr_stat_add(&task->stats.violations, 1);
+		tiers->tallies[wr_sim_class_of(sim, i)].violations++;
 	changed = wr_tier_look(&task->tier, &tiers->rules, &signs, &change);
 	wr_tier_referee_looked(
 		&tiers->referee, i, signs.now_ns, poll_ns, changed ? &change : NULL);
@@ -173,7 +173,6 @@ wr_sim_tiers_result(const struct wr_sim_tiers *tiers, const struct weir_sim *sim
 	unsigned class, weir_sim_result *result)
 {
 	const struct wr_sim_tally *tally = &tiers->tallies[class];
-	uint32_t first = wr_sim_first_of(sim, class);
 
 	for (unsigned tier = 0; tier < WR_TIERS; tier++) {
 		result->at_tier[tier] = tally->at[tier];
@@ -181,13 +180,9 @@ wr_sim_tiers_result(const struct wr_sim_tiers *tiers, const struct weir_sim *sim
 		result->tier_ns[tier] =
 			tally->time_ns[tier] + tally->at[tier] * weir_sim_now(sim);
 	}
-	for (uint32_t i = first; i < first + result->consumers; i++) {
-		struct wr_consumer_stats *stats = &tiers->tasks[i].stats;
-
-		result->violations += wr_stat_get(&stats->violations);
-		result->promotions += wr_stat_get(&stats->promotions);
-		result->demotions += wr_stat_get(&stats->demotions);
-	}
+	result->violations = tally->violations;
+	result->promotions = tally->promotions;
+	result->demotions = tally->demotions;
 }
 
 /* ---- lifecycle ---------------------------------------------------------------------------- */

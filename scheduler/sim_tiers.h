@@ -20,6 +20,7 @@ struct wr_sim_tally {
 	uint64_t polls[WR_TIERS];
 	uint64_t time_ns[WR_TIERS]; /* less the time at which those came who are there */
 	uint32_t at[WR_TIERS];
+	uint64_t violations, promotions, demotions;
 };
 
 /* A change that is kept. */

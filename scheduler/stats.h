@@ -5,13 +5,21 @@
  * are plain ones. They only grow. A reader gets each word as it is at that moment; two of
  * them need not belong together.
  *
+ * Built without metrics there are no counters, and what would count does nothing: it names its
+ * counter only, and so needs none.
+ *
  * Nothing is reset from outside, for that would be a second writer: who wants to know what
  * happened since then keeps what there was then, and takes the difference.
  */
 #ifndef WR_SCHEDULER_STATS_H
 #define WR_SCHEDULER_STATS_H
 
+#include <string.h>
+#include <weir/options.h>
+
 #include "bus/atomic.h"
+
+#if WEIR_METRICS
 
 /* What is counted: name, and what it says. */
 #define WR_CONSUMER_STATS(X) \
@@ -59,6 +67,12 @@ struct wr_stats_read {
 	uint64_t words[WR_STATS_WORDS];
 };
 
+/* The owner. */
+#define WR_COUNT(word, more) wr_stat_add((word), (more))
+
+/* From none; the owner. */
+#define wr_stats_clear(stats) ((void)memset((stats), 0, sizeof(*(stats))))
+
 /* A poll is over; ns is 0 where it was not measured. The owner. */
 static inline void
 wr_stats_poll(struct wr_consumer_stats *consumer, struct wr_reactor_stats *reactor,
@@ -86,5 +100,13 @@ const char *wr_stats_consumer_name(unsigned word);
 const char *wr_stats_consumer_what(unsigned word);
 const char *wr_stats_reactor_name(unsigned word);
 const char *wr_stats_reactor_what(unsigned word);
+
+#else
+
+#define WR_COUNT(word, more)                           ((void)sizeof(more))
+#define wr_stats_clear(stats)                          ((void)0)
+#define wr_stats_poll(consumer, reactor, messages, ns) ((void)sizeof((messages) + (ns)))
+
+#endif
 
 #endif

@@ -40,7 +40,9 @@ struct wr_task {
 	bool clocked;     /* takes the times of its handler itself */
 	uint8_t kind;     /* enum weir_kind */
 	uint8_t measured; /* polls that are still to be measured, see scheduler/meter.h */
+#if WEIR_METRICS
 	struct wr_entry entry; /* where others see it */
+#endif
 
 	/* True if poll would find something: a look without steps. */
 	bool (*ready)(struct wr_task *task);
@@ -57,15 +59,19 @@ struct wr_task {
 	struct wr_task *inbox; /* the next one that was sent */
 	wr_a64 sent;           /* 1: it is in the inbox */
 	uint64_t number;       /* no other one of its reactor has had it */
+	struct wr_tier tier;
+	wr_a64 shown; /* weight and tier, for other threads; see wr_task_show */
+#if WEIR_METRICS
 	/* While its times are taken: its own poll, and whose clock is read. */
 	int (*unclocked)(struct wr_task *task, int *verdict);
 	struct wr_reactor *reactor;
-	struct wr_tier tier;
-	wr_a64 shown; /* weight and tier, for other threads; see wr_task_show */
 	struct wr_consumer_stats stats; /* writer: the reactor */
+#endif
 };
+#if WEIR_METRICS
 _Static_assert(offsetof(struct wr_task, entry.place) + sizeof(void *) <= WR_LINE,
 	"what each poll looks at is one line");
+#endif
 
 static inline struct wr_task *
 wr_task_of(struct wr_turn *turn)

@@ -2,6 +2,7 @@
 /* The table of verbs, and the help that is made from it. */
 #include <stdio.h>
 #include <string.h>
+#include <weir/options.h>
 
 #include "tools/tool.h"
 
@@ -16,9 +17,11 @@ const struct tool_verb *const tool_verbs[] = {
 	&verb_topic_hz,
 	&verb_topic_bw,
 	&verb_topic_delay,
+#if WEIR_METRICS
 	&verb_consumer_ls,
 	&verb_consumer_why,
 	&verb_doctor,
+#endif
 	&verb_reactor_simulate,
 	&verb_reactor_round,
 	&verb_clean,

@@ -43,6 +43,9 @@ extern const struct micro micro_turn_idle;
 extern const struct micro micro_loop_48, micro_loop_4096, micro_loop_batch;
 extern const struct micro micro_bare_48, micro_bare_4096, micro_bare_batch;
 extern const struct micro micro_loop_among_idle;
+/* Of 64 equally ready, so that 64 polls are one turn: with hooks and a trace beside the tiers,
+ * and without any of them. What is counted is counted in both. */
+extern const struct micro micro_all_on_64, micro_all_off_64, micro_bare_64;
 /* How many polls of others pass from when one of three consumers of weight 10, of 48, is told
  * that there is work to when it is polled, while the other 45 always have some; so many times,
  * at random moments. 0, or -1 for lack of memory. */

@@ -23,6 +23,7 @@ struct subject {
 	struct wr_roster roster;
 	struct wr_bell bell;
 	struct wr_tier_rules rules;
+	struct wr_hooks hooks;
 	wr_a64 flag;
 	struct consumer *consumers;
 	size_t count;
@@ -63,6 +64,8 @@ discard(void *subject)
 
 	wr_reactor_fini(&s->reactor);
 	wr_roster_close(&s->roster);
+	if (s->hooks.epoch)
+		wr_hooks_fini(&s->hooks);
 	free(s->consumers);
 	free(s);
 }
@@ -117,6 +120,63 @@ static void *
 make_among_idle(int count)
 {
 	return make((size_t)count, IDLE, poll_one);
+}
+
+/* ---- everything on, everything off -------------------------------------------------------- */
+
+static void
+hook_before(void *ctx, uint64_t consumer)
+{
+	(void)ctx, (void)consumer;
+}
+
+static void
+hook_after(void *ctx, uint64_t consumer, uint64_t messages, uint64_t ns)
+{
+	(void)ctx, (void)consumer, (void)messages, (void)ns;
+}
+
+static int
+hook_all(struct subject *s)
+{
+	static struct wr_hook_table table = {
+		.before_poll = hook_before, .after_poll = hook_after};
+
+	if (wr_hooks_init(&s->hooks) < 0)
+		return -1;
+	return wr_reactor_hook(&s->reactor, &s->hooks) < 0 ||
+			wr_hooks_swap(&s->hooks, &table, NULL) < 0
+		? -1
+		: 0;
+}
+
+/* Tiers, hooks that are called, and a trace that is written. */
+static void *
+make_all_on(int count)
+{
+	struct subject *s = make((size_t)count, 0, poll_one);
+	int rc = s ? hook_all(s) : -1;
+
+#if WEIR_TRACE
+	if (rc == 0)
+		rc = wr_trace_start(&s->reactor.trace);
+#endif
+	if (rc == 0)
+		return s;
+	if (s)
+		discard(s);
+	return NULL;
+}
+
+/* Turns and weights are what a loop is; the rest is off, but for what is compiled in. */
+static void *
+make_all_off(int count)
+{
+	struct subject *s = make((size_t)count, 0, poll_one);
+
+	if (s)
+		wr_reactor_watch_over(&s->reactor, NULL);
+	return s;
 }
 
 /* Operations are what its polls did: polls, or messages. */
@@ -252,6 +312,11 @@ const struct micro micro_loop_4096 = {
 const struct micro micro_bare_48 = {"limit", POLL "48", 48, make_polls, run_bare, discard};
 const struct micro micro_bare_4096 = {
 	"limit", POLL "4,096", 4096, make_polls, run_bare, discard};
+const struct micro micro_all_on_64 = {
+	"ours", POLL "64, all on", 64, make_all_on, run_loop, discard};
+const struct micro micro_all_off_64 = {
+	"ours", POLL "64, all off", 64, make_all_off, run_loop, discard};
+const struct micro micro_bare_64 = {"limit", POLL "64", 64, make_polls, run_bare, discard};
 const struct micro micro_loop_batch = {
 	"ours", BATCH_OF, 48, make_batches, run_loop, discard};
 const struct micro micro_bare_batch = {

@@ -171,6 +171,8 @@ listen_up(struct weir_bus *bus, struct weir_error *err)
 	return rc;
 }
 
+#if WEIR_METRICS
+
 /* Where there is no room for a roster the bus does its work all the same: nobody is shown. */
 static void
 show_loop(struct weir_bus *bus)
@@ -183,6 +185,19 @@ show_loop(struct weir_bus *bus)
 	if (!node->in_process)
 		node->roster = &bus->roster.region;
 }
+
+static void
+hide_loop(struct weir_bus *bus)
+{
+	wr_roster_close(&bus->roster);
+}
+
+#else
+
+#define show_loop(bus) ((void)0)
+#define hide_loop(bus) ((void)0)
+
+#endif
 
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
@@ -232,14 +247,14 @@ fail_meeting:
 fail_hooks:
 	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
-	wr_roster_close(&bus->roster);
+	hide_loop(bus);
 	wr_hooks_fini(&bus->hooks);
 	wr_node_fini(&bus->node);
 	return rc;
 fail_reactor:
 	wr_bus_untune(bus);
 	wr_reactor_fini(&bus->reactor);
-	wr_roster_close(&bus->roster);
+	hide_loop(bus);
 fail_node:
 	wr_node_fini(&bus->node);
 	return rc;
@@ -332,7 +347,7 @@ weir_close(weir_bus *bus)
 		bus->node.ops->close(&bus->node, bus->close_by_ns);
 		wr_crew_fini(&bus->crew);
 		wr_reactor_fini(&bus->reactor);
-		wr_roster_close(&bus->roster);
+		hide_loop(bus);
 		wr_hooks_fini(&bus->hooks);
 		wr_node_fini(&bus->node);
 	}

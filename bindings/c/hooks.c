@@ -120,6 +120,7 @@ wr_bus_hooks_init(struct weir_bus *bus)
 	return rc;
 }
 
+#if WEIR_METRICS
 /* ---- what was counted -------------------------------------------------------------------------- */
 
 int
@@ -151,3 +152,5 @@ weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats)
 {
 	return weir_loop_get_stats_of(bus, 0, stats);
 }
+
+#endif

@@ -61,8 +61,10 @@ take_kept_tick(struct weir_timer *timer, weir_tick *tick)
 	wr_keeper_enter(keeper_of(timer));
 	took = take_tick(timer, tick);
 	wr_keeper_leave(keeper_of(timer), &timer->alarm);
-	if (took)
-		wr_stat_add(&timer->hung.bus->reactor.stats->timers, 1);
+	if (took) {
+		WR_COUNT(&timer->hung.bus->reactor.stats->timers, 1);
+		wr_trace(&timer->hung.bus->reactor.trace, WEIR_TRACE_TIMERS, 0, 0, 1);
+	}
 	return took;
 }
 

@@ -8,6 +8,7 @@
 #ifndef WEIR_LOOK_H
 #define WEIR_LOOK_H
 
+#include <weir/options.h>
 #include <weir/weir.h>
 
 #ifdef __cplusplus
@@ -220,6 +221,8 @@ const weir_look_sub *weir_look_subs(const weir_look *look, size_t *count);
 int weir_look_account(weir_look *look, const char *pattern, int timeout_ms);
 const weir_look_reader *weir_look_readers(const weir_look *look, size_t *count);
 
+#if WEIR_METRICS
+
 /*
  * Reads who is on the loop of each process that the last refresh found, and how each of
  * them is doing, in memory that those processes show: none of them does anything for it but
@@ -253,6 +256,8 @@ const char *weir_look_kind_name(uint32_t kind);
  * ENV_MEMORY.
  */
 weir_look *weir_look_at(weir_bus *bus, weir_error *err);
+
+#endif /* WEIR_METRICS */
 
 /*
  * Follows every stream that matches the pattern from its newest message on (or from its

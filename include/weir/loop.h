@@ -14,6 +14,7 @@
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H
 
+#include <weir/options.h>
 #include <weir/weir.h>
 
 #ifdef __cplusplus
@@ -110,6 +111,12 @@ typedef struct weir_consumer {
 	uint32_t tier; /* 0 monitor to 3 isolate */
 } weir_consumer;
 
+/* The consumer that a subscription is, valid until the next call on it. 0, USAGE_INVAL, or why
+ * the handle cannot be used. */
+int weir_sub_consumer(weir_sub *sub, weir_consumer *consumer);
+
+#if WEIR_METRICS
+
 typedef struct weir_consumer_stats {
 	size_t size; /* set to sizeof before the call */
 	uint64_t polls;
@@ -134,10 +141,6 @@ typedef struct weir_loop_stats {
 	uint64_t io; /* what it waits for descriptors with: WEIR_IO_EPOLL or WEIR_IO_POLL */
 } weir_loop_stats;
 
-/* The consumer that a subscription is, valid until the next call on it. 0, USAGE_INVAL, or why
- * the handle cannot be used. */
-int weir_sub_consumer(weir_sub *sub, weir_consumer *consumer);
-
 /* What it has done so far. 0, USAGE_INVAL, USAGE_SIZE, or why the handle cannot be used. */
 int weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats);
 
@@ -148,6 +151,67 @@ int weir_loop_get_stats(weir_bus *bus, weir_loop_stats *stats);
 /* The same of loop 1 to .loops of the bus; 0 is its own. USAGE_INVAL if there is no such one. */
 int weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats);
 
+#endif /* WEIR_METRICS */
+
+#if WEIR_TRACE
+
+/*
+ * A trace: the last WEIR_TRACE_RECORDS things of note that each loop did, with their times.
+ * weir_trace_start begins to write them down, on all loops of the bus and their lanes, and
+ * weir_trace_stop ends that; what was written can be read until weir_close. Both on the bus's
+ * own thread: 0, ENV_MEMORY (then no loop writes), or why the handle cannot be used.
+ * Cost: 160 KiB for each loop, from the first start on, and some 30 ns for each record. Not
+ * started, the loop pays a load and a branch where there would be one.
+ */
+enum {
+	WEIR_TRACE_RECORDS = 4096 /* that are kept of each loop */
+};
+
+int weir_trace_start(weir_bus *bus);
+int weir_trace_stop(weir_bus *bus);
+
+enum weir_trace_kind {
+	WEIR_TRACE_POLL = 1, /* a poll was measured: .value nanoseconds */
+	WEIR_TRACE_TIER,     /* from tier .from to tier .value, for .reason */
+	WEIR_TRACE_MOVE,     /* handed by loop .from to loop .value */
+	WEIR_TRACE_SLEEP,  /* the loop goes to sleep, for .value nanoseconds at most, */
+	WEIR_TRACE_WAKE,   /* and is awake again after .value nanoseconds */
+	WEIR_TRACE_TIMERS, /* .value timers were due */
+	WEIR_TRACE_VERDICT /* the verdict .value was given; one of a further loop is written
+				there, and again where it ends the turn, by the loop */
+};
+
+typedef struct weir_trace_record {
+	uint64_t at; /* records are numbered from 0 on, each loop's for itself */
+	uint64_t when_ns;
+	uint64_t consumer; /* its number, as in weir_consumer; 0: the loop itself, or one that
+			      has left */
+	int64_t value;
+	const char *reason; /* "" if it has none */
+	uint32_t kind;      /* enum weir_trace_kind */
+	uint32_t from;
+	uint32_t loop;
+	uint32_t unused;
+} weir_trace_record;
+
+/*
+ * Copies up to count records of a loop, in their order, from number `from` on or, where that was
+ * written over, from the oldest that is left: records[0].at less from is how many were lost.
+ * The next call goes on behind the last one's .at. loop is 0 for the bus's own, 1 to .loops
+ * for a further one; lanes follow, in the order in which they were needed.
+ * Returns how many were copied, 0: there are none yet; USAGE_INVAL (no such loop),
+ * GONE_FORKED. Any thread, as long as the bus is open; the loop is not disturbed.
+ */
+int weir_trace_read(weir_bus *bus, uint32_t loop, uint64_t from,
+	weir_trace_record *records, size_t count);
+
+/* The record as one line without an end, for people: "12.345678901 loop 0: #7 monitor -> warn,
+ * overrun". Always ended, if size is not 0. Returns the length that the whole would need. */
+int weir_trace_format(const weir_trace_record *record, char *buf, size_t size);
+
+#endif /* WEIR_TRACE */
+
+#if WEIR_METRICS
 /*
  * From now on (on is 1), or not any more (0), the times of the loop's consumers are taken:
  * of each message from its commit to the handler, of each poll how long its consumer waited
@@ -161,6 +225,7 @@ int weir_loop_get_stats_of(weir_bus *bus, uint32_t loop, weir_loop_stats *stats)
  * a message, and 14 kB of memory for each consumer.
  */
 int weir_measure(weir_bus *bus, int on);
+#endif
 
 /*
  * Functions that are called around polls, on the thread of the loop that polls; each may

@@ -444,6 +444,8 @@ is_over(const struct weir_sub *sub)
 		(sub->until_ns != 0 && wr_now_ns() >= sub->until_ns);
 }
 
+#if WEIR_METRICS
+
 /* While it is measured: so many messages come to the handler now; and: it has returned. */
 static uint64_t
 clock_in(struct weir_sub *sub, const weir_msg *msgs, int count)
@@ -471,6 +473,13 @@ clock_out(struct weir_sub *sub, uint64_t began_ns)
 	wr_hist_add(
 		&latency->handler, wr_clock_now(&sub->reactor->meter.clock) - began_ns);
 }
+
+#else
+
+#define clock_in(sub, msgs, count) ((uint64_t)0)
+#define clock_out(sub, began_ns)   ((void)(began_ns))
+
+#endif
 
 /* Hands one peeked batch of a link to the callback. Returns how many were handled. */
 static int
@@ -914,6 +923,7 @@ weir_sub_consumer(weir_sub *sub, weir_consumer *consumer)
 	return 0;
 }
 
+#if WEIR_METRICS
 int
 weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 {
@@ -937,6 +947,7 @@ weir_sub_get_turns(weir_sub *sub, weir_consumer_stats *stats)
 		.demotions = wr_stat_get(&counted->demotions)};
 	return 0;
 }
+#endif
 
 const weir_error *
 weir_sub_why(const weir_sub *sub)

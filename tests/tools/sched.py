@@ -64,11 +64,19 @@ def idle(b):
 
 
 def poll(b):
-    """P3: a poll with everything on, beside the bare call and two readings of a clock."""
+    """P3: a poll with everything on, beside the bare call and two readings of a clock; and the
+    spread of its cost with everything off and on."""
     got = measure(b, "poll", least=-1000)
     if got is None:
         return 77
-    equal([r["peer"] for r in got], ["limit", "ours"] * 3 + ["limit"] * 2, "rows")
+    equal([r["peer"] for r in got], ["limit", "ours"] * 3 + ["limit", "ours", "ours"]
+          + ["limit"] * 2, "rows")
+    spread = got[6:9]
+    equal([r["work"].rpartition(", ")[2] for r in spread[1:]], ["all off", "all on"], "rows")
+    for r in spread:
+        check(0 < r["p50_ns"] <= r["p99_ns"] <= r["p999_ns"] <= r["max_ns"], r)
+        equal((r["subscribers"], r["value"]), (64, r["p50_ns"]), "polls, and the figure")
+    check(all(r["p50_ns"] is None for r in got[:6] + got[9:]), "others have no spread")
     return 0
 
 
