@@ -768,7 +768,7 @@ wr_join_local(
 		.pid = node->pid,
 		.uid = node->uid};
 	struct wr_reader_opts opts;
-	struct local_start start;
+	struct local_start start = {.store = NULL};
 	struct wr_link *link;
 	int rc;
 

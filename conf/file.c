@@ -157,7 +157,8 @@ refuse_file(const char *path, int os, const char *what, struct weir_error *err)
 
 	if (err) {
 		*err = (struct weir_error){.code = code, .os = os};
-		snprintf(err->text, sizeof(err->text), "%s: %s", tail_of(path), what);
+		snprintf(err->text, sizeof(err->text), "%.150s: %.90s", tail_of(path),
+			what);
 		snprintf(err->where, sizeof(err->where), "the file");
 		snprintf(err->hint, sizeof(err->hint),
 			"make it readable, or name another one by WEIR_CONF (/dev/null: none)");
