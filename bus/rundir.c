@@ -5,6 +5,7 @@
 #include "bus/rundir.h"
 
 #include "bus/error.h"
+#include "bus/os/thread.h"
 #include "bus/topic.h"
 
 #include <dirent.h>
@@ -15,7 +16,6 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -531,14 +531,9 @@ call_from_inside(void *arg)
 static int
 call_by_thread(struct at *at)
 {
-	sigset_t all, old;
 	pthread_t thread;
-	int os;
+	int os = wr_thread_start(&thread, "weir-call", call_from_inside, at);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	os = pthread_create(&thread, NULL, call_from_inside, at);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (os)
 		return os;
 	pthread_join(thread, NULL);

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "bus/ear.h"
 #include "bus/error.h"
 #include "bus/mutant.h"
+#include "bus/os/thread.h"
 #include "bus/parley.h"
 
 enum {
@@ -407,17 +407,11 @@ run(void *arg)
 int
 wr_steward_start(struct wr_steward *s, struct weir_error *err)
 {
-	sigset_t everything, before;
-	int rc;
+	int rc = wr_thread_start(&s->thread, "weir-steward", run, s);
 
-	sigfillset(&everything);
-	pthread_sigmask(SIG_SETMASK, &everything, &before);
-	rc = pthread_create(&s->thread, NULL, run, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
 		return wr_error_set(
 			err, WEIR_E_ENV_THREADS, rc, "no thread for the steward");
-	(void)pthread_setname_np(s->thread, "weir-steward");
 	s->has_thread = true;
 	return 0;
 }

@@ -2,18 +2,16 @@
 #include "scheduler/crew.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <weir/weir.h>
 
 #include "bus/error.h"
 #include "bus/lines.h"
 #include "bus/os/core.h"
-#include "bus/os/sched.h"
+#include "bus/os/rank.h"
+#include "bus/os/thread.h"
 #include "scheduler/rest.h"
 
 enum {
@@ -292,7 +290,7 @@ wr_roamer_init(struct wr_roamer *roamer, struct wr_crew *crew, struct wr_task *t
 	roamer->moves = moves;
 	roamer->at = &crew->home;
 	wr_list_append(&crew->home.tenants, &roamer->tenant);
-	return (moves & WEIR_MOVE_BLOCKING) != 0 && place == 0 ? -WEIR_E_ENV_OS : 0;
+	return (moves & WEIR_MOVE_BLOCKING) != 0 && place == 0 ? -WEIR_E_ENV_THREADS : 0;
 }
 
 void
@@ -512,13 +510,11 @@ wr_crew_rests(struct wr_loop *loop)
 static void
 take_low_priority(const struct wr_crew *crew)
 {
-	static const struct sched_param none = {0};
-
-	/* Either needs no right, and where it is refused the lane runs as the others do. */
+	/* Where it is refused the lane runs as the others do. */
 	if (crew->plan.lane == WEIR_LANE_IDLE)
-		(void)sched_setscheduler(0, SCHED_IDLE, &none);
+		(void)wr_rank_idle();
 	else if (crew->plan.lane == WEIR_LANE_NICE)
-		(void)setpriority(PRIO_PROCESS, wr_sched_self(), LANE_NICE);
+		(void)wr_rank_nice(LANE_NICE);
 }
 
 static void *
@@ -617,20 +613,15 @@ worker_fini(struct wr_worker *worker)
 	free(worker);
 }
 
-/* The program's signals are for its own threads. */
 static int
 worker_start(struct wr_worker *worker, struct weir_error *err)
 {
-	sigset_t all, before;
-	int rc;
+	int rc = wr_thread_start(&worker->thread,
+		worker->lane ? "weir-lane" : "weir-loop", worker_main, worker);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&worker->thread, NULL, worker_main, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	worker->runs = rc == 0;
 	return rc == 0 ? 0
-		       : wr_error_set(err, WEIR_E_ENV_OS, rc,
+		       : wr_error_set(err, WEIR_E_ENV_THREADS, rc,
 				 "no thread for loop %u of a bus", worker->loop.index);
 }
 

@@ -113,14 +113,15 @@ struct wr_roamer {
 };
 
 /* The home loop is there, and has no tasks yet that count: the desk is the first. Starts the
- * further loops. 0, or < 0 with err filled: ENV_MEMORY, ENV_FILES, ENV_OS. */
+ * further loops. 0, or < 0 with err filled: ENV_MEMORY, ENV_FILES, ENV_THREADS.
+ */
 int wr_crew_init(struct wr_crew *crew, struct wr_reactor *home,
 	const struct wr_crew_plan *plan, struct weir_error *err);
 /* Ends all other threads. Every roamer has left before. */
 void wr_crew_fini(struct wr_crew *crew);
 
 /* A consumer that has just been added to the home loop's reactor. It belongs to where there
- * is least to do, or to a lane, if it may; else where it is. ENV_OS if there is no thread for
+ * is least to do, or to a lane, if it may; else where it is. ENV_THREADS if there is no thread for
  * one that must have a lane. */
 int wr_roamer_init(struct wr_roamer *roamer, struct wr_crew *crew, struct wr_task *task,
 	uint32_t moves);

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "bus/os/clock.h"
 #include "bus/os/core.h"
+#include "bus/os/thread.h"
 
 /* ---- the keeper's thread, with the lock ------------------------------------------------------- */
 
@@ -103,20 +103,15 @@ unmake(struct wr_keeper *keeper)
 int
 wr_keeper_start(struct wr_keeper *keeper, struct wr_reactor *reactor, int core)
 {
-	sigset_t everything, before;
 	int rc;
 
 	make(keeper, reactor);
-	sigfillset(&everything);
-	pthread_sigmask(SIG_SETMASK, &everything, &before);
-	rc = pthread_create(&keeper->thread, NULL, keep, keeper);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	rc = wr_thread_start(&keeper->thread, "weir-timers", keep, keeper);
 	if (rc != 0) {
 		unmake(keeper);
 		errno = rc;
 		return -WEIR_E_ENV_THREADS;
 	}
-	(void)pthread_setname_np(keeper->thread, "weir-timers");
 	rc = core == WR_CORE_ANY ? 0 : wr_core_bind(keeper->thread, (unsigned)core);
 	if (rc == 0)
 		return 0;

@@ -25,6 +25,14 @@ wr_rank_nice(int nice)
 }
 
 int
+wr_rank_idle(void)
+{
+	static const struct sched_param none = {.sched_priority = 0};
+
+	return sched_setscheduler(0, SCHED_IDLE, &none) == 0 ? 0 : errno;
+}
+
+int
 wr_rank_slack(uint64_t slack_ns)
 {
 	return prctl(PR_SET_TIMERSLACK, (unsigned long)slack_ns, 0, 0, 0) == 0 ? 0

@@ -16,6 +16,9 @@ int wr_rank_realtime(int priority);
  * important. */
 int wr_rank_nice(int nice);
 
+/* SCHED_IDLE: it runs where a core has nothing else to do. Needs no right. */
+int wr_rank_idle(void);
+
 /* Its sleeps may end so much later than they should; the kernel's own is some 50,000. */
 int wr_rank_slack(uint64_t slack_ns);
 

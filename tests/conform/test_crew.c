@@ -4,12 +4,15 @@
  * "migration of a consumer between reactors"): they move between two polls, and nothing of
  * that can be seen in what they read.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <weir/look.h>
 #include <weir/loop.h>
 
@@ -232,6 +235,23 @@ feed(weir_bus *turned, weir_pub *pub, struct reader *reader, uint64_t *sent)
 	CHECK(weir_turn(turned, 0) >= 0);
 }
 
+struct rank {
+	atomic_bool noted;
+	int policy, nice, own;
+};
+
+static int
+note_rank(void *ctx, const weir_msg *msg)
+{
+	struct rank *rank = ctx;
+
+	(void)msg;
+	rank->policy = sched_getscheduler(0);
+	rank->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+	rank->noted = true;
+	return 0;
+}
+
 /* How it is shown: in a lane no tier takes anything of its turns, and why it came there stands
  * there. */
 static void
@@ -305,6 +325,36 @@ P2_an_isolated_consumer_has_a_lane_and_comes_back(const char *name)
 	CHECK_EQ(rig_sub_stats(slow.sub).lost, 0);
 	CHECK_EQ(weir_close(a), 0);
 	CHECK_EQ(weir_close(b), 0);
+}
+
+/* The lane's thread has a low priority, as the bus says. */
+static void
+P32_a_lane_has_the_priority_that_was_asked_for(const char *name)
+{
+	static const struct {
+		uint32_t lane;
+		int policy, nice;
+	} all[] = {{WEIR_LANE_NICE, SCHED_OTHER, 10}, {WEIR_LANE_IDLE, SCHED_IDLE, 0},
+		{WEIR_LANE_SAME, SCHED_OTHER, 0}};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct rank rank = {0};
+		weir_bus *b = weir_open(name, .attach_ms = 600000, .lane = all[i].lane,
+			.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+		weir_pub *pub = advertise(b, "t");
+
+		errno = 0;
+		rank.own = getpriority(PRIO_PROCESS, 0);
+		(void)weir_subscribe(b, "t", .on_msg = note_rank, .ctx = &rank,
+			.moves = WEIR_MOVE_BLOCKING);
+		send_number(b, pub, 0);
+		while (!rank.noted)
+			CHECK(weir_turn(b, 1) >= 0);
+		CHECK_EQ(rank.policy, all[i].policy);
+		/* Nobody becomes more important without the right to it. */
+		CHECK_EQ(rank.nice, all[i].nice > rank.own ? all[i].nice : rank.own);
+		CHECK_EQ(weir_close(b), 0);
+	}
 }
 
 /* Without the leave to move it stays where it is, with a part of its turns. */
@@ -556,7 +606,7 @@ what_cannot_be_is_refused_by_name(const char *name)
 	X(K53_an_idle_one_is_woken_where_it_belongs) \
 	X(consumers_are_placed_where_there_is_least) X(a_loop_with_too_much_gives_some_away) \
 	X(P2_an_isolated_consumer_has_a_lane_and_comes_back) \
-	X(P2_who_may_not_move_is_isolated_in_place) X(P32_who_blocks_has_a_lane_from_the_start) \
+	X(P32_a_lane_has_the_priority_that_was_asked_for) X(P2_who_may_not_move_is_isolated_in_place) X(P32_who_blocks_has_a_lane_from_the_start) \
 	X(each_verdict_from_elsewhere_ends_a_run) X(what_a_callback_may_call_elsewhere) \
 	X(calls_from_home_reach_it_wherever_it_is) X(a_bus_closes_while_others_work) \
 	X(what_cannot_be_is_refused_by_name)

@@ -158,14 +158,12 @@ on_lock(pthread_mutex_t *lock)
 }
 
 static bool
-on_wait(int fd, struct epoll_event *events, int max, int *got)
+on_wait(int fd)
 {
 	if (!present)
 		return false;
-	while ((*got = __real_epoll_wait(fd, events, max, 0)) == 0) {
-		present->fd = fd;
-		change(SLEEP);
-	}
+	present->fd = fd;
+	change(SLEEP);
 	return true;
 }
 

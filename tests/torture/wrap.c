@@ -10,7 +10,7 @@
 
 _Atomic bool sleep_forever;
 bool (*wrap_lock)(pthread_mutex_t *lock);
-bool (*wrap_wait)(int fd, struct epoll_event *events, int max, int *got);
+bool (*wrap_wait)(int fd);
 bool (*wrap_rest)(void);
 
 int
@@ -22,13 +22,28 @@ __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
 int
 __wrap_epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
 {
-	int got;
+	int got = __real_epoll_wait(fd, events, max, 0);
 
-	if (timeout_ms != 0 && wrap_wait && wrap_wait(fd, events, max, &got))
+	while (got == 0 && timeout_ms != 0 && wrap_wait && wrap_wait(fd))
+		got = __real_epoll_wait(fd, events, max, 0);
+	if (got != 0 || timeout_ms == 0)
 		return got;
-	if (timeout_ms != 0 && sleep_forever)
-		timeout_ms = -1;
-	return __real_epoll_wait(fd, events, max, timeout_ms);
+	return __real_epoll_wait(fd, events, max, sleep_forever ? -1 : timeout_ms);
+}
+
+/* Of one descriptor, as all who wait in the library do. */
+int
+__wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *most,
+	const sigset_t *mask)
+{
+	static const struct timespec none = {0, 0};
+	int got = __real_ppoll(fds, count, &none, mask);
+
+	while (got == 0 && wrap_wait && wrap_wait(fds[0].fd))
+		got = __real_ppoll(fds, count, &none, mask);
+	if (got != 0)
+		return got;
+	return __real_ppoll(fds, count, sleep_forever ? NULL : most, mask);
 }
 
 int
