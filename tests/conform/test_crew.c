@@ -79,6 +79,11 @@ seen(struct reader *reader)
 	return atomic_load(&reader->next);
 }
 
+/* Whoever returns within a second is good. */
+#define PATIENT \
+	"threshold_ns=4000000000 warn.good_us=1000000 yield.good_us=1000000 " \
+	"isolate.good_us=1000000"
+
 static weir_bus *
 bus_with(const char *name, uint32_t loops, const char *tiers)
 {
@@ -312,9 +317,11 @@ P2_an_isolated_consumer_has_a_lane_and_comes_back(const char *name)
 	CHECK(slow.inside);
 	CHECK_EQ(healthy.threads, 1);
 	CHECK(pthread_equal(healthy.thread[0], pthread_self()));
-	/* It behaves. */
+	/* It behaves, and what a busy machine does to it is not held against it: the rules of
+	 * all loops are others from here on. */
 	slow.slow = false;
 	slow.gate = NULL;
+	CHECK_EQ(weir_tiers(b, PATIENT, NULL), 0);
 	CHECK_EQ(sem_post(&gate), 0);
 	while (weir_sub_loop(slow.sub) == WEIR_LOOP_LANE || weir_sub_tier(slow.sub) != 0)
 		feed(b, pubs[0], &slow, &sent[0]);
