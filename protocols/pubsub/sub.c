@@ -747,6 +747,15 @@ subscription_open(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_e
 	return 0;
 }
 
+/* Off the loop, and off all streams. */
+static void
+reactor_part(struct weir_sub *sub)
+{
+	wr_roamer_fini(&sub->roams);
+	wr_reactor_remove(&sub->bus->reactor, &sub->task);
+	subscription_leave(sub);
+}
+
 /* From here on it is polled, and its owner may pull. */
 static int
 reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error *err)
@@ -776,9 +785,11 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 		return rc;
 	}
 	rc = wr_roamer_init(&sub->roams, &sub->bus->crew, &sub->task, opts->moves);
-	if (rc < 0)
-		return wr_error_set(err, -rc, 0, "no thread for a lane");
-	return 0;
+	if (rc < 0) {
+		wr_error_set(err, -rc, 0, "no thread for a lane");
+		reactor_part(sub);
+	}
+	return rc;
 }
 
 weir_sub *
@@ -819,11 +830,8 @@ weir_unsubscribe(weir_sub *sub)
 	if (sub->busy)
 		return -WEIR_E_USAGE_STATE;
 	wr_tie_undo(sub->bus, &sub->tie);
-	if (sub->sub) {
-		wr_roamer_fini(&sub->roams);
-		wr_reactor_remove(&sub->bus->reactor, &sub->task);
-		subscription_leave(sub);
-	}
+	if (sub->sub)
+		reactor_part(sub);
 	while (sub->names) {
 		struct name *name = sub->names;
 

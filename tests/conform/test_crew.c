@@ -12,11 +12,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <weir/look.h>
 #include <weir/loop.h>
 
 #include "tests/conform/rig.h"
+#include "tests/lib/refuse.h"
 
 enum { THREADS = 8 };
 
@@ -334,6 +336,28 @@ P2_an_isolated_consumer_has_a_lane_and_comes_back(const char *name)
 	CHECK_EQ(weir_close(b), 0);
 }
 
+/* Where there is no thread for its lane, it is refused, and not called. */
+static void
+who_blocks_and_gets_no_lane_is_refused(const char *name)
+{
+	weir_bus *b = bus_with(name, 0, "balanced");
+	struct reader reader = {0};
+	weir_pub *pub = advertise(b, "t");
+
+	refuse_call(SYS_clone3, EAGAIN);
+	reader.sub = weir_subscribe(b, "t", .on_msg = read_one, .ctx = &reader,
+		.moves = WEIR_MOVE_BLOCKING);
+	CHECK_EQ(weir_sub_why(reader.sub)->code, WEIR_E_ENV_THREADS);
+	for (uint64_t n = 0; n < 10; n++) {
+		send_number(b, pub, n);
+		CHECK(weir_turn(b, 0) >= 0);
+	}
+	CHECK_EQ(seen(&reader), 0);
+	CHECK_EQ(weir_subscribers(pub), 0);
+	CHECK_EQ(weir_unsubscribe(reader.sub), 0);
+	(void)weir_close(b);
+}
+
 /* The lane's thread has a low priority, as the bus says. */
 static void
 P32_a_lane_has_the_priority_that_was_asked_for(const char *name)
@@ -613,7 +637,7 @@ what_cannot_be_is_refused_by_name(const char *name)
 	X(K53_an_idle_one_is_woken_where_it_belongs) \
 	X(consumers_are_placed_where_there_is_least) X(a_loop_with_too_much_gives_some_away) \
 	X(P2_an_isolated_consumer_has_a_lane_and_comes_back) \
-	X(P32_a_lane_has_the_priority_that_was_asked_for) X(P2_who_may_not_move_is_isolated_in_place) X(P32_who_blocks_has_a_lane_from_the_start) \
+	X(P32_a_lane_has_the_priority_that_was_asked_for) X(who_blocks_and_gets_no_lane_is_refused) X(P2_who_may_not_move_is_isolated_in_place) X(P32_who_blocks_has_a_lane_from_the_start) \
 	X(each_verdict_from_elsewhere_ends_a_run) X(what_a_callback_may_call_elsewhere) \
 	X(calls_from_home_reach_it_wherever_it_is) X(a_bus_closes_while_others_work) \
 	X(what_cannot_be_is_refused_by_name)
