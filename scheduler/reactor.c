@@ -11,7 +11,7 @@
 
 enum {
 	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
-	EVENTS = 64,       /* of descriptors, that one call takes */
+	EVENTS = 64        /* of descriptors, that one call takes */
 };
 
 int

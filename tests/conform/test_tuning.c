@@ -2,10 +2,9 @@
 /* What a bus asks of the kernel: each option is applied, refused or unsupported, and told so.
  * Row P22. */
 #include "tests/conform/rig.h"
+#include "tests/lib/refuse.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -115,18 +114,9 @@ P22_what_is_refused_is_left_out(void)
 static void
 P22_what_is_not_there_is_told_apart(const char *name)
 {
-	struct sock_filter steps[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setscheduler, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {
-		.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
 	weir_bus *bus;
 
-	REQUIRE_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		TEST_SKIP("no filter for system calls can be set here");
+	refuse_call(SYS_sched_setscheduler, ENOSYS);
 	bus = weir_open(name, .realtime = 1, .flags = WEIR_BUS_QUIET);
 	REQUIRE_EQ(weir_why(bus)->code, 0);
 	check_outcome(bus, "realtime", WEIR_UNSUPPORTED, 1);

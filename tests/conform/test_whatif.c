@@ -7,6 +7,7 @@
  * left the same share.
  */
 #include "tests/conform/rig.h"
+#include "tests/lib/sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,17 +145,8 @@ measure(weir_bus *bus, int polls)
 static weir_sim *
 open_sim(const weir_sim_options *asked)
 {
-	weir_sim_options options = *asked;
-	weir_error err;
-	weir_sim *sim;
-
-	options.size = sizeof(options);
-	sim = weir_sim_open(&options, &err);
-	if (!sim)
-		FAIL("%s", err.text);
-	REQUIRE(sim != NULL);
 	simulated.count = 0;
-	return sim;
+	return sim_opened(asked);
 }
 
 static void

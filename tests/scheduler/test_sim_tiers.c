@@ -10,26 +10,11 @@
 #include <string.h>
 
 #include "tests/lib/dice.h"
-#include "tests/lib/test.h"
+#include "tests/lib/sim.h"
 
 #define US 1000ull
 #define MS 1000000ull
 #define S  1000000000ull
-
-static weir_sim *
-open_sim(const weir_sim_options *asked)
-{
-	weir_sim_options options = *asked;
-	weir_error err;
-	weir_sim *sim;
-
-	options.size = sizeof(options);
-	sim = weir_sim_open(&options, &err);
-	if (!sim)
-		FAIL("%s", err.text);
-	REQUIRE(sim != NULL);
-	return sim;
-}
 
 static weir_sim_summary
 summary_of(weir_sim *sim)
@@ -118,7 +103,7 @@ P32_tiers_keep_their_rules_under_every_seed(void)
 			weir_sim *sim;
 
 			some_classes(classes, &dice);
-			sim = open_sim(&(weir_sim_options){.discipline = name,
+			sim = sim_opened(&(weir_sim_options){.discipline = name,
 				.classes = classes,
 				.class_count = 5,
 				.random_costs = seed % 3 == 0,
@@ -152,7 +137,7 @@ N9_a_seed_replays_the_tiers(void)
 	uint64_t changes;
 
 	for (unsigned i = 0; i < 3; i++)
-		sims[i] = open_sim(&(weir_sim_options){.classes = classes,
+		sims[i] = sim_opened(&(weir_sim_options){.classes = classes,
 			.class_count = 3,
 			.random_costs = 1,
 			.seed = 40 + i / 2,
@@ -180,7 +165,7 @@ static const weir_sim_class one_is_bad[] = {
 static weir_sim *
 open_bad(const char *tiers)
 {
-	return open_sim(&(weir_sim_options){
+	return sim_opened(&(weir_sim_options){
 		.classes = one_is_bad, .class_count = 2, .tiers = tiers});
 }
 
@@ -247,7 +232,7 @@ P32_shares_follow_the_tier(void)
 		weir_sim *sim;
 
 		classes[1].bad_until_ns = 0;
-		sim = open_sim(&(weir_sim_options){
+		sim = sim_opened(&(weir_sim_options){
 			.classes = classes, .class_count = 2, .tiers = until[tier]});
 		poll_until(sim, 2 * S);
 		CHECK_EQ(result_of(sim, 1).at_tier[tier], 1);
@@ -283,7 +268,7 @@ P31_relapses_are_kept_for_longer(void)
 
 	for (unsigned k = 0; k < 2; k++) {
 		unsigned isolations = 0;
-		weir_sim *sim = open_sim(&(weir_sim_options){
+		weir_sim *sim = sim_opened(&(weir_sim_options){
 			.classes = classes, .class_count = 1, .tiers = settings[k]});
 
 		for (int p = 0; p < 130000; p++)
@@ -348,7 +333,7 @@ K9_timers_wake_consumers(void)
 	static const weir_sim_class classes[] = {{.consumers = 2, .weight = 10},
 		{.consumers = 3, .weight = 1, .every_ns = 100 * US},
 		{.consumers = 1000, .weight = 1, .every_ns = 50 * MS}};
-	weir_sim *sim = open_sim(
+	weir_sim *sim = sim_opened(
 		&(weir_sim_options){.classes = classes, .class_count = 3, .seed = 5});
 	uint64_t fired;
 
@@ -369,7 +354,7 @@ K9_nobody_is_polled_between_timers(void)
 {
 	static const weir_sim_class classes[] = {
 		{.consumers = 4, .weight = 1, .every_ns = S, .cost_ns = 10 * US}};
-	weir_sim *sim = open_sim(&(weir_sim_options){
+	weir_sim *sim = sim_opened(&(weir_sim_options){
 		.classes = classes, .class_count = 1, .tiers = "balanced"});
 	int polls = 0, naps = 0;
 
@@ -591,7 +576,7 @@ garbage_is_refused_by_name(void)
 	check_refused(NULL, "brisk", "'brisk' is neither");
 	check_refused(NULL, "balanced warn.violations=1001", "warn.violations is 1001");
 	check_refused(NULL, "balanced off", "'off' is neither");
-	sim = open_sim(&(weir_sim_options){.tiers = "off"});
+	sim = sim_opened(&(weir_sim_options){.tiers = "off"});
 	CHECK_EQ(weir_sim_get_change(sim, 0, &change), -WEIR_E_AGAIN_EMPTY);
 	change.size = 0;
 	CHECK_EQ(weir_sim_get_change(sim, 0, &change), -WEIR_E_USAGE_SIZE);
@@ -606,7 +591,7 @@ changes_that_are_not_kept_are_counted(void)
 	static const weir_sim_class classes[] = {
 		{.consumers = 2000, .weight = 1, .cost_ns = 2 * US}};
 	weir_sim_change change = {.size = sizeof(change)};
-	weir_sim *sim = open_sim(&(weir_sim_options){.classes = classes,
+	weir_sim *sim = sim_opened(&(weir_sim_options){.classes = classes,
 		.class_count = 1,
 		.tiers = "readme promotion_ms=0 threshold_ns=1000"});
 

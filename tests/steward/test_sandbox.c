@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A whole bus where epoll is not to be had: it is asked for poll(2), or a sandbox refuses
  * epoll. Row K42. */
-#include "tests/lib/test.h"
+#include "tests/lib/refuse.h"
 #include "tests/steward/puppet.h"
 
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +20,7 @@
 static void
 refuse_epoll(void)
 {
-	struct sock_filter steps[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_create1, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {
-		.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
-
-	REQUIRE_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		TEST_SKIP("no filter for system calls can be set here");
+	refuse_call(SYS_epoll_create1, EPERM);
 	REQUIRE_EQ(epoll_create1(0), -1);
 }
 
