@@ -42,6 +42,12 @@ wr_self_assign(void)
 	return wr_self_number;
 }
 
+uint64_t
+wr_self_other(void)
+{
+	return wr_fetch_add(self_number, &last_number, 1) + 1;
+}
+
 void
 wr_handle_init(struct wr_handle *handle)
 {

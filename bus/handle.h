@@ -13,6 +13,9 @@
 extern _Thread_local uint64_t wr_self_number __attribute__((tls_model("initial-exec")));
 uint64_t wr_self_assign(void);
 
+/* A number that is no thread's. */
+uint64_t wr_self_other(void);
+
 static inline uint64_t
 wr_self(void)
 {

@@ -58,19 +58,22 @@ of_desk(struct wr_task *task)
 		offsetof(struct wr_loop, desk));
 }
 
-/* Out of our hands, onto the desk of that loop. Not to be touched from here on. */
+/* Out of the hands of its loop, whose reactor does not have it any more. */
 static void
-hand(struct wr_roamer *roamer, struct wr_loop *loop)
+leave_hands(struct wr_roamer *roamer)
 {
-	wr_trace(&roamer->at->reactor->trace, WEIR_TRACE_MOVE, roamer->at->index,
-		roamer->task->number, loop->index);
-	wr_reactor_lend(roamer->at->reactor, roamer->task);
 	wr_list_unlink(&roamer->tenant);
 	if (roamer->at->index == 0) {
 		roamer->away = true;
 		roamer->crew->away++;
 	}
 	roamer->at = NULL;
+}
+
+/* Onto the desk of that loop. Not to be touched from here on. */
+static void
+put_on_desk(struct wr_roamer *roamer, struct wr_loop *loop)
+{
 	roamer->next = NULL;
 	pthread_mutex_lock(&loop->lock);
 	*loop->arrived_end = roamer;
@@ -78,6 +81,16 @@ hand(struct wr_roamer *roamer, struct wr_loop *loop)
 	pthread_cond_signal(&loop->came);
 	pthread_mutex_unlock(&loop->lock);
 	wr_reactor_send(loop->reactor, &loop->desk);
+}
+
+static void
+hand(struct wr_roamer *roamer, struct wr_loop *loop)
+{
+	wr_trace(&roamer->at->reactor->trace, WEIR_TRACE_MOVE, roamer->at->index,
+		roamer->task->number, loop->index);
+	wr_reactor_lend(roamer->at->reactor, roamer->task);
+	leave_hands(roamer);
+	put_on_desk(roamer, loop);
 }
 
 /* Hands all of them to the home loop: each that it waits for, or simply all. */
@@ -247,12 +260,22 @@ lane_for_one(struct wr_crew *crew)
 	return added ? added : best;
 }
 
+/* With the lock. */
+static void
+go_to_lane(struct wr_crew *crew, struct wr_roamer *roamer)
+{
+	uint32_t lane = lane_for_one(crew);
+
+	roamer->from = (uint32_t)wr_stat_get(&roamer->place);
+	if (lane != 0)
+		belong(crew, roamer, lane);
+}
+
 void
 wr_roamer_tiered(struct wr_roamer *roamer, const struct wr_tier_change *change)
 {
 	struct wr_crew *crew = roamer->crew;
 	uint64_t place = wr_stat_get(&roamer->place);
-	uint32_t lane;
 
 	if ((roamer->moves & WEIR_MOVE_BLOCKING) != 0 ||
 		(roamer->moves & WEIR_MOVE_LANE) == 0)
@@ -261,12 +284,20 @@ wr_roamer_tiered(struct wr_roamer *roamer, const struct wr_tier_change *change)
 	if (is_lane(crew, place) && change->to < WR_TIER_ISOLATE) {
 		belong(crew, roamer, roamer->from);
 	} else if (!is_lane(crew, place) && change->to == WR_TIER_ISOLATE) {
-		lane = lane_for_one(crew);
-		roamer->from = (uint32_t)place;
-		if (lane != 0)
-			belong(crew, roamer, lane);
+		go_to_lane(crew, roamer);
 	}
 	pthread_mutex_unlock(&crew->lock);
+}
+
+/* A handler that does not return is to be found from now on, on whatever loop it runs. */
+static int
+guard(struct wr_crew *crew)
+{
+	int rc = wr_post_watch(&crew->home.post);
+
+	for (uint32_t i = 1; i <= crew->plan.loops && rc == 0; i++)
+		rc = wr_post_watch(&crew->workers[i]->loop.post);
+	return rc;
 }
 
 int
@@ -274,6 +305,9 @@ wr_roamer_init(struct wr_roamer *roamer, struct wr_crew *crew, struct wr_task *t
 	uint32_t moves)
 {
 	uint32_t place = 0;
+	int rc = (moves & (WEIR_MOVE_LANE | WEIR_MOVE_BLOCKING)) == WEIR_MOVE_LANE
+		? guard(crew)
+		: 0;
 
 	*roamer = (struct wr_roamer){
 		.task = task, .crew = crew, .arrives = roamer->arrives};
@@ -290,7 +324,7 @@ wr_roamer_init(struct wr_roamer *roamer, struct wr_crew *crew, struct wr_task *t
 	roamer->moves = moves;
 	roamer->at = &crew->home;
 	wr_list_append(&crew->home.tenants, &roamer->tenant);
-	return (moves & WEIR_MOVE_BLOCKING) != 0 && place == 0 ? -WEIR_E_ENV_THREADS : 0;
+	return (moves & WEIR_MOVE_BLOCKING) != 0 && place == 0 ? -WEIR_E_ENV_THREADS : rc;
 }
 
 void
@@ -353,6 +387,24 @@ wr_roamer_tells(struct wr_roamer *roamer, int *verdict)
 	hand(roamer, &roamer->crew->home);
 }
 
+/* Who is waited for at home goes there, or is sent there by the desk that it comes to. */
+void
+wr_roamer_returns(struct wr_roamer *roamer, int verdict)
+{
+	struct wr_crew *crew = roamer->crew;
+	struct wr_loop *loop = &crew->home;
+
+	pthread_mutex_lock(&crew->lock);
+	if (roamer->task->tier.tier == WR_TIER_ISOLATE &&
+		!is_lane(crew, wr_stat_get(&roamer->place)))
+		go_to_lane(crew, roamer);
+	if (verdict == 0)
+		loop = loop_at(crew, wr_stat_get(&roamer->place));
+	pthread_mutex_unlock(&crew->lock);
+	roamer->verdict = verdict;
+	put_on_desk(roamer, loop);
+}
+
 int
 wr_roamer_move(struct wr_roamer *roamer, uint32_t index)
 {
@@ -384,15 +436,22 @@ call_all(struct wr_crew *crew)
 	pthread_mutex_unlock(&crew->lock);
 }
 
-/* Waits until somebody is on the home loop's desk, and takes it. */
-static void
-wait_for_one(struct wr_loop *home)
+/* Waits until somebody is on the home loop's desk, and takes it. False if nobody has come by
+ * then; 0: however long it takes. */
+static bool
+wait_for_one(struct wr_loop *home, uint64_t deadline_ns)
 {
+	struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+		.tv_nsec = (long)(deadline_ns % 1000000000)};
+	int rc = 0;
+
 	pthread_mutex_lock(&home->lock);
-	while (!home->arrived)
-		pthread_cond_wait(&home->came, &home->lock);
+	while (!home->arrived && rc == 0)
+		rc = deadline_ns == 0
+			? pthread_cond_wait(&home->came, &home->lock)
+			: pthread_cond_timedwait(&home->came, &home->lock, &until);
 	pthread_mutex_unlock(&home->lock);
-	(void)take_arrived(home);
+	return take_arrived(home) > 0;
 }
 
 void
@@ -403,20 +462,21 @@ wr_roamer_recall(struct wr_roamer *roamer)
 	wr_stat_set(&roamer->recalled, 1);
 	call_all(roamer->crew);
 	while (roamer->away)
-		wait_for_one(&roamer->crew->home);
+		(void)wait_for_one(&roamer->crew->home, 0);
 	wr_stat_set(&roamer->recalled, 0);
 }
 
-void
-wr_crew_gather(struct wr_crew *crew)
+bool
+wr_crew_gather(struct wr_crew *crew, uint64_t deadline_ns)
 {
 	if (crew->away == 0)
-		return;
+		return true;
 	wr_stat_set(&crew->gathered, 1);
 	call_all(crew);
-	while (crew->away > 0)
-		wait_for_one(&crew->home);
+	while (crew->away > 0 && wait_for_one(&crew->home, deadline_ns))
+		;
 	wr_stat_set(&crew->gathered, 0);
+	return crew->away == 0;
 }
 
 /* ---- an even load ---------------------------------------------------------------------------------- */
@@ -517,29 +577,98 @@ take_low_priority(const struct wr_crew *crew)
 		(void)wr_rank_nice(LANE_NICE);
 }
 
+static struct wr_loop *
+of_post(struct wr_post *post)
+{
+	return (struct wr_loop *)(void *)((uint8_t *)post -
+		offsetof(struct wr_loop, post));
+}
+
+static void
+worker_turn(struct wr_post *post)
+{
+	struct wr_loop *loop = of_post(post);
+	int verdict = 0;
+	int work = wr_reactor_poll(loop->reactor, &verdict);
+
+	wr_crew_turned(loop);
+	if (work > 0 || wr_reactor_linger(loop->reactor))
+		return;
+	wr_crew_rests(loop);
+	let_go(loop, true);
+	wr_reactor_park(loop->reactor, -1);
+}
+
+static bool
+loop_over(struct wr_post *post)
+{
+	return wr_load_acquire(loop_stopped, &post->reactor->stopped) != 0 ||
+		post->verdict != 0;
+}
+
+static void
+worker_arrives(struct wr_post *post)
+{
+	struct wr_loop *loop = of_post(post);
+
+	here = loop;
+	for (struct wr_ring *link = loop->tenants.next; link != &loop->tenants;
+		link = link->next)
+		of_tenant(link)->arrives(of_tenant(link));
+}
+
+static void
+home_turn(struct wr_post *post)
+{
+	const struct wr_crew_plan *plan = &of_post(post)->crew->plan;
+
+	post->verdict = plan->turn(plan->ctx);
+}
+
+static void
+home_arrives(struct wr_post *post)
+{
+	const struct wr_crew_plan *plan = &of_post(post)->crew->plan;
+
+	here = NULL;
+	plan->arrives(plan->ctx);
+}
+
+static void
+loop_left(struct wr_post *post, struct wr_task *task, uint64_t now_ns)
+{
+	struct wr_loop *loop = of_post(post);
+	struct wr_ring *link = loop->tenants.next;
+
+	while (of_tenant(link)->task != task)
+		link = link->next;
+	wr_reactor_give_up(loop->reactor, task, now_ns, now_ns - post->suspect.since_ns,
+		post->hard_ns);
+	leave_hands(of_tenant(link));
+}
+
+static const struct wr_post_kind home_post = {
+	home_turn, loop_over, loop_left, home_arrives};
+static const struct wr_post_kind worker_post = {
+	worker_turn, loop_over, loop_left, worker_arrives};
+
 static void *
 worker_main(void *arg)
 {
 	struct wr_worker *worker = arg;
-	struct wr_reactor *reactor = &worker->reactor;
 	struct wr_loop *loop = &worker->loop;
-	int verdict = 0;
 
 	here = loop;
+	wr_post_adopt(&loop->post);
 	if (worker->lane)
 		take_low_priority(loop->crew);
 	else if (worker->core)
 		(void)wr_core_bind(pthread_self(), worker->core - 1);
-	while (!wr_load_acquire(loop_stopped, &reactor->stopped)) {
-		int work = wr_reactor_poll(reactor, &verdict);
-
-		wr_crew_turned(loop);
-		if (work > 0 || wr_reactor_linger(reactor))
-			continue;
-		wr_crew_rests(loop);
-		let_go(loop, true);
-		wr_reactor_park(reactor, -1);
+	while (!loop_over(&loop->post)) {
+		worker_turn(&loop->post);
+		(void)wr_post_turned(&loop->post);
 	}
+	wr_post_unwatch(&loop->post);
 	return NULL;
 }
 
@@ -547,13 +676,24 @@ static void
 loop_init(struct wr_loop *loop, struct wr_crew *crew, struct wr_reactor *reactor,
 	uint32_t index)
 {
+	pthread_condattr_t by_uptime;
+
 	loop->crew = crew;
 	loop->index = index;
 	loop->reactor = reactor;
 	wr_list_init(&loop->tenants);
 	loop->arrived_end = &loop->arrived;
 	pthread_mutex_init(&loop->lock, NULL);
-	pthread_cond_init(&loop->came, NULL);
+	pthread_condattr_init(&by_uptime);
+	pthread_condattr_setclock(&by_uptime, CLOCK_MONOTONIC);
+	pthread_cond_init(&loop->came, &by_uptime);
+	pthread_condattr_destroy(&by_uptime);
+	wr_post_init(&loop->post, index == 0 ? &home_post : &worker_post, reactor, false);
+	loop->post.hard_ns = crew->plan.hard_ns;
+	loop->post.tick_ns = crew->plan.tick_ns;
+	loop->post.lane = crew->plan.lane;
+	if (!is_lane(crew, index) && crew->plan.hard_ns != WR_HARD_OFF)
+		reactor->post = &loop->post;
 	loop->desk.urgent = loop->desk.once = loop->desk.unseen = true;
 	loop->desk.poll = index == 0 ? home_desk_poll : worker_desk_poll;
 	(void)wr_reactor_add(reactor, &loop->desk, 0, NULL);
@@ -562,6 +702,7 @@ loop_init(struct wr_loop *loop, struct wr_crew *crew, struct wr_reactor *reactor
 static void
 loop_fini(struct wr_loop *loop)
 {
+	loop->reactor->post = NULL;
 	wr_reactor_remove(loop->reactor, &loop->desk);
 	pthread_cond_destroy(&loop->came);
 	pthread_mutex_destroy(&loop->lock);
@@ -591,6 +732,7 @@ worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
 	worker->reactor.changed = home->changed;
 	worker->reactor.ctx = home->ctx;
 	loop_init(&worker->loop, crew, &worker->reactor, index);
+	worker->loop.post.core = worker->core;
 	take_rules(worker, crew);
 #if WEIR_TRACE
 	/* Without memory for that it runs all the same. */
@@ -670,6 +812,7 @@ wr_crew_init(struct wr_crew *crew, struct wr_reactor *home,
 	crew->plan = *plan;
 	pthread_mutex_init(&crew->lock, NULL);
 	loop_init(&crew->home, crew, home, 0);
+	crew->home.post.core = plan->core;
 	crew->rules_number = 1;
 	crew->watched = home->rules != NULL;
 	if (home->rules)
@@ -691,6 +834,7 @@ wr_crew_init(struct wr_crew *crew, struct wr_reactor *home,
 void
 wr_crew_fini(struct wr_crew *crew)
 {
+	wr_post_unwatch(&crew->home.post);
 	for (uint32_t i = 1; i < crew->count; i++) {
 		struct wr_worker *worker = crew->workers[i];
 
@@ -705,6 +849,12 @@ wr_crew_fini(struct wr_crew *crew)
 	crew->count = 0;
 	loop_fini(&crew->home);
 	pthread_mutex_destroy(&crew->lock);
+}
+
+void
+wr_crew_adopted(struct wr_crew *crew)
+{
+	wr_post_adopt(&crew->home.post);
 }
 
 void

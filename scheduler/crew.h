@@ -25,6 +25,7 @@
 #include <pthread.h>
 
 #include "scheduler/reactor.h"
+#include "scheduler/relief.h"
 
 enum {
 	WR_LOOPS_MAX = 64,
@@ -40,6 +41,7 @@ struct wr_loop {
 	uint32_t index; /* 0: the home loop, then further ones, then lanes */
 	struct wr_reactor *reactor;
 	struct wr_ring tenants; /* that are in its hands */
+	struct wr_post post;    /* by which another thread takes it over */
 
 	/* The desk, where consumers arrive; a told task that comes before all others. */
 	struct wr_task desk;
@@ -74,6 +76,14 @@ struct wr_crew_plan {
 	uint32_t lane;  /* enum weir_lane */
 	uint32_t core;  /* of the home loop, + 1; 0: no loop is bound to one */
 	const char *discipline;
+	uint64_t hard_ns; /* a handler that may leave should return by then, or WR_HARD_OFF */
+	uint64_t tick_ns; /* of the sentinel */
+	/* A turn of the home loop, which sleeps if there is nothing to do; returns a verdict or
+	 * 0. By another thread than its own, while that is stuck. */
+	int (*turn)(void *ctx);
+	/* The home loop is the calling thread's from now on, and all that it reads. */
+	void (*arrives)(void *ctx);
+	void *ctx;
 };
 
 struct wr_crew {
@@ -145,14 +155,22 @@ void wr_roamer_tiered(struct wr_roamer *roamer, const struct wr_tier_change *cha
  * be on any. */
 int wr_roamer_move(struct wr_roamer *roamer, uint32_t index);
 
+/* Its poll has come to an end on a thread whose loop was taken meanwhile: it goes where it belongs, and is
+ * not to be touched any more; a verdict is taken home with it. */
+void wr_roamer_returns(struct wr_roamer *roamer, int verdict);
+
 /* It has been given another weight, in the home loop's hands. */
 void wr_roamer_weighed(struct wr_roamer *roamer);
 
 /* It is in our hands when this returns: waits for the poll that is running, if one is. The
  * home loop's thread. It goes back where it belongs when it has something to do. */
 void wr_roamer_recall(struct wr_roamer *roamer);
-/* All of them. */
-void wr_crew_gather(struct wr_crew *crew);
+/* All of them. False if that took until then (a time of CLOCK_MONOTONIC; 0: no limit): a
+ * handler has not returned, and its consumer is still away. */
+bool wr_crew_gather(struct wr_crew *crew, uint64_t deadline_ns);
+
+/* The home loop is the calling thread's, which was another one's. */
+void wr_crew_adopted(struct wr_crew *crew);
 
 /* Consumers are watched by these rules on all loops; NULL: they are not. They are copied. The
  * home loop's thread; its own reactor has them already. */
@@ -171,6 +189,13 @@ static inline struct wr_reactor *
 wr_crew_reactor(struct wr_crew *crew, uint32_t index)
 {
 	return index == 0 ? crew->home.reactor : &crew->workers[index]->reactor;
+}
+
+/* And what it is to those who take it over. */
+static inline struct wr_post *
+wr_crew_post(struct wr_crew *crew, uint32_t index)
+{
+	return index == 0 ? &crew->home.post : &crew->workers[index]->loop.post;
 }
 
 /* After a turn of one of its loops, by that loop's thread. */

@@ -475,6 +475,24 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		task->tiered(task, &change);
 }
 
+void
+wr_reactor_give_up(struct wr_reactor *r, struct wr_task *task, uint64_t now_ns,
+	uint64_t took_ns, uint64_t limit_ns)
+{
+	struct wr_tier_change change;
+
+	wr_meter_pause(&r->meter);
+	if (r->rules &&
+		wr_tier_move(&task->tier, r->rules, WR_TIER_ISOLATE, WR_TIER_WHY_HARD,
+			now_ns, &change)) {
+		change.poll_ns = took_ns;
+		change.limit_ns = limit_ns;
+		WR_COUNT(&task->stats.promotions, 1);
+		tell_change(r, task, &change);
+	}
+	wr_reactor_lend(r, task);
+}
+
 /* The group's time is over. Who has more to tell than a time is looked at now and then. */
 static void
 close_group(struct wr_reactor *r)

@@ -35,8 +35,11 @@ struct wr_polling {
 	struct wr_polling *outer;
 };
 
+struct wr_post;
+
 struct wr_reactor {
 	union wr_turns queue;
+	struct wr_post *post; /* by which another thread may take it over; NULL: none may */
 	bool lane;  /* for those that have been isolated: they have whole turns here */
 	bool timed; /* what is shared is time: each poll is charged what it took */
 	struct wr_rounds rounds;
@@ -125,6 +128,11 @@ void wr_reactor_remove(struct wr_reactor *r, struct wr_task *task);
  */
 void wr_reactor_lend(struct wr_reactor *r, struct wr_task *task);
 void wr_reactor_take(struct wr_reactor *r, struct wr_task *task);
+
+/* The handler of that task does not return: it is isolated, and lent. Who has the reactor; the task's
+ * poll is still running, on a thread that does not touch the reactor any more. */
+void wr_reactor_give_up(struct wr_reactor *r, struct wr_task *task, uint64_t now_ns,
+	uint64_t took_ns, uint64_t limit_ns);
 
 /* Another weight, from its next turn on. AGAIN_QUOTA, as above, and it has the old one. */
 int wr_reactor_weigh(struct wr_reactor *r, struct wr_task *task, unsigned weight);

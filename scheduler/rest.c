@@ -11,6 +11,7 @@
 
 #include "bus/mutant.h"
 #include "bus/os/clock.h"
+#include "scheduler/relief.h"
 
 enum {
 	SPINS_MAX = 2000,           /* looks with a pause: some tens of microseconds */
@@ -47,6 +48,8 @@ wr_reactor_arm(struct wr_reactor *r)
 		return false;
 	}
 	wr_clockwork_stand_in(&r->clockwork);
+	if (r->post)
+		wr_post_sleeps(r->post);
 	return true;
 }
 
@@ -57,6 +60,8 @@ wr_reactor_disarm(struct wr_reactor *r)
 		return;
 	r->epoch++;
 	wr_store_release(sleep_lower, r->flag, r->epoch);
+	if (r->post)
+		wr_post_wakes(r->post);
 }
 
 void

@@ -402,6 +402,8 @@ cause_of_time(const struct wr_tier_change *c, char *buf, size_t size)
 static void
 cause_text(const struct wr_tier_change *c, char *buf, size_t size)
 {
+	char limit[TIME_LEN];
+
 	switch (c->why) {
 	case WR_TIER_WHY_OVERRUN:
 	case WR_TIER_WHY_STALL:
@@ -420,7 +422,11 @@ cause_text(const struct wr_tier_change *c, char *buf, size_t size)
 		snprintf(buf, size, "%u good polls in a row", c->good);
 		break;
 	case WR_TIER_WHY_HARD:
-		snprintf(buf, size, "its handler did not return");
+		if (c->limit_ns > 0)
+			snprintf(buf, size, "its handler did not return within %s",
+				time_text(c->limit_ns, limit));
+		else
+			snprintf(buf, size, "its handler did not return");
 		break;
 	case WR_TIER_WHY_OVERLOAD:
 		snprintf(buf, size, "the system is overloaded");

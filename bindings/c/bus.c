@@ -25,6 +25,8 @@
 
 #define INPROC "inproc:"
 
+static int turn_once(struct weir_bus *bus, int timeout_ms, int *verdict);
+
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static const char *
@@ -58,7 +60,7 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 			err, WEIR_E_USAGE_INVAL, 0, "io %u is not a choice", opts->io);
 	if ((opts->flags &
 		    ~(uint32_t)(WEIR_BUS_NO_THREAD | WEIR_BUS_NO_SIGNALS |
-			    WEIR_BUS_QUIET)) != 0)
+			    WEIR_BUS_QUIET | WEIR_BUS_PINNED)) != 0)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"flags %#x are not all known", opts->flags);
 	if (opts->loops > WEIR_LOOPS_MAX)
@@ -137,6 +139,32 @@ plan_loop(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *er
 	return wr_bus_tiers_init(bus, opts->tiers, err);
 }
 
+static int
+turn_for_another(void *ctx)
+{
+	int verdict = 0;
+
+	(void)turn_once(ctx, WEIR_FOREVER, &verdict);
+	return verdict;
+}
+
+static void
+arrive_on_thread(void *ctx)
+{
+	struct weir_bus *bus = ctx;
+
+	wr_ties_adopt(bus);
+}
+
+/* Handlers that do not return are found by a thread of the library's. */
+static uint64_t
+hard_ns(const weir_bus_opts *opts)
+{
+	if ((opts->flags & (WEIR_BUS_NO_THREAD | WEIR_BUS_PINNED)) != 0)
+		return WR_HARD_OFF;
+	return opts->hard_us ? (uint64_t)opts->hard_us * 1000 : WR_HARD_NS;
+}
+
 /* The further loops; what is the library's own is not held against the limit of a round. */
 static int
 gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *err)
@@ -145,7 +173,12 @@ gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *
 		.idle = opts->idle,
 		.lane = opts->lane,
 		.core = opts->core,
-		.discipline = opts->discipline};
+		.discipline = opts->discipline,
+		.hard_ns = hard_ns(opts),
+		.tick_ns = opts->tick_us ? (uint64_t)opts->tick_us * 1000 : WR_TICK_NS,
+		.turn = turn_for_another,
+		.arrives = arrive_on_thread,
+		.ctx = bus};
 
 	bus->events = (struct wr_task){.poll = events_poll,
 		.ready = events_ready,
@@ -340,7 +373,8 @@ weir_close(weir_bus *bus)
 	wr_ties_close(bus, WR_TIE_ON_THE_LOOP);
 	wr_bus_untune(bus);
 	wr_actors_close(bus);
-	wr_crew_gather(&bus->crew);
+	if (!wr_crew_gather(&bus->crew, bus->close_by_ns))
+		return -WEIR_E_AGAIN_TIMEOUT;
 	wr_ties_close(bus, WR_TIE_READS);
 	wr_ties_close(bus, WR_TIE_WRITES);
 	if (bus->opened) {
@@ -364,6 +398,8 @@ weir_adopt(weir_bus *bus)
 	if (rc < 0)
 		return rc;
 	wr_ties_adopt(bus);
+	if (bus->opened)
+		wr_crew_adopted(&bus->crew);
 	return 0;
 }
 
@@ -401,6 +437,8 @@ wr_bus_turn(struct weir_bus *bus, int timeout_ms, int *verdict)
 
 	bus->in_turn = true;
 	work = turn_once(bus, timeout_ms, verdict);
+	if (*verdict == 0)
+		*verdict = wr_post_turned(&bus->crew.home.post);
 	bus->in_turn = within;
 	return work;
 }
@@ -443,7 +481,7 @@ weir_run(weir_bus *bus)
 	while (!stopped(bus) && verdict == 0)
 		(void)wr_bus_turn(bus, WEIR_FOREVER, &verdict);
 	bus->in_run = false;
-	wr_crew_gather(&bus->crew);
+	(void)wr_crew_gather(&bus->crew, wr_deadline_ns(bus->close_ms));
 	if (!watched && bus->signals) {
 		wr_signals_release(bus);
 		bus->signals = false;
@@ -534,25 +572,31 @@ weir_stop(weir_bus *bus)
 int
 weir_consume(weir_bus *bus, uint32_t units)
 {
+	struct wr_lease *lease = wr_lease_here;
 	struct wr_reactor *reactor = wr_bus_reactor_here(bus);
+	struct wr_budget *budget = lease ? &lease->budget : &reactor->budget;
 
-	reactor->overdrawn |= reactor->budget.left == 0 && units > 0;
-	reactor->yields |= wr_budget_consume(&reactor->budget, units);
-	return reactor->budget.left == 0;
+	*(lease ? &lease->overdrawn : &reactor->overdrawn) |=
+		budget->left == 0 && units > 0;
+	*(lease ? &lease->yields : &reactor->yields) |= wr_budget_consume(budget, units);
+	return budget->left == 0;
 }
 
 /* The first question of a poll begins its time: until then nothing had to read a clock. */
 int
 weir_should_yield(weir_bus *bus)
 {
+	struct wr_lease *lease = wr_lease_here;
 	struct wr_reactor *reactor = wr_bus_reactor_here(bus);
-	struct wr_budget *budget = &reactor->budget;
-	uint64_t now_ns = wr_clock_now(&reactor->meter.clock);
+	struct wr_budget *budget = lease ? &lease->budget : &reactor->budget;
+	uint64_t now_ns = lease ? wr_now_ns() : wr_clock_now(&reactor->meter.clock);
+	bool over;
 
 	if (budget->until_ns == 0)
 		budget->until_ns = now_ns + WR_REACTOR_POLL_NS;
-	reactor->yields |= wr_budget_is_over(budget, now_ns);
-	return wr_budget_is_over(budget, now_ns);
+	over = wr_budget_is_over(budget, now_ns) || (lease && wr_lease_hurries(lease));
+	*(lease ? &lease->yields : &reactor->yields) |= over;
+	return over;
 }
 
 int
@@ -561,6 +605,30 @@ weir_round(weir_bus *bus)
 	int rc = wr_handle_enter(&bus->handle);
 
 	return rc < 0 ? rc : (int)((wr_select_round(&bus->reactor.queue.select) + 3) / 4);
+}
+
+int
+weir_loop_handoffs(weir_bus *bus, uint32_t loop, weir_handoffs *handoffs)
+{
+	struct wr_relief_stats *stats;
+
+	if (!bus->opened)
+		return -bus->handle.code;
+	if (!handoffs || loop > bus->crew.plan.loops)
+		return -WEIR_E_USAGE_INVAL;
+	if (handoffs->size != sizeof(*handoffs))
+		return -WEIR_E_USAGE_SIZE;
+	stats = &wr_crew_post(&bus->crew, loop)->stats;
+	*handoffs = (weir_handoffs){.size = sizeof(*handoffs),
+		.handoffs = wr_stat_get(&stats->handoffs),
+		.stuck = wr_stat_get(&stats->stuck),
+		.excused = wr_stat_get(&stats->excused),
+		.saturated = wr_stat_get(&stats->saturated),
+		.found_ns = wr_stat_get(&stats->found_ns),
+		.found_most_ns = wr_stat_get(&stats->found_most_ns),
+		.passed_ns = wr_stat_get(&stats->passed_ns),
+		.passed_most_ns = wr_stat_get(&stats->passed_most_ns)};
+	return 0;
 }
 
 /* ---- events ----------------------------------------------------------------------------------------- */

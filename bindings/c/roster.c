@@ -359,7 +359,7 @@ weir_measure(weir_bus *bus, int on)
 		return rc;
 	if (on != 0 && on != 1)
 		return -WEIR_E_USAGE_INVAL;
-	wr_crew_gather(
-		&bus->crew); /* each is measured where it is, and has its room from home */
+	/* Each is measured where it is, and has its room from home; who is stuck is left out. */
+	(void)wr_crew_gather(&bus->crew, wr_deadline_ns(bus->close_ms));
 	return (int)wr_reactor_measure(&bus->reactor, on != 0);
 }

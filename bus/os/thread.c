@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bus/os/thread.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bus/os/sched.h"
 
 int
 wr_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg)
@@ -17,4 +26,104 @@ wr_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void 
 	if (rc == 0)
 		(void)pthread_setname_np(*thread, name);
 	return rc;
+}
+
+/* ---- looking at others ------------------------------------------------------------------- */
+
+void
+wr_thread_look_init(struct wr_thread_look *look)
+{
+	look->tid = wr_sched_self();
+	look->policy = -1;
+	if (pthread_getcpuclockid(pthread_self(), &look->clock) != 0)
+		look->clock = CLOCK_MONOTONIC; /* then it runs all the time */
+}
+
+uint64_t
+wr_thread_ran_ns(const struct wr_thread_look *look)
+{
+	struct timespec ran;
+
+	if (clock_gettime(look->clock, &ran) < 0)
+		return 0;
+	return (uint64_t)ran.tv_sec * 1000000000u + (uint64_t)ran.tv_nsec;
+}
+
+bool
+wr_thread_waits(const struct wr_thread_look *look)
+{
+	char path[64], text[256];
+	const char *at;
+	ssize_t size;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%u/stat", look->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	size = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (size <= 0)
+		return false;
+	text[size] = 0;
+	at = strrchr(text, ')'); /* "4711 (name) S ...": a name may hold anything */
+	return at && at[1] == ' ' && (at[2] == 'S' || at[2] == 'D');
+}
+
+/* ---- lower, and back --------------------------------------------------------------------- */
+
+int
+wr_thread_lower(struct wr_thread_look *look, bool idle, int nice)
+{
+	static const struct sched_param none = {.sched_priority = 0};
+	int policy = sched_getscheduler((pid_t)look->tid);
+	int rc;
+
+	/* Who was given a real-time priority by its program keeps it. */
+	if (policy != SCHED_OTHER && policy != SCHED_BATCH)
+		return EPERM;
+	look->nice = getpriority(PRIO_PROCESS, look->tid);
+	rc = idle ? sched_setscheduler((pid_t)look->tid, SCHED_IDLE, &none)
+		  : setpriority(PRIO_PROCESS, look->tid, nice);
+	if (rc < 0)
+		return errno;
+	look->policy = policy;
+	return 0;
+}
+
+void
+wr_thread_raise(struct wr_thread_look *look)
+{
+	static const struct sched_param none = {.sched_priority = 0};
+
+	if (look->policy < 0)
+		return;
+	(void)sched_setscheduler((pid_t)look->tid, look->policy, &none);
+	(void)setpriority(PRIO_PROCESS, look->tid, look->nice);
+	look->policy = -1;
+}
+
+static void *
+try_to_rise(void *answer)
+{
+	struct wr_thread_look look;
+
+	wr_thread_look_init(&look);
+	if (wr_thread_lower(&look, true, 0) == 0) {
+		wr_thread_raise(&look);
+		*(bool *)answer = sched_getscheduler(0) != SCHED_IDLE;
+	}
+	return NULL;
+}
+
+bool
+wr_thread_can_rise(void)
+{
+	bool answer = false;
+	pthread_t thread;
+
+	if (wr_thread_start(&thread, "weir-rank", try_to_rise, &answer) != 0)
+		return false;
+	(void)pthread_join(thread, NULL);
+	return answer;
 }

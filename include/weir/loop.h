@@ -50,7 +50,7 @@ enum {
  * one when that is even less loaded for a while. Only whole subscriptions move, between two
  * polls: nothing is lost, read twice, or out of order. One that has nothing to do is looked at by the bus's own
  * loop, which must be turned for it. A callback's verdict ends weir_turn and weir_run wherever
- * it was given; when weir_run returns, none is running.
+ * it was given; when weir_run returns, none is running, unless one has not returned for .close_ms.
  *
  * weir_sub_move: from its next poll on the subscription belongs to that loop, 0 for the bus's
  * own, until balance or another call moves it; from a lane it goes there afterwards. The bus's
@@ -62,6 +62,52 @@ int weir_sub_move(weir_sub *sub, uint32_t loop);
 /* The loop that it belongs to: 0 for the bus's own, WEIR_LOOP_LANE for a lane; < 0: why the
  * handle cannot be used. */
 int weir_sub_loop(weir_sub *sub);
+
+/* ---- callbacks that do not return --------------------------------------------------------- */
+
+enum {
+	WEIR_HARD_US = 1000, /* of weir_open's .hard_us */
+	WEIR_TICK_US = 1000, /* and .tick_us */
+	WEIR_STUCK_MAX = 16  /* callbacks of a process that can be left behind at a time */
+};
+
+/*
+ * A callback of a subscription with WEIR_MOVE_LANE that spins, or waits in the kernel, for
+ * longer than .hard_us of weir_open is left behind: its loop goes on in another thread of the
+ * library's, at most two ticks and some 50 us later, where a core is free. The callback keeps
+ * its thread, and its messages stay valid until it returns. Then its subscription is isolated
+ * (a tier change for the reason "hard"; with .tiers = "off" it only changes nothing), so it is
+ * in a lane from then on until it behaves, and the loop goes back to its own thread. One that
+ * was ready to run and had no core is not held to have taken that time.
+ *
+ * So while a callback is left behind, and only then, the other callbacks of its loop are called
+ * by another thread, still one at a time, as if it were the loop's: what belongs to the bus may
+ * be used. What a callback keeps in thread-local variables, or has locked for its own thread, is
+ * not there then. A program whose callbacks need that opens its bus with WEIR_BUS_PINNED: then
+ * no loop is given away, and a callback that does not return holds all up; so does one of a
+ * subscription that may not leave, of a timer, a descriptor or a task. A callback does not leave
+ * by longjmp or pthread_exit.
+ *
+ * Who is left behind runs at the rank that .lane says, if the process may give it back its
+ * own afterwards (CAP_SYS_NICE, or RLIMIT_NICE); else as before. With WEIR_STUCK_MAX of them
+ * the next one is waited for. weir_close answers -AGAIN_TIMEOUT when a callback has not
+ * returned after .close_ms; then the bus is still there, what was not read is still held, and
+ * the call may be repeated.
+ */
+typedef struct weir_handoffs {
+	size_t size;
+	uint64_t handoffs;  /* loops that were given away */
+	uint64_t stuck;     /* callbacks left behind that have not returned yet */
+	uint64_t excused;   /* looks at one whose time was over, but that had no core */
+	uint64_t saturated; /* looks at one whose loop could be given to nobody */
+	uint64_t found_ns, found_most_ns;   /* from when it was seen first until it was held to
+					       be stuck: the last, the longest */
+	uint64_t passed_ns, passed_most_ns; /* and until another thread had the loop */
+} weir_handoffs;
+
+/* Of one loop, 0 for the bus's own. Any thread. 0; USAGE_SIZE; USAGE_INVAL: no such loop; or why
+ * the bus cannot be used. */
+int weir_loop_handoffs(weir_bus *bus, uint32_t loop, weir_handoffs *handoffs);
 
 /* ---- being a good consumer -------------------------------------------------------------- */
 

@@ -171,7 +171,9 @@ enum weir_lane {
 enum weir_bus_flags {
 	WEIR_BUS_NO_THREAD = 1u << 0,  /* no steward thread: weir_turn does its work */
 	WEIR_BUS_NO_SIGNALS = 1u << 1, /* weir_run and weir_ok leave signals alone */
-	WEIR_BUS_QUIET = 1u << 2       /* weir_run and weir_close print nothing */
+	WEIR_BUS_QUIET = 1u << 2,      /* weir_run and weir_close print nothing */
+	WEIR_BUS_PINNED = 1u << 3 /* callbacks want to be called by the same thread always: no
+				     loop is ever given to another one */
 };
 
 /* What a loop waits for descriptors with. */
@@ -211,6 +213,11 @@ typedef struct weir_bus_opts {
 	uint32_t loops; /* further loops with a thread each (see <weir/loop.h>), at most 64, for subscriptions with
 			   WEIR_MOVE_LOOPS; with .core each is bound to the next core */
 	uint32_t lane;  /* enum weir_lane */
+	uint32_t hard_us; /* a callback of a subscription with WEIR_MOVE_LANE that has not
+			     returned by then is left behind, see <weir/loop.h>; 0:
+			     WEIR_HARD_US */
+	uint32_t tick_us; /* so often it is looked for those; 0: WEIR_TICK_US, and four times as
+			     often while one is suspect */
 	uint32_t io;    /* enum weir_io; what the operator says (WEIR_IO) wins */
 	uint32_t timers_core; /* a thread of its own keeps the loop's timers, bound to core
 				 number .timers_core - 1; WEIR_CORE_ANY: to none; 0: the loop
@@ -280,6 +287,7 @@ enum weir_moves {
 	WEIR_MOVE_LANE =
 		1u << 0, /* when it is isolated (see <weir/loop.h>): it goes to a lane,
 				     a thread of its own, and comes back when it behaves.
+				     And a callback that does not return is left behind.
 				     Without: it stays, with a quarter of its turns */
 	WEIR_MOVE_LOOPS = 1u << 1, /* among the .loops of the bus: where there is least to do;
 				      see weir_sub_move */

@@ -38,6 +38,9 @@ struct weir_sub {
 	uint64_t poll_ns;  /* how long a poll hands messages on; 0: no limit */
 	uint64_t until_ns; /* this one */
 	bool busy;         /* inside a callback of ours, which has the views */
+	uint64_t alias; /* as whom its callback runs while its loop may be taken; 0: never */
+	struct wr_lease *lease; /* of the loop that is let go of for this poll; NULL: it is not */
+	struct wr_budget *budget; /* of this poll */
 
 	/* the streams, and where the next turn begins */
 	struct wr_link **links;
@@ -99,11 +102,19 @@ is_crew(const struct weir_sub *sub)
 	return loop && loop->crew == &sub->bus->crew;
 }
 
+/* True in a callback of its own whose loop may have been taken: then nothing but the
+ * subscription itself is to be touched. */
+static bool
+is_let_go(const struct weir_sub *sub)
+{
+	return wr_lease_here && wr_lease_here->task == &sub->task;
+}
+
 /* As wr_handle_enter, for who only looks at what any thread may see. */
 static int
 look_in(struct weir_sub *sub)
 {
-	if (!sub->roams.away || is_crew(sub))
+	if (is_let_go(sub) || !sub->roams.away || is_crew(sub))
 		return wr_handle_enter(&sub->handle);
 	return wr_handle_enter(&sub->bus->handle);
 }
@@ -114,7 +125,7 @@ enter(struct weir_sub *sub)
 {
 	int rc = look_in(sub);
 
-	if (rc < 0 || !sub->roams.away || is_crew(sub))
+	if (rc < 0 || is_let_go(sub) || !sub->roams.away || is_crew(sub))
 		return rc;
 	wr_roamer_recall(&sub->roams);
 	return wr_handle_enter(&sub->handle);
@@ -440,11 +451,19 @@ weir_release(weir_sub *sub, const weir_msg *msg)
 static bool
 is_over(const struct weir_sub *sub)
 {
-	return wr_budget_is_over(&sub->reactor->budget, 0) ||
+	return wr_budget_is_over(sub->budget, 0) ||
+		(sub->lease && wr_lease_hurries(sub->lease)) ||
 		(sub->until_ns != 0 && wr_now_ns() >= sub->until_ns);
 }
 
 #if WEIR_METRICS
+
+/* The loop's clock is the loop's. */
+static uint64_t
+handler_clock(struct weir_sub *sub)
+{
+	return sub->lease ? wr_now_ns() : wr_clock_now(&sub->reactor->meter.clock);
+}
 
 /* While it is measured: so many messages come to the handler now; and: it has returned. */
 static uint64_t
@@ -455,7 +474,7 @@ clock_in(struct weir_sub *sub, const weir_msg *msgs, int count)
 
 	if (__builtin_expect(latency == NULL, 1))
 		return 0;
-	now_ns = wr_clock_now(&sub->reactor->meter.clock);
+	now_ns = handler_clock(sub);
 	for (int i = 0; i < count; i++)
 		if (msgs[i].time_ns != 0)
 			wr_hist_add(&latency->delivery,
@@ -470,8 +489,7 @@ clock_out(struct weir_sub *sub, uint64_t began_ns)
 
 	if (__builtin_expect(latency == NULL, 1) || began_ns == 0)
 		return;
-	wr_hist_add(
-		&latency->handler, wr_clock_now(&sub->reactor->meter.clock) - began_ns);
+	wr_hist_add(&latency->handler, handler_clock(sub) - began_ns);
 }
 
 #else
@@ -516,19 +534,17 @@ dispatch(struct weir_sub *sub, struct wr_link *link, int count, int *verdict)
 }
 
 /*
+ * Hands on what there is, as much as one poll may.
+ *
  * To see whether a second message is there costs a miss on the line that the publisher
  * writes next, before the first one is handled. So a lone message is handled alone, and
  * the look goes further as long as that pays.
  */
 static int
-sub_poll(struct wr_task *task, int *verdict)
+read_on(struct weir_sub *sub, int *verdict)
 {
-	struct weir_sub *sub = of_task(task);
 	int work = 0;
 
-	/* A turn within a callback of ours leaves to the outer one what is ours. */
-	if (sub->busy || (sub->roams.moves != 0 && wr_roamer_hands_on(&sub->roams)))
-		return 0;
 	take_inbox(sub);
 	sub->until_ns = sub->poll_ns ? wr_now_ns() + sub->poll_ns : 0;
 	for (uint32_t left = sub->count; left > 0 && work < sub->batch &&
@@ -550,6 +566,75 @@ sub_poll(struct wr_task *task, int *verdict)
 			sub->burst = sub->batch;
 		work += dispatch(sub, link, rc, verdict);
 	}
+	return work;
+}
+
+/* The loop is let go of: from here on only the subscription is ours. The callback runs as
+ * nobody's but its own, so that whatever belongs to the loop is refused to it, always. */
+static struct wr_lease *
+let_go(struct weir_sub *sub)
+{
+	struct wr_reactor *reactor = sub->reactor;
+	struct wr_lease *lease = reactor->post->lease;
+
+	lease->budget = reactor->budget;
+	lease->overdrawn = lease->yields = false;
+	sub->lease = lease;
+	sub->budget = &lease->budget;
+	sub->handle.owner = wr_self_number = sub->alias;
+	wr_lease_begin(lease, &sub->task);
+	return lease;
+}
+
+/* The loop is ours again, as before. */
+static void
+take_again(struct weir_sub *sub, const struct wr_lease *lease, uint64_t self)
+{
+	struct wr_reactor *reactor = sub->reactor;
+
+	sub->handle.owner = self;
+	sub->lease = NULL;
+	reactor->budget = lease->budget;
+	reactor->overdrawn |= lease->overdrawn;
+	reactor->yields |= lease->yields;
+}
+
+/* Reads while the loop may be taken by others. If it was, the subscription is not on it any
+ * more, and goes where it belongs. */
+static int
+read_let_go(struct weir_sub *sub, int *verdict)
+{
+	struct wr_post *post = sub->reactor->post;
+	uint64_t self = wr_self_number;
+	struct wr_lease *lease = let_go(sub);
+	int work = read_on(sub, verdict);
+
+	wr_self_number = self;
+	if (wr_lease_end(lease)) {
+		take_again(sub, lease, self);
+		if (*verdict != 0)
+			wr_roamer_tells(&sub->roams, verdict);
+		return work;
+	}
+	sub->lease = NULL;
+	wr_roamer_returns(&sub->roams, *verdict);
+	*verdict = wr_post_regain(post, lease);
+	return work;
+}
+
+static int
+sub_poll(struct wr_task *task, int *verdict)
+{
+	struct weir_sub *sub = of_task(task);
+	int work;
+
+	/* A turn within a callback of ours leaves to the outer one what is ours. */
+	if (sub->busy || (sub->roams.moves != 0 && wr_roamer_hands_on(&sub->roams)))
+		return 0;
+	if (sub->alias != 0 && sub->reactor->post)
+		return read_let_go(sub, verdict);
+	sub->budget = &sub->reactor->budget;
+	work = read_on(sub, verdict);
 	if (*verdict != 0 && sub->roams.moves != 0)
 		wr_roamer_tells(&sub->roams, verdict);
 	return work;
@@ -779,6 +864,8 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 	sub->task.clocked = true;
 	sub->roams.arrives = sub_arrives;
 	sub->reactor = &sub->bus->reactor;
+	if ((opts->moves & WEIR_MOVE_LANE) != 0)
+		sub->alias = wr_self_other();
 	rc = wr_reactor_add(sub->reactor, &sub->task, opts->weight, err);
 	if (rc < 0) {
 		subscription_leave(sub);
@@ -786,7 +873,8 @@ reactor_join(struct weir_sub *sub, const weir_sub_opts *opts, struct weir_error 
 	}
 	rc = wr_roamer_init(&sub->roams, &sub->bus->crew, &sub->task, opts->moves);
 	if (rc < 0) {
-		wr_error_set(err, -rc, 0, "no thread for a lane");
+		wr_error_set(err, -rc, 0,
+			"no thread for a lane, or for who finds a handler that does not return");
 		reactor_part(sub);
 	}
 	return rc;
@@ -876,7 +964,7 @@ weir_sub_weigh(weir_sub *sub, unsigned weight)
 {
 	int rc = enter(sub);
 
-	if (rc == 0 && is_crew(sub))
+	if (rc == 0 && (is_let_go(sub) || is_crew(sub)))
 		rc = -WEIR_E_USAGE_THREAD;
 	if (rc < 0)
 		return rc;
@@ -894,7 +982,7 @@ weir_sub_move(weir_sub *sub, uint32_t loop)
 {
 	int rc = look_in(sub);
 
-	if (rc == 0 && is_crew(sub))
+	if (rc == 0 && (is_let_go(sub) || is_crew(sub)))
 		rc = -WEIR_E_USAGE_THREAD;
 	return rc < 0 ? rc : wr_roamer_move(&sub->roams, loop);
 }

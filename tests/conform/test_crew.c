@@ -90,7 +90,8 @@ static weir_bus *
 bus_with(const char *name, uint32_t loops, const char *tiers)
 {
 	weir_bus *bus = weir_open(name, .attach_ms = 600000, .loops = loops,
-		.tiers = tiers, .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+		.tiers = tiers, .hard_us = UINT32_MAX,
+		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
 
 	REQUIRE_EQ(weir_why(bus)->code, 0);
 	return bus;

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "scheduler/relief.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <weir/weir.h>
+
+#include "bus/handle.h"
+#include "bus/os/core.h"
+#include "bus/os/rank.h"
+#include "bus/os/thread.h"
+
+enum { LANE_NICE = 10 };
+
+struct spare {
+	struct spare *next;
+	struct wr_post *post; /* that it is to take over; NULL: it waits for one */
+	struct wr_lease *lease;
+	pthread_cond_t called;
+	bool ends;  /* it is to wait no longer */
+	bool bound; /* to a core: it is of no use to another post */
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a post has come, or was granted to somebody */
+	pthread_cond_t woken;   /* for the sentinel */
+	struct wr_post *posts;
+	struct spare *idle; /* threads that wait for a post */
+	uint32_t idle_count, spares, stuck;
+	uint32_t exchanges; /* spares are made with leases of that form */
+	bool runs;          /* there is a sentinel */
+	bool rises;         /* who is ranked lower can be given back what it had */
+	wr_a64 parked;      /* the sentinel sleeps until somebody wakes it */
+} relief = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	.changed = PTHREAD_COND_INITIALIZER,
+	.woken = PTHREAD_COND_INITIALIZER};
+
+/* ---- forks --------------------------------------------------------------------------------- */
+
+static void
+before_fork(void)
+{
+	pthread_mutex_lock(&relief.lock);
+}
+
+static void
+after_fork(void)
+{
+	pthread_mutex_unlock(&relief.lock);
+}
+
+/* None of the threads is there, and no bus of the parent's can be used. */
+static void
+in_child(void)
+{
+	pthread_mutex_init(&relief.lock, NULL);
+	pthread_cond_init(&relief.changed, NULL);
+	pthread_cond_init(&relief.woken, NULL);
+	relief.posts = NULL;
+	relief.idle = NULL;
+	relief.idle_count = relief.spares = relief.stuck = 0;
+	relief.runs = false;
+	wr_stat_set(&relief.parked, 0);
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+begin(void)
+{
+	relief.rises = wr_thread_can_rise();
+	pthread_atfork(before_fork, after_fork, in_child);
+}
+
+/* ---- from thread to thread ----------------------------------------------------------------- */
+
+/* The post is that thread's. With the lock. */
+static void
+grant(struct wr_post *post)
+{
+	struct wr_claimant *first = post->claimants;
+
+	post->claimants = first->next;
+	wr_store_relaxed(relief_count, &post->wanted, wr_stat_get(&post->wanted) - 1);
+	post->lease = first->lease;
+	first->granted = true;
+	pthread_cond_broadcast(&relief.changed);
+}
+
+/* With the lock. */
+static void
+claim(struct wr_post *post, struct wr_claimant *claimant)
+{
+	struct wr_claimant **end = &post->claimants;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = claimant;
+	wr_store_relaxed(relief_count, &post->wanted, wr_stat_get(&post->wanted) + 1);
+	pthread_cond_broadcast(&relief.changed);
+}
+
+static void
+wait_for_grant(const struct wr_claimant *claimant)
+{
+	while (!claimant->granted)
+		pthread_cond_wait(&relief.changed, &relief.lock);
+}
+
+/* As whose thread it is by now. */
+static void
+arrive(struct wr_post *post)
+{
+	wr_self_number = post->self;
+	post->kind->arrives(post);
+}
+
+/* A verdict of a turn is for who has called the loop: its own thread. */
+static int
+take_verdict(struct wr_post *post)
+{
+	int verdict = post->verdict;
+
+	post->verdict = 0;
+	return verdict;
+}
+
+int
+wr_post_regain(struct wr_post *post, struct wr_lease *lease)
+{
+	struct wr_claimant claimant = {.lease = lease};
+
+	pthread_mutex_lock(&relief.lock);
+	relief.stuck--;
+	wr_stat_set(&post->stats.stuck, wr_stat_get(&post->stats.stuck) - 1);
+	wr_thread_raise(&lease->thread);
+	claim(post, &claimant);
+	wr_reactor_wake(post->reactor);
+	(void)wr_bell_ring(post->reactor->bell);
+	wait_for_grant(&claimant);
+	post->abroad--;
+	pthread_cond_broadcast(&relief.changed);
+	pthread_mutex_unlock(&relief.lock);
+	arrive(post);
+	return lease == &post->own ? take_verdict(post) : 0;
+}
+
+/* What a turn of somebody else leaves in it is not ours. */
+int
+wr_post_serve(struct wr_post *post)
+{
+	struct wr_reactor *r = post->reactor;
+	struct wr_polling *polling = r->polling;
+	struct wr_budget budget = r->budget;
+	struct wr_claimant claimant = {.lease = &post->own};
+	bool hooked = r->hooked;
+
+	pthread_mutex_lock(&relief.lock);
+	if (post->claimants) {
+		claim(post, &claimant);
+		grant(post);
+		wait_for_grant(&claimant);
+	}
+	pthread_mutex_unlock(&relief.lock);
+	arrive(post);
+	r->polling = polling;
+	r->budget = budget;
+	r->hooked = hooked;
+	return take_verdict(post);
+}
+
+/* ---- spares --------------------------------------------------------------------------------- */
+
+/* Turns it until somebody else is to have it. */
+static void
+stand_in(struct wr_post *post)
+{
+	while (!post->kind->over(post) && wr_stat_get(&post->wanted) == 0)
+		post->kind->turn(post);
+	pthread_mutex_lock(&relief.lock);
+	while (!post->claimants)
+		pthread_cond_wait(&relief.changed, &relief.lock);
+	grant(post);
+	pthread_mutex_unlock(&relief.lock);
+}
+
+static void
+take_over(struct spare *spare)
+{
+	struct wr_post *post = spare->post;
+	uint64_t passed_ns = wr_now_ns() - post->decided_ns;
+	uint64_t self = wr_self();
+
+	wr_stat_set(&post->stats.passed_ns, passed_ns);
+	if (passed_ns > wr_stat_get(&post->stats.passed_most_ns))
+		wr_stat_set(&post->stats.passed_most_ns, passed_ns);
+	if (post->core)
+		spare->bound = wr_core_bind(pthread_self(), post->core - 1) == 0;
+	arrive(post);
+	stand_in(post);
+	wr_self_number = self;
+}
+
+/* With the lock. False: more of them wait than are wanted. */
+static bool
+stay(struct spare *spare)
+{
+	if (relief.idle_count >= WR_SPARES || !relief.posts || spare->bound)
+		return false;
+	spare->post = NULL;
+	spare->next = relief.idle;
+	relief.idle = spare;
+	relief.idle_count++;
+	while (!spare->post && !spare->ends)
+		pthread_cond_wait(&spare->called, &relief.lock);
+	return spare->post != NULL;
+}
+
+static void *
+spare_main(void *arg)
+{
+	struct spare *spare = arg;
+
+	spare->lease = wr_lines_alloc(sizeof(*spare->lease));
+	pthread_mutex_lock(&relief.lock);
+	if (spare->lease)
+		wr_lease_init(spare->lease, relief.exchanges != 0);
+	while (spare->lease && stay(spare)) {
+		pthread_mutex_unlock(&relief.lock);
+		take_over(spare);
+		pthread_mutex_lock(&relief.lock);
+	}
+	relief.spares--;
+	pthread_cond_broadcast(&relief.changed);
+	pthread_mutex_unlock(&relief.lock);
+	pthread_cond_destroy(&spare->called);
+	free(spare->lease);
+	free(spare);
+	return NULL;
+}
+
+/* One more, that will wait for a post; where there is no thread there is none. With the lock. */
+static bool
+add_spare(void)
+{
+	struct spare *spare = calloc(1, sizeof(*spare));
+	pthread_t thread;
+
+	if (!spare)
+		return false;
+	pthread_cond_init(&spare->called, NULL);
+	if (wr_thread_start(&thread, "weir-spare", spare_main, spare) != 0) {
+		pthread_cond_destroy(&spare->called);
+		free(spare);
+		return false;
+	}
+	(void)pthread_detach(thread);
+	relief.spares++;
+	return true;
+}
+
+/* ---- the sentinel ----------------------------------------------------------------------------- */
+
+static void
+lower(struct wr_post *post, struct wr_lease *lease)
+{
+	if (post->lane != WEIR_LANE_SAME && relief.rises)
+		(void)wr_thread_lower(
+			&lease->thread, post->lane == WEIR_LANE_IDLE, LANE_NICE);
+}
+
+/* To who waits for it anyway, or to a spare. With the lock. */
+static void
+pass_on(struct wr_post *post)
+{
+	struct spare *spare = relief.idle;
+
+	if (post->claimants) {
+		grant(post);
+		return;
+	}
+	relief.idle = spare->next;
+	relief.idle_count--;
+	post->lease = spare->lease;
+	spare->post = post;
+	pthread_cond_signal(&spare->called);
+}
+
+static void
+take_away(struct wr_post *post, uint64_t now_ns)
+{
+	struct wr_lease *lease = post->lease;
+	struct wr_relief_stats *stats = &post->stats;
+	uint64_t found_ns = now_ns - post->suspect.since_ns;
+
+	if ((!post->claimants && !relief.idle) || relief.stuck >= WR_STUCK_MAX) {
+		wr_stat_add(&stats->saturated, 1);
+		return;
+	}
+	if (!wr_lease_take(lease, post->suspect.word))
+		return;
+	post->decided_ns = now_ns;
+	post->abroad++;
+	relief.stuck++;
+	wr_stat_add(&stats->handoffs, 1);
+	wr_stat_add(&stats->stuck, 1);
+	wr_stat_set(&stats->found_ns, found_ns);
+	if (found_ns > wr_stat_get(&stats->found_most_ns))
+		wr_stat_set(&stats->found_most_ns, found_ns);
+	/* First lower, then wake: else who spins may keep the core for the rest of its slice. */
+	lower(post, lease);
+	post->kind->left(post, lease->task, now_ns);
+	pass_on(post);
+	post->suspect = (struct wr_suspect){0};
+	if (relief.idle_count < WR_SPARES)
+		(void)add_spare();
+}
+
+/* True if somebody is suspect. With the lock. */
+static bool
+look_at(struct wr_post *post, uint64_t now_ns, uint64_t tick_ns)
+{
+	struct wr_lease *lease = post->lease;
+	uint64_t word = wr_lease_seen(lease);
+	struct wr_evidence evidence;
+	enum wr_finding found;
+
+	if (!wr_suspect_look(&post->suspect, word,
+		    (word & WR_LEASE_MASK) == WR_LEASE_HANDLER, now_ns, tick_ns))
+		return post->suspect.word != 0;
+	evidence.ran_ns = wr_thread_ran_ns(&lease->thread);
+	evidence.waits = wr_thread_waits(&lease->thread);
+	found = wr_suspect_judge(&post->suspect, &evidence, now_ns, post->hard_ns);
+	if (found == WR_FOUND_LONG)
+		wr_lease_hint(lease, word);
+	else if (found == WR_FOUND_NO_CORE)
+		wr_stat_add(&post->stats.excused, 1);
+	else if (found != WR_FOUND_NOTHING)
+		take_away(post, now_ns);
+	return true;
+}
+
+static bool
+all_sleep(void)
+{
+	for (struct wr_post *post = relief.posts; post; post = post->next)
+		if ((wr_lease_seen(post->lease) & WR_LEASE_MASK) != WR_LEASE_ASLEEP)
+			return false;
+	return true;
+}
+
+/* Until a loop wakes. With the lock, which is let go of meanwhile. */
+static void
+park(void)
+{
+	wr_store_relaxed(relief_park, &relief.parked, 1);
+	/* Dekker with relief_fence: we see that a loop has woken, or it sees that we sleep. */
+	wr_fence_sc(relief_parks);
+	while (wr_stat_get(&relief.parked) != 0 && relief.posts && all_sleep())
+		pthread_cond_wait(&relief.woken, &relief.lock);
+	wr_store_relaxed(relief_park, &relief.parked, 0);
+}
+
+/* How long until the next look, while somebody is suspect or nobody is. */
+static uint64_t
+tick(bool suspect)
+{
+	uint64_t tick_ns = UINT64_MAX;
+
+	for (struct wr_post *post = relief.posts; post; post = post->next)
+		if (post->tick_ns < tick_ns)
+			tick_ns = post->tick_ns;
+	return suspect && tick_ns > WR_FINE_NS ? WR_FINE_NS : tick_ns;
+}
+
+static uint64_t
+look_at_all(uint64_t tick_ns)
+{
+	uint64_t now_ns = wr_now_ns();
+	bool suspect = false;
+
+	for (struct wr_post *post = relief.posts; post; post = post->next)
+		suspect |= look_at(post, now_ns, tick_ns);
+	return tick(suspect);
+}
+
+static void *
+sentinel_main(void *arg)
+{
+	uint64_t tick_ns = WR_TICK_NS;
+
+	(void)arg;
+	(void)wr_rank_slack(1);
+	pthread_mutex_lock(&relief.lock);
+	while (relief.posts) {
+		struct timespec rest;
+
+		tick_ns = look_at_all(tick_ns);
+		if (all_sleep()) {
+			park();
+			continue;
+		}
+		pthread_mutex_unlock(&relief.lock);
+		rest = (struct timespec){.tv_nsec = (long)tick_ns};
+		nanosleep(&rest, NULL);
+		pthread_mutex_lock(&relief.lock);
+	}
+	relief.runs = false;
+	pthread_cond_broadcast(&relief.changed);
+	pthread_mutex_unlock(&relief.lock);
+	return NULL;
+}
+
+void
+wr_post_sleeps(struct wr_post *post)
+{
+	wr_lease_sleeps(post->lease, true);
+}
+
+void
+wr_post_wakes(struct wr_post *post)
+{
+	wr_lease_sleeps(post->lease, false);
+	wr_fence_sc(relief_fence);
+	if (__builtin_expect(wr_load_relaxed(relief_parked, &relief.parked) == 0, 1))
+		return;
+	pthread_mutex_lock(&relief.lock);
+	wr_stat_set(&relief.parked, 0);
+	pthread_cond_signal(&relief.woken);
+	pthread_mutex_unlock(&relief.lock);
+}
+
+/* ---- posts come and go ------------------------------------------------------------------------- */
+
+void
+wr_post_init(struct wr_post *post, const struct wr_post_kind *kind,
+	struct wr_reactor *reactor, bool exchanges)
+{
+	post->kind = kind;
+	post->reactor = reactor;
+	post->self = wr_self();
+	post->lease = &post->own;
+	wr_lease_init(&post->own, exchanges);
+}
+
+void
+wr_post_adopt(struct wr_post *post)
+{
+	pthread_mutex_lock(&relief.lock);
+	post->self = wr_self();
+	wr_thread_look_init(&post->own.thread);
+	pthread_mutex_unlock(&relief.lock);
+}
+
+/* The threads that there have to be while there is a post. With the lock. */
+static int
+start_threads(void)
+{
+	pthread_t thread;
+
+	while (relief.spares < WR_SPARES)
+		if (!add_spare())
+			return -WEIR_E_ENV_THREADS;
+	if (relief.runs)
+		return 0;
+	if (wr_thread_start(&thread, "weir-sentinel", sentinel_main, NULL) != 0)
+		return -WEIR_E_ENV_THREADS;
+	(void)pthread_detach(thread);
+	relief.runs = true;
+	return 0;
+}
+
+/* With the lock. */
+static void
+unlink_post(const struct wr_post *post)
+{
+	struct wr_post **at = &relief.posts;
+
+	while (*at && *at != post)
+		at = &(*at)->next;
+	if (*at)
+		*at = post->next;
+}
+
+/* The last one: all threads end. With the lock. */
+static void
+end_threads(void)
+{
+	struct spare *spare;
+
+	for (spare = relief.idle; spare; spare = spare->next) {
+		spare->ends = true;
+		pthread_cond_signal(&spare->called);
+	}
+	relief.idle = NULL;
+	relief.idle_count = 0;
+	wr_stat_set(&relief.parked, 0);
+	pthread_cond_signal(&relief.woken);
+	while (!relief.posts && (relief.runs || relief.spares > 0))
+		pthread_cond_wait(&relief.changed, &relief.lock);
+}
+
+int
+wr_post_watch(struct wr_post *post)
+{
+	int rc;
+
+	if (post->watched || post->hard_ns == WR_HARD_OFF)
+		return 0;
+	pthread_once(&once, begin);
+	pthread_mutex_lock(&relief.lock);
+	relief.exchanges = post->own.exchanges;
+	post->next = relief.posts;
+	relief.posts = post;
+	rc = start_threads();
+	post->watched = rc == 0;
+	if (rc < 0)
+		unlink_post(post);
+	wr_stat_set(&relief.parked, 0);
+	pthread_cond_signal(&relief.woken);
+	pthread_mutex_unlock(&relief.lock);
+	return rc;
+}
+
+void
+wr_post_unwatch(struct wr_post *post)
+{
+	pthread_mutex_lock(&relief.lock);
+	while (post->watched && post->abroad > 0) {
+		if (!post->claimants) {
+			pthread_cond_wait(&relief.changed, &relief.lock);
+			continue;
+		}
+		pthread_mutex_unlock(&relief.lock);
+		(void)wr_post_serve(post);
+		pthread_mutex_lock(&relief.lock);
+	}
+	if (post->watched)
+		unlink_post(post);
+	post->watched = false;
+	if (!relief.posts)
+		end_threads();
+	pthread_mutex_unlock(&relief.lock);
+}

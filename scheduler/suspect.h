@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Is that handler stuck? A loop whose thread is in the same poll for longer than the hard
+ * budget may be in a handler that spins or waits, and may also be a good one that had no core.
+ * To tell them apart:
+ *
+ *   it spins   if its thread has run for four fifths of the time since it was asked first;
+ *   it waits   if its thread waited in the kernel at each look;
+ *   else it could have run and did not: it is excused.
+ *
+ * Nothing is held against anybody when the one who looks was late itself: then the machine was
+ * (stopped, suspended, in a debugger, taken away by its hypervisor). Where the hard budget is
+ * a millisecond or less, one look may be wrong by what the kernel counts in ticks: two looks in
+ * a row have to say the same.
+ *
+ * Pure: time and what was seen come in.
+ */
+#ifndef WR_SCHEDULER_SUSPECT_H
+#define WR_SCHEDULER_SUSPECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { WR_SUSPECT_LATE = 4, WR_SUSPECT_SURE_NS = 1000000 };
+
+struct wr_suspect {
+	uint64_t word;      /* of the lease, at the last look */
+	uint64_t since_ns;  /* when that was seen first */
+	uint64_t looked_ns; /* the last look */
+	uint64_t asked_ns;  /* when evidence was taken first; 0: not yet */
+	uint64_t ran_ns;    /* that its thread had run by then */
+	uint32_t times;     /* that it was found stuck, in a row */
+	bool waited;        /* at each of these looks it waited */
+};
+
+/* What was seen of the thread of who is suspect. */
+struct wr_evidence {
+	uint64_t ran_ns; /* that it has run, ever */
+	bool waits;
+};
+
+enum wr_finding {
+	WR_FOUND_NOTHING = 0,
+	WR_FOUND_LONG, /* it has taken half of its budget: it should come to an end */
+	WR_FOUND_SPINNING,
+	WR_FOUND_WAITING,
+	WR_FOUND_NO_CORE /* its time is over, and it is excused */
+};
+
+/* A look, so often: every tick_ns. `handler` says that the word is that of a handler. True if it
+ * is the same poll as at the last look: then evidence is wanted. */
+bool wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_ns,
+	uint64_t tick_ns);
+
+/* What follows from it. */
+enum wr_finding wr_suspect_judge(struct wr_suspect *s,
+	const struct wr_evidence *evidence, uint64_t now_ns, uint64_t hard_ns);
+
+#endif
