@@ -174,6 +174,8 @@ inherit(struct wr_reactor *r, struct wr_task *task)
 	const struct wr_polling *maker = r->polling;
 	struct wr_tier_change change;
 
+	while (maker && maker->abroad)
+		maker = maker->outer;
 	if (!maker || !r->rules || !task->poll ||
 		!wr_tier_inherit(&task->tier,
 			maker->task ? &maker->task->tier : &maker->left, wr_now_ns(),
@@ -529,6 +531,17 @@ done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *tas
 	return true;
 }
 
+/* Not the innermost one: polls of others who were left behind are within it. */
+static WR_COLD void
+unlink_polling(struct wr_reactor *r, const struct wr_polling *polling)
+{
+	struct wr_polling **at = &r->polling;
+
+	while (*at != polling)
+		at = &(*at)->outer;
+	*at = polling->outer;
+}
+
 /* Polls it. False if it has left meanwhile. */
 static bool
 run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
@@ -537,6 +550,7 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	struct wr_polling here; /* `left` is written when it is needed: 64 bytes a poll */
 
 	here.task = task;
+	here.abroad = false;
 	here.outer = r->polling;
 	task->again = false;
 	r->polling = &here;
@@ -545,7 +559,10 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	r->overdrawn = r->yields = false;
 	wr_hook_before_poll(told, (uintptr_t)task);
 	*work = task->poll(task, verdict);
-	r->polling = here.outer;
+	if (__builtin_expect(r->polling == &here, 1))
+		r->polling = here.outer;
+	else
+		unlink_polling(r, &here);
 	return done(r, told, here.task, *work);
 }
 

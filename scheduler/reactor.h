@@ -32,6 +32,7 @@ enum { WR_REACTOR_POLL_NS = 1000000 }; /* what a poll should not last longer tha
 struct wr_polling {
 	struct wr_task *task; /* NULL: it has left, */
 	struct wr_tier left;  /* from this tier */
+	bool abroad; /* its thread was left behind with it: it is not what runs */
 	struct wr_polling *outer;
 };
 

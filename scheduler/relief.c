@@ -152,7 +152,6 @@ int
 wr_post_serve(struct wr_post *post)
 {
 	struct wr_reactor *r = post->reactor;
-	struct wr_polling *polling = r->polling;
 	struct wr_budget budget = r->budget;
 	struct wr_claimant claimant = {.lease = &post->own};
 	bool hooked = r->hooked;
@@ -165,7 +164,6 @@ wr_post_serve(struct wr_post *post)
 	}
 	pthread_mutex_unlock(&relief.lock);
 	arrive(post);
-	r->polling = polling;
 	r->budget = budget;
 	r->hooked = hooked;
 	return take_verdict(post);
