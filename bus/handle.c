@@ -63,7 +63,9 @@ wr_handle_adopt(struct wr_handle *handle)
 		return -handle->code;
 	if (handle->pid != getpid())
 		return -WEIR_E_GONE_FORKED;
-	handle->owner = wr_self();
+	/* Where it is ours already others may be looking at whose it is. */
+	if (handle->owner != wr_self())
+		handle->owner = wr_self();
 	return 0;
 }
 

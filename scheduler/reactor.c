@@ -542,6 +542,24 @@ unlink_polling(struct wr_reactor *r, const struct wr_polling *polling)
 	*at = polling->outer;
 }
 
+static inline void
+enter_polling(struct wr_reactor *r, struct wr_polling *polling)
+{
+	polling->abroad = false;
+	polling->outer = r->polling;
+	r->polling = polling;
+}
+
+/* This poll is over. */
+static inline void
+leave_polling(struct wr_reactor *r, const struct wr_polling *polling)
+{
+	if (__builtin_expect(r->polling == polling, 1))
+		r->polling = polling->outer;
+	else
+		unlink_polling(r, polling);
+}
+
 /* Polls it. False if it has left meanwhile. */
 static bool
 run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
@@ -550,19 +568,14 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	struct wr_polling here; /* `left` is written when it is needed: 64 bytes a poll */
 
 	here.task = task;
-	here.abroad = false;
-	here.outer = r->polling;
 	task->again = false;
-	r->polling = &here;
+	enter_polling(r, &here);
 	wr_budget_fill(&r->budget);
 	r->budget.until_ns = 0;
 	r->overdrawn = r->yields = false;
 	wr_hook_before_poll(told, (uintptr_t)task);
 	*work = task->poll(task, verdict);
-	if (__builtin_expect(r->polling == &here, 1))
-		r->polling = here.outer;
-	else
-		unlink_polling(r, &here);
+	leave_polling(r, &here);
 	return done(r, told, here.task, *work);
 }
 

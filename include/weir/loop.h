@@ -68,7 +68,7 @@ int weir_sub_loop(weir_sub *sub);
 enum {
 	WEIR_HARD_US = 1000, /* of weir_open's .hard_us */
 	WEIR_TICK_US = 1000, /* and .tick_us */
-	WEIR_STUCK_MAX = 16  /* callbacks of a process that can be left behind at a time */
+	WEIR_STUCK_MAX = 16 /* callbacks of a process that can be left behind at a time */
 };
 
 /*
@@ -100,7 +100,8 @@ typedef struct weir_handoffs {
 	uint64_t stuck;     /* callbacks left behind that have not returned yet */
 	uint64_t excused;   /* looks at one whose time was over, but that had no core */
 	uint64_t saturated; /* looks at one whose loop could be given to nobody */
-	uint64_t found_ns, found_most_ns;   /* from when it was seen first until it was held to
+	uint64_t found_ns,
+		found_most_ns; /* from when it was seen first until it was held to
 					       be stuck: the last, the longest */
 	uint64_t passed_ns, passed_most_ns; /* and until another thread had the loop */
 } weir_handoffs;
