@@ -257,9 +257,18 @@ siblings_go_on(struct crowd *crowd, int count)
 	}
 }
 
-/* Stuck in that way: the siblings read what comes, and it is readmitted when it behaves. */
+/* It behaves: it is back on its loop, at the first tier, some time. */
 static void
-left_behind(const char *name, enum way way)
+come_back(struct crowd *crowd, struct stuck *stuck)
+{
+	AWAIT(atomic_load(&stuck->loop) == WEIR_LOOP_LANE);
+	while (atomic_load(&stuck->loop) != 0 || atomic_load(&stuck->tier) != 0)
+		siblings_go_on(crowd, 1);
+}
+
+/* Stuck in that way: the siblings read what comes. */
+static void
+left_behind(const char *name, enum way way, bool comes_back)
 {
 	struct crowd crowd = {0};
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -278,9 +287,8 @@ left_behind(const char *name, enum way way)
 	CHECK_EQ(handoffs(&crowd).stuck, 1);
 	let_return(stuck);
 	AWAIT(handoffs(&crowd).stuck == 0);
-	AWAIT(atomic_load(&stuck->loop) == WEIR_LOOP_LANE);
-	while (atomic_load(&stuck->loop) != 0 || atomic_load(&stuck->tier) != 0)
-		siblings_go_on(&crowd, 1);
+	if (comes_back)
+		come_back(&crowd, stuck);
 	AWAIT(atomic_load(&stuck->next) == crowd.sent);
 	crowd_stop(&crowd);
 	CHECK_EQ(handoffs(&crowd).handoffs, 1);
@@ -290,25 +298,25 @@ left_behind(const char *name, enum way way)
 static void
 N2_who_spins_is_left_behind_and_comes_back(const char *name)
 {
-	left_behind(name, SPINS);
+	left_behind(name, SPINS, true);
 }
 
 static void
 N2_who_waits_in_the_kernel_is_left_behind_and_comes_back(const char *name)
 {
-	left_behind(name, WAITS);
+	left_behind(name, WAITS, true);
 }
 
 static void
 N2_who_publishes_without_end_is_left_behind(const char *name)
 {
-	left_behind(name, PUBLISHES);
+	left_behind(name, PUBLISHES, false);
 }
 
 static void
 N2_who_holds_a_lock_is_left_behind(const char *name)
 {
-	left_behind(name, LOCKED);
+	left_behind(name, LOCKED, false);
 }
 
 /* One after the other, so that who took over is left behind as well; they return in that
