@@ -13,6 +13,7 @@
 #include "bench/micro/heap4.h"
 #include "scheduler/budget.h"
 #include "scheduler/hooks.h"
+#include "scheduler/lease.h"
 #include "scheduler/tiers.h"
 #include "scheduler/timers.h"
 
@@ -243,6 +244,39 @@ measure_hooks(int runs)
 	return BENCH_GOOD;
 }
 
+/* ---- being watched ---------------------------------------------------------------------- */
+
+static struct wr_lease lease;
+
+/* All that a poll does more where its loop may be taken meanwhile. */
+static void
+let_go_and_take_again(void)
+{
+	struct wr_lease *here = &lease;
+
+	WANT(here);
+	for (int i = 0; i < OPERATIONS; i++) {
+		here->budget = budget;
+		wr_lease_begin(here, NULL);
+		FORGET();
+		WANT(wr_lease_end(here));
+		budget = here->budget;
+		FORGET();
+	}
+}
+
+static void
+measure_leases(int runs)
+{
+	(void)wr_budget_init(&budget, WR_BUDGET_DEFAULT);
+	wr_lease_init(&lease, false);
+	if (!lease.exchanges)
+		measure("watched", "a poll, by the heavy fence of the sentinel",
+			let_go_and_take_again, runs, 2);
+	wr_lease_init(&lease, true);
+	measure("watched", "a poll, by exchange", let_go_and_take_again, runs, 0);
+}
+
 /* ---- timers --------------------------------------------------------------------------------- */
 
 enum { TIMERS = 1000000 };
@@ -444,5 +478,6 @@ sched_parts(int runs, int few)
 	measure_budgets(runs);
 	measure_tiers(runs);
 	rc = measure_hooks(runs);
+	measure_leases(runs);
 	return bench_worse(rc, measure_timers(few));
 }
