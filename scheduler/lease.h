@@ -72,11 +72,14 @@ bool wr_lease_resolve(struct wr_lease *lease, uint64_t want);
 extern _Thread_local struct wr_lease *wr_lease_here
 	__attribute__((tls_model("initial-exec")));
 
-/* The handler of that task runs from now on: the loop may be taken. */
+/* The handler of that task runs from now on, with so many units, and the loop may be taken. */
 static inline void
-wr_lease_begin(struct wr_lease *lease, struct wr_task *task)
+wr_lease_begin(struct wr_lease *lease, struct wr_task *task, uint16_t units)
 {
 	lease->task = task;
+	lease->budget.full = lease->budget.left = units;
+	lease->budget.until_ns = 0;
+	lease->overdrawn = lease->yields = false;
 	lease->number++;
 	wr_store_release(lease_begin, &lease->run,
 		lease->number << WR_LEASE_BITS | WR_LEASE_HANDLER);

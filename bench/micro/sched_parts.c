@@ -256,19 +256,15 @@ let_go_and_take_again(void)
 
 	WANT(here);
 	for (int i = 0; i < OPERATIONS; i++) {
-		here->budget = budget;
-		wr_lease_begin(here, NULL);
+		wr_lease_begin(here, NULL, WR_BUDGET_DEFAULT);
 		FORGET();
 		WANT(wr_lease_end(here));
-		budget = here->budget;
-		FORGET();
 	}
 }
 
 static void
 measure_leases(int runs)
 {
-	(void)wr_budget_init(&budget, WR_BUDGET_DEFAULT);
 	wr_lease_init(&lease, false);
 	if (!lease.exchanges)
 		measure("watched", "a poll, by the heavy fence of the sentinel",

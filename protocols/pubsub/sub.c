@@ -577,12 +577,10 @@ let_go(struct weir_sub *sub)
 	struct wr_reactor *reactor = sub->reactor;
 	struct wr_lease *lease = reactor->post->lease;
 
-	lease->budget = reactor->budget;
-	lease->overdrawn = lease->yields = false;
 	sub->lease = lease;
 	sub->budget = &lease->budget;
 	sub->handle.owner = wr_self_number = sub->alias;
-	wr_lease_begin(lease, &sub->task);
+	wr_lease_begin(lease, &sub->task, reactor->budget.full);
 	return lease;
 }
 
@@ -594,7 +592,6 @@ take_again(struct weir_sub *sub, const struct wr_lease *lease, uint64_t self)
 
 	sub->handle.owner = self;
 	sub->lease = NULL;
-	reactor->budget = lease->budget;
 	reactor->overdrawn |= lease->overdrawn;
 	reactor->yields |= lease->yields;
 }
