@@ -77,7 +77,8 @@ static inline void
 wr_lease_begin(struct wr_lease *lease, struct wr_task *task, uint16_t units)
 {
 	lease->task = task;
-	lease->budget.full = lease->budget.left = units;
+	lease->budget.full = units;
+	lease->budget.left = units;
 	lease->budget.until_ns = 0;
 	lease->overdrawn = lease->yields = false;
 	lease->number++;
