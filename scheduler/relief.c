@@ -29,6 +29,7 @@ static struct {
 	struct wr_post *posts;
 	struct spare *idle; /* threads that wait for a post */
 	uint32_t idle_count, spares, stuck;
+	uint32_t owed;      /* spares to be made, once nobody is kept waiting by that */
 	uint32_t exchanges; /* spares are made with leases of that form */
 	bool runs;          /* there is a sentinel */
 	bool rises;         /* who is ranked lower can be given back what it had */
@@ -60,7 +61,7 @@ in_child(void)
 	pthread_cond_init(&relief.woken, NULL);
 	relief.posts = NULL;
 	relief.idle = NULL;
-	relief.idle_count = relief.spares = relief.stuck = 0;
+	relief.idle_count = relief.spares = relief.stuck = relief.owed = 0;
 	relief.runs = false;
 	wr_stat_set(&relief.parked, 0);
 }
@@ -292,6 +293,7 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	struct wr_lease *lease = post->lease;
 	struct wr_relief_stats *stats = &post->stats;
 	uint64_t found_ns = now_ns - post->suspect.since_ns;
+	uint64_t decided_ns = wr_now_ns();
 
 	if ((!post->claimants && !relief.idle) || relief.stuck >= WR_STUCK_MAX) {
 		wr_stat_add(&stats->saturated, 1);
@@ -299,7 +301,7 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	}
 	if (!wr_lease_take(lease, post->suspect.word))
 		return;
-	post->decided_ns = now_ns;
+	post->decided_ns = decided_ns;
 	post->abroad++;
 	relief.stuck++;
 	wr_stat_add(&stats->handoffs, 1);
@@ -312,12 +314,12 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	post->kind->left(post, lease->task, now_ns);
 	pass_on(post);
 	post->suspect = (struct wr_suspect){0};
-	if (relief.idle_count < WR_SPARES)
-		(void)add_spare();
+	relief.owed++;
 }
 
-/* True if somebody is suspect. With the lock. */
-static bool
+/* Returns how soon it should be looked at again, if it is suspect; else UINT64_MAX. With the
+ * lock. */
+static uint64_t
 look_at(struct wr_post *post, uint64_t now_ns, uint64_t tick_ns)
 {
 	struct wr_lease *lease = post->lease;
@@ -327,7 +329,7 @@ look_at(struct wr_post *post, uint64_t now_ns, uint64_t tick_ns)
 
 	if (!wr_suspect_look(&post->suspect, word,
 		    (word & WR_LEASE_MASK) == WR_LEASE_HANDLER, now_ns, tick_ns))
-		return post->suspect.word != 0;
+		return UINT64_MAX;
 	evidence.ran_ns = wr_thread_ran_ns(&lease->thread);
 	evidence.waits = wr_thread_waits(&lease->thread);
 	found = wr_suspect_judge(&post->suspect, &evidence, now_ns, post->hard_ns);
@@ -337,7 +339,7 @@ look_at(struct wr_post *post, uint64_t now_ns, uint64_t tick_ns)
 		wr_stat_add(&post->stats.excused, 1);
 	else if (found != WR_FOUND_NOTHING)
 		take_away(post, now_ns);
-	return true;
+	return wr_suspect_wait_ns(&post->suspect, now_ns, post->hard_ns);
 }
 
 static bool
@@ -361,27 +363,35 @@ park(void)
 	wr_store_relaxed(relief_park, &relief.parked, 0);
 }
 
-/* How long until the next look, while somebody is suspect or nobody is. */
+/* Between two looks while nobody is suspect. */
 static uint64_t
-tick(bool suspect)
+shortest_tick(void)
 {
 	uint64_t tick_ns = UINT64_MAX;
 
 	for (struct wr_post *post = relief.posts; post; post = post->next)
 		if (post->tick_ns < tick_ns)
 			tick_ns = post->tick_ns;
-	return suspect && tick_ns > WR_FINE_NS ? WR_FINE_NS : tick_ns;
+	return tick_ns;
 }
 
+/* Returns how long it is until the next look. */
 static uint64_t
 look_at_all(uint64_t tick_ns)
 {
 	uint64_t now_ns = wr_now_ns();
-	bool suspect = false;
+	uint64_t next_ns = shortest_tick();
 
-	for (struct wr_post *post = relief.posts; post; post = post->next)
-		suspect |= look_at(post, now_ns, tick_ns);
-	return tick(suspect);
+	for (; relief.owed > 0; relief.owed--)
+		if (relief.idle_count < WR_SPARES)
+			(void)add_spare();
+	for (struct wr_post *post = relief.posts; post; post = post->next) {
+		uint64_t wait_ns = look_at(post, now_ns, tick_ns);
+
+		if (wait_ns < next_ns)
+			next_ns = wait_ns;
+	}
+	return next_ns;
 }
 
 static void *

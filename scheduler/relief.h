@@ -28,7 +28,7 @@
 
 enum {
 	WR_HARD_NS = 1000000, /* a handler should have returned by then */
-	WR_TICK_NS = 1000000, /* between two looks of the sentinel, */
+	WR_TICK_NS = 2000000, /* between two looks of the sentinel, */
 	WR_FINE_NS = 250000,  /* and at most so long while somebody is suspect */
 	WR_STUCK_MAX = 16,    /* threads of a process left behind at a time */
 	WR_SPARES = 2         /* that are kept ready */

@@ -52,3 +52,15 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 		return WR_FOUND_LONG;
 	return found;
 }
+
+uint64_t
+wr_suspect_wait_ns(const struct wr_suspect *s, uint64_t now_ns, uint64_t hard_ns)
+{
+	uint64_t passed_ns = now_ns - s->since_ns;
+
+	if (s->word == 0)
+		return UINT64_MAX;
+	if (passed_ns < hard_ns / 2)
+		return hard_ns / 2 - passed_ns;
+	return passed_ns < hard_ns ? hard_ns - passed_ns : hard_ns / WR_SUSPECT_SOON;
+}

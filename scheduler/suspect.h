@@ -21,7 +21,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WR_SUSPECT_LATE = 4, WR_SUSPECT_SURE_NS = 1000000 };
+enum {
+	WR_SUSPECT_LATE = 4, /* ticks that a look may be late */
+	WR_SUSPECT_SURE_NS = 1000000,
+	WR_SUSPECT_SOON =
+		8 /* so often within the hard budget it is looked at who is past it */
+};
 
 struct wr_suspect {
 	uint64_t word;      /* of the lease, at the last look */
@@ -55,5 +60,9 @@ bool wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t
 /* What follows from it. */
 enum wr_finding wr_suspect_judge(struct wr_suspect *s,
 	const struct wr_evidence *evidence, uint64_t now_ns, uint64_t hard_ns);
+
+/* How long until it should be looked at again, one whose poll was the same as at the look
+ * before: until half of its time, and all of it, has passed; then soon. */
+uint64_t wr_suspect_wait_ns(const struct wr_suspect *s, uint64_t now_ns, uint64_t hard_ns);
 
 #endif

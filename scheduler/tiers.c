@@ -282,10 +282,11 @@ wr_tier_move(struct wr_tier *t, const struct wr_tier_rules *rules, unsigned tier
 		return false;
 	decay_to(t, now_ns);
 	change_tier(t, rules, tier, why, &signs, change);
-	t->penalty = up && t->penalty > wr_tier_floors[tier] ? t->penalty
-							     : wr_tier_floors[tier];
+	/* A handler that does not return is no matter of points: its dwell is what it serves. */
+	if (why != WR_TIER_WHY_HARD && !(up && t->penalty > wr_tier_floors[tier]))
+		t->penalty = wr_tier_floors[tier];
 	t->decayed_ns = now_ns;
-	if (up)
+	if (up && why != WR_TIER_WHY_HARD)
 		t->bad_ns = now_ns;
 	return true;
 }

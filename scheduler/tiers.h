@@ -123,7 +123,8 @@ void wr_tier_init(struct wr_tier *t, uint64_t now_ns);
 bool wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs, struct wr_tier_change *change);
 
-/* To this tier at once: a handler that does not return, an overload, an operator. False if
+/* To this tier at once: a handler that does not return (which costs it no points, so that it
+ * comes back after its dwell), an overload, an operator. False if
  * it is there already, or there is no such tier. */
 bool wr_tier_move(struct wr_tier *t, const struct wr_tier_rules *rules, unsigned tier,
 	enum wr_tier_why why, uint64_t now_ns, struct wr_tier_change *change);

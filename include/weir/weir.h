@@ -216,8 +216,8 @@ typedef struct weir_bus_opts {
 	uint32_t hard_us; /* a callback of a subscription with WEIR_MOVE_LANE that has not
 			     returned by then is left behind, see <weir/loop.h>; 0:
 			     WEIR_HARD_US */
-	uint32_t tick_us; /* so often it is looked for those; 0: WEIR_TICK_US, and four times as
-			     often while one is suspect */
+	uint32_t tick_us; /* so often it is looked for those; 0: WEIR_TICK_US; sooner, while one
+			     is suspect */
 	uint32_t io;          /* enum weir_io; what the operator says (WEIR_IO) wins */
 	uint32_t timers_core; /* a thread of its own keeps the loop's timers, bound to core
 				 number .timers_core - 1; WEIR_CORE_ANY: to none; 0: the loop

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What does a handler that does not return cost the others of its loop? Seven subscriptions
+ * of one loop read a message that one of them sends on for ever, so the loop always has
+ * something to do and no other thread feeds it. An eighth one spins, or waits in the kernel,
+ * for 30 ms, once. The pause is the longest time between two calls of one of the seven. Each
+ * run is a bus of its own.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <dirent.h>
+#include <weir/loop.h>
+
+#include "bench/lib/cases.h"
+#include "bench/lib/row.h"
+
+enum {
+	SIBLINGS = 7,
+	HARD_US = 1000,
+	TICK_US = 250,
+	HANDOFF_US = 50, /* that the hand-off itself may take */
+	STUCK_MS = 30,
+	WARM_MS = 20,
+	DWELL_MS = 250,
+	BACK_MS = 200,     /* and so long after its dwell it should be back */
+	WATCHED_MS = 2000, /* for the sentinel's share of a core */
+};
+
+static struct bench_options options;
+
+struct sibling {
+	uint64_t last_ns, most_ns;
+	struct subject *subject;
+	bool sends;
+};
+
+struct subject {
+	weir_bus *bus;
+	weir_pub *pub;
+	weir_sub *slow;
+	struct sibling siblings[SIBLINGS];
+	atomic_bool measures; /* pauses count */
+	atomic_bool trips; /* the next call of the slow one does not return for a while */
+	bool spins;
+	atomic_ullong returned_ns;
+	atomic_bool ends;
+	atomic_int loop; /* that the slow one belongs to */
+};
+
+/* What one run gives. */
+struct outcome {
+	double pause_us, found_us, passed_us, back_ms;
+};
+
+static int
+on_message(void *ctx, const weir_msg *msg)
+{
+	struct sibling *sibling = ctx;
+	struct subject *subject = sibling->subject;
+	uint64_t now_ns = weir_now_ns();
+	uint64_t pause_ns = sibling->last_ns ? now_ns - sibling->last_ns : 0;
+
+	(void)msg;
+	sibling->last_ns = now_ns;
+	if (atomic_load_explicit(&subject->measures, memory_order_relaxed) &&
+		pause_ns > sibling->most_ns)
+		sibling->most_ns = pause_ns;
+	return sibling->sends ? weir_send(subject->pub, "x", 1) : 0;
+}
+
+static int
+on_slow(void *ctx, const weir_msg *msg)
+{
+	struct subject *subject = ctx;
+	struct timespec rest = {.tv_nsec = STUCK_MS * 1000000L};
+	uint64_t until_ns = weir_now_ns() + STUCK_MS * 1000000ull;
+
+	(void)msg;
+	if (!atomic_load_explicit(&subject->trips, memory_order_relaxed))
+		return 0;
+	atomic_store(&subject->trips, false);
+	while (subject->spins && weir_now_ns() < until_ns)
+		;
+	if (!subject->spins)
+		(void)nanosleep(&rest, NULL);
+	atomic_store(&subject->returned_ns, weir_now_ns());
+	return 0;
+}
+
+static void *
+turn(void *arg)
+{
+	struct subject *subject = arg;
+
+	(void)weir_adopt(subject->bus);
+	(void)weir_send(subject->pub, "x", 1);
+	while (!atomic_load(&subject->ends) && weir_turn(subject->bus, 1000) >= 0)
+		atomic_store(&subject->loop, weir_sub_loop(subject->slow));
+	return NULL;
+}
+
+static void
+rest_ms(unsigned ms)
+{
+	(void)usleep(ms * 1000);
+}
+
+static int
+subject_open(struct subject *subject, uint32_t tick_us)
+{
+	subject->bus = weir_open("inproc:pause", .hard_us = HARD_US, .tick_us = tick_us,
+		.idle = WEIR_IDLE_PARK, .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
+	subject->pub = weir_advertise(subject->bus, "t", .wait_ms = WEIR_FOREVER);
+	for (int i = 0; i < SIBLINGS; i++) {
+		subject->siblings[i].subject = subject;
+		subject->siblings[i].sends = i == 0;
+		(void)weir_subscribe(subject->bus, "t", .on_msg = on_message,
+			.ctx = &subject->siblings[i]);
+	}
+	subject->slow = weir_subscribe(subject->bus, "t", .on_msg = on_slow,
+		.ctx = subject, .moves = WEIR_MOVE_LANE);
+	return weir_why(subject->bus)->code == 0 ? 0 : -1;
+}
+
+static void
+trip(struct subject *subject, weir_handoffs *handoffs)
+{
+	rest_ms(WARM_MS);
+	atomic_store(&subject->measures, true);
+	atomic_store(&subject->trips, true);
+	do {
+		rest_ms(1);
+		(void)weir_loop_handoffs(subject->bus, 0, handoffs);
+	} while (handoffs->handoffs == 0);
+	rest_ms(STUCK_MS / 2);
+	atomic_store(&subject->measures, false);
+	while (atomic_load(&subject->returned_ns) == 0)
+		rest_ms(1);
+}
+
+/* Waits until it is on its loop again. */
+static double
+back_ms(struct subject *subject)
+{
+	while (atomic_load(&subject->loop) != WEIR_LOOP_LANE)
+		rest_ms(1);
+	while (atomic_load(&subject->loop) != 0)
+		rest_ms(1);
+	return (double)(weir_now_ns() - atomic_load(&subject->returned_ns)) / 1e6;
+}
+
+static int
+run_once(bool spins, struct outcome *outcome)
+{
+	struct subject subject = {.spins = spins};
+	weir_handoffs handoffs = {.size = sizeof(handoffs)};
+	uint64_t most_ns = 0;
+	pthread_t thread;
+
+	if (subject_open(&subject, TICK_US) < 0 ||
+		pthread_create(&thread, NULL, turn, &subject) != 0)
+		return -1;
+	trip(&subject, &handoffs);
+	outcome->back_ms = back_ms(&subject);
+	atomic_store(&subject.ends, true);
+	(void)pthread_join(thread, NULL);
+	for (int i = 0; i < SIBLINGS; i++)
+		if (subject.siblings[i].most_ns > most_ns)
+			most_ns = subject.siblings[i].most_ns;
+	outcome->pause_us = (double)most_ns / 1e3;
+	outcome->found_us = (double)handoffs.found_ns / 1e3;
+	outcome->passed_us = (double)handoffs.passed_ns / 1e3;
+	(void)weir_adopt(subject.bus);
+	return weir_close(subject.bus) == 0 ? 0 : -1;
+}
+
+/* ---- rows -------------------------------------------------------------------------------- */
+
+static void
+print(const char *name, const char *work, const char *unit, const double *values,
+	int runs, double goal)
+{
+	struct stat_median m = stat_median_of(values, runs);
+	struct bench_row row = bench_row_of(name, "ours", work);
+
+	row.unit = unit;
+	row.value = m.median;
+	row.runs = m.runs;
+	(void)bench_row_print(&row,
+		(struct bench_goal){goal > 0 ? GOAL_AT_MOST : GOAL_NONE, goal, 0});
+	bench_row_note("%s: %.1f to %.1f %s", work, m.lo, m.hi, unit);
+}
+
+static int
+measure(const char *name, bool spins)
+{
+	double pause[BENCH_RUNS_MAX], found[BENCH_RUNS_MAX], passed[BENCH_RUNS_MAX];
+	double back[BENCH_RUNS_MAX];
+
+	for (int i = 0; i < options.runs; i++) {
+		struct outcome outcome;
+
+		if (run_once(spins, &outcome) < 0)
+			return BENCH_UNMEASURED;
+		pause[i] = outcome.pause_us;
+		found[i] = outcome.found_us;
+		passed[i] = outcome.passed_us;
+		back[i] = outcome.back_ms;
+	}
+	print(name, "pause of the others", "us", pause, options.runs,
+		HARD_US + 2 * TICK_US + HANDOFF_US);
+	print(name, "from when it was seen first to the verdict", "us", found,
+		options.runs, 0);
+	print(name, "the hand-off itself", "us", passed, options.runs, HANDOFF_US);
+	print(name, "back on its loop after it returned", "ms", back, options.runs,
+		DWELL_MS + BACK_MS);
+	return BENCH_GOOD;
+}
+
+static int
+case_spin(void)
+{
+	return measure("spin", true);
+}
+
+static int
+case_block(void)
+{
+	return measure("block", false);
+}
+
+/* ---- the sentinel itself ------------------------------------------------------------------- */
+
+/* What the sentinel's thread has run, ever; 0: there is none. */
+static uint64_t
+sentinel_ns(void)
+{
+	char path[300], name[32];
+	uint64_t ran_ns = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	FILE *file;
+
+	while (tasks && (entry = readdir(tasks))) {
+		unsigned long long ns = 0;
+
+		(void)snprintf(
+			path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		name[0] = 0;
+		(void)fgets(name, sizeof(name), file);
+		(void)fclose(file);
+		if (strncmp(name, "weir-sentinel", 13) != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/self/task/%s/schedstat",
+			entry->d_name);
+		file = fopen(path, "r");
+		if (file && fscanf(file, "%llu", &ns) == 1)
+			ran_ns = ns;
+		if (file)
+			(void)fclose(file);
+	}
+	if (tasks)
+		(void)closedir(tasks);
+	return ran_ns;
+}
+
+/* Its share of a core, in percent. */
+static double
+share(void)
+{
+	uint64_t ran_ns = sentinel_ns(), began_ns = weir_now_ns();
+
+	rest_ms(WATCHED_MS);
+	return 100.0 * (double)(sentinel_ns() - ran_ns) /
+		(double)(weir_now_ns() - began_ns);
+}
+
+static int
+case_sentinel(void)
+{
+	int runs = options.few;
+	double busy[BENCH_RUNS_MAX], parked[BENCH_RUNS_MAX];
+
+	for (int i = 0; i < runs; i++) {
+		struct subject subject = {0};
+		pthread_t thread;
+
+		if (subject_open(&subject, 0) < 0 ||
+			pthread_create(&thread, NULL, turn, &subject) != 0)
+			return BENCH_UNMEASURED;
+		rest_ms(WARM_MS);
+		busy[i] = share();
+		/* It sends the message on no more: the loop sleeps. */
+		subject.siblings[0].sends = false;
+		rest_ms(WARM_MS);
+		parked[i] = share();
+		atomic_store(&subject.ends, true);
+		(void)weir_wake(subject.bus);
+		(void)pthread_join(thread, NULL);
+		(void)weir_adopt(subject.bus);
+		(void)weir_close(subject.bus);
+	}
+	print("sentinel", "of a core, while a loop is busy", "%", busy, runs, 1);
+	print("sentinel", "of a core, while all loops sleep", "%", parked, runs, 0);
+	return BENCH_GOOD;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct bench_case cases[] = {
+		{"spin", case_spin, "a handler that spins for 30 ms"},
+		{"block", case_block, "a handler that waits in the kernel for 30 ms"},
+		{"sentinel", case_sentinel, "what looking for them costs"},
+		{NULL, NULL, NULL}};
+	static const struct bench_program program = {.name = "bench-pause",
+		.cases = cases,
+		.options = &options,
+		.runs = 21,
+		.runs_quick = 3,
+		.few = 3,
+		.failed = "a bus did not close"};
+
+	return bench_main(&program, argc, argv);
+}
