@@ -261,7 +261,6 @@ siblings_go_on(struct crowd *crowd, int count)
 static void
 come_back(struct crowd *crowd, struct stuck *stuck)
 {
-	AWAIT(atomic_load(&stuck->loop) == WEIR_LOOP_LANE);
 	while (atomic_load(&stuck->loop) != 0 || atomic_load(&stuck->tier) != 0)
 		siblings_go_on(crowd, 1);
 }

@@ -724,7 +724,7 @@ P2_a_change_reads_as_a_line(void)
 		{WR_TIER_WHY_AGE,
 			"its oldest unread message is 2.50 s old, more than 1 ms"},
 		{WR_TIER_WHY_GOOD, "75 good polls in a row"},
-		{WR_TIER_WHY_HARD, "its handler did not return"},
+		{WR_TIER_WHY_HARD, "its handler did not return within 1 ms"},
 		{WR_TIER_WHY_OVERLOAD, "the system is overloaded"},
 		{WR_TIER_WHY_OPERATOR, "an operator said so"},
 		{WR_TIER_WHY_LINEAGE, "it was made by one that is there"},

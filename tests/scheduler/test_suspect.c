@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Who is stuck in a handler, and who only looks like it (FEATURES N2, P1): the rules, in virtual
+ * time.
+ */
+#include "scheduler/suspect.h"
+
+#include "tests/lib/dice.h"
+#include "tests/lib/test.h"
+
+enum { US = 1000, HARD = 2000 * US, TICK = 250 * US, POLL = 4 + 1, OTHER_POLL = 8 + 1 };
+
+static struct wr_suspect s;
+static uint64_t now;
+static struct wr_evidence evidence;
+
+static void
+make(void)
+{
+	s = (struct wr_suspect){0};
+	now = 1000000000;
+	evidence = (struct wr_evidence){.ran_ns = 77};
+	(void)wr_suspect_look(&s, 0, false, now, TICK);
+}
+
+/* A tick, in which the thread runs for so long or waits; then a look at that word. */
+static enum wr_finding
+look(uint64_t word, uint64_t ran_ns, bool waits, uint64_t hard_ns)
+{
+	now += TICK;
+	evidence.ran_ns += ran_ns;
+	evidence.waits = waits;
+	if (!wr_suspect_look(&s, word, (word & 3) == 1, now, TICK))
+		return WR_FOUND_NOTHING;
+	return wr_suspect_judge(&s, &evidence, now, hard_ns);
+}
+
+/* The first finding of so many looks that is neither nothing nor a hint; *looks: which. */
+static enum wr_finding
+find(uint64_t ran_ns, bool waits, uint64_t hard_ns, int *looks)
+{
+	enum wr_finding found = WR_FOUND_NOTHING;
+
+	for (*looks = 1; *looks < 100; ++*looks) {
+		found = look(POLL, ran_ns, waits, hard_ns);
+		if (found != WR_FOUND_NOTHING && found != WR_FOUND_LONG)
+			break;
+	}
+	return found;
+}
+
+static void
+N2_who_spins_is_found_when_its_time_is_over(void)
+{
+	int looks;
+
+	make();
+	CHECK_EQ(find(TICK, false, HARD, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 1 + HARD / TICK); /* since the first look */
+}
+
+static void
+N2_who_waits_is_found_when_its_time_is_over(void)
+{
+	int looks;
+
+	make();
+	CHECK_EQ(find(0, true, HARD, &looks), WR_FOUND_WAITING);
+	CHECK_EQ(looks, 1 + HARD / TICK);
+}
+
+/* Neither ran nor waited: it had no core. Nor has who ran for some of it. */
+static void
+N2_who_has_no_core_is_excused(void)
+{
+	int looks;
+
+	make();
+	CHECK_EQ(find(0, false, HARD, &looks), WR_FOUND_NO_CORE);
+	make();
+	CHECK_EQ(find(TICK / 2, false, HARD, &looks), WR_FOUND_NO_CORE);
+	/* As soon as it runs again for long enough it is found. */
+	CHECK_EQ(look(POLL, 0, false, HARD), WR_FOUND_NO_CORE);
+	CHECK_EQ(look(POLL, (uint64_t)100 * TICK, false, HARD), WR_FOUND_SPINNING);
+}
+
+/* Once seen in neither state it is not one that waited all the time. */
+static void
+N2_who_waited_only_for_a_part_is_excused(void)
+{
+	int looks;
+
+	make();
+	CHECK_EQ(look(POLL, 0, true, HARD), WR_FOUND_NOTHING);
+	CHECK_EQ(look(POLL, 0, false, HARD), WR_FOUND_NOTHING);
+	CHECK_EQ(find(0, true, HARD, &looks), WR_FOUND_NO_CORE);
+}
+
+/* A short hard budget, and the kernel's ticks: it takes two looks. */
+static void
+N2_a_short_time_is_confirmed(void)
+{
+	int looks;
+
+	make();
+	CHECK_EQ(find(TICK, false, HARD / 2, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 2 + HARD / 2 / TICK);
+}
+
+/* Another poll, or none, begins anew. */
+static void
+N2_another_poll_begins_anew(void)
+{
+	int looks;
+
+	make();
+	for (int i = 0; i < HARD / TICK; i++)
+		CHECK(look(POLL, TICK, false, HARD) < WR_FOUND_SPINNING);
+	CHECK_EQ(look(OTHER_POLL, TICK, false, HARD), WR_FOUND_NOTHING);
+	CHECK_EQ(find(TICK, false, HARD, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 1 + HARD / TICK);
+	CHECK_EQ(look(4, TICK, false, HARD), WR_FOUND_NOTHING);
+	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), UINT64_MAX);
+}
+
+/* Who looks was late itself: nothing that it saw before counts. */
+static void
+N2_a_late_look_drops_what_was_seen(void)
+{
+	int looks;
+
+	make();
+	for (int i = 0; i < HARD / TICK; i++)
+		CHECK(look(POLL, TICK, false, HARD) < WR_FOUND_SPINNING);
+	now += WR_SUSPECT_LATE * TICK;
+	CHECK_EQ(look(POLL, (uint64_t)10 * TICK, false, HARD), WR_FOUND_NOTHING);
+	CHECK_EQ(find(TICK, false, HARD, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 1 + HARD / TICK);
+}
+
+/* It is asked to end at half of its time. */
+static void
+N2_at_half_of_its_time_it_is_asked_to_end(void)
+{
+	make();
+	for (int i = 0; i < HARD / 2 / TICK; i++)
+		CHECK_EQ(look(POLL, TICK, false, HARD), WR_FOUND_NOTHING);
+	for (int i = 0; i < HARD / 2 / TICK; i++)
+		CHECK_EQ(look(POLL, TICK, false, HARD), WR_FOUND_LONG);
+	CHECK_EQ(look(POLL, TICK, false, HARD), WR_FOUND_SPINNING);
+}
+
+/* The next look is when it matters. */
+static void
+it_is_looked_at_when_it_matters(void)
+{
+	make();
+	(void)look(POLL, TICK, false, HARD);
+	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), HARD / 2);
+	now += HARD / 2;
+	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), HARD / 2);
+	now += HARD / 2;
+	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), HARD / WR_SUSPECT_SOON);
+}
+
+enum { SEEDS = 2000, SEEDS_LONG = 200000, SPAN = 200 };
+
+/* One poll of a handler that wants so much of a core, in a machine that gives it one now and
+ * then, looked at by somebody who is late now and then. True if it was found stuck. */
+static bool
+lives_through(uint64_t *seed, uint64_t wants_ns, uint64_t hard_ns)
+{
+	uint64_t ran_ns = 0;
+
+	make();
+	for (int i = 0; i < SPAN && ran_ns < wants_ns; i++) {
+		bool has_core = wr_dice_roll(seed, 3) != 0;
+		uint64_t late = wr_dice_roll(seed, 20) == 0 ? wr_dice_roll(seed, 20) : 0;
+		uint64_t step_ns = has_core ? (1 + late) * TICK : 0;
+		enum wr_finding found;
+
+		step_ns = step_ns < wants_ns - ran_ns ? step_ns : wants_ns - ran_ns;
+		ran_ns += step_ns;
+		now += late * TICK;
+		found = look(POLL, step_ns, false, hard_ns);
+		if (found == WR_FOUND_SPINNING || found == WR_FOUND_WAITING)
+			return true;
+	}
+	return false;
+}
+
+/* Seeds: nobody who needs less than a third of the hard budget of a core is ever found, whatever
+ * the machine does; whoever never ends is, once it has a core. */
+static void
+P1_whatever_the_machine_does(void)
+{
+	int seeds = wr_test_long() ? SEEDS_LONG : SEEDS, found = 0;
+
+	for (int i = 1; i <= seeds; i++) {
+		uint64_t seed = (unsigned long long)i * WR_DICE_SEED;
+
+		if (!CHECK(!lives_through(&seed, wr_dice_roll(&seed, HARD / 3), HARD)))
+			return;
+		found += lives_through(&seed, UINT64_MAX, HARD);
+	}
+	CHECK(found > seeds / 10 * 9);
+}
+
+static const struct wr_test tests[] = {TEST(N2_who_spins_is_found_when_its_time_is_over),
+	TEST(N2_who_waits_is_found_when_its_time_is_over),
+	TEST(N2_who_has_no_core_is_excused),
+	TEST(N2_who_waited_only_for_a_part_is_excused),
+	TEST(N2_a_short_time_is_confirmed), TEST(N2_another_poll_begins_anew),
+	TEST(N2_a_late_look_drops_what_was_seen),
+	TEST(N2_at_half_of_its_time_it_is_asked_to_end),
+	TEST(it_is_looked_at_when_it_matters), TEST(P1_whatever_the_machine_does),
+	TEST_END};
+const struct wr_suite wr_suite_suspect = {.name = "suspect", .tests = tests};
