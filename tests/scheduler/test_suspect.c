@@ -107,6 +107,18 @@ N2_a_short_time_is_confirmed(void)
 	CHECK_EQ(looks, 2 + HARD / 2 / TICK);
 }
 
+/* What is known of less than half of its time is not evidence. */
+static void
+N2_it_is_not_judged_by_a_moment(void)
+{
+	make();
+	(void)look(POLL, 0, false, 3 * TICK);
+	now += 2 * TICK;
+	CHECK_EQ(look(POLL, 0, true, 3 * TICK), WR_FOUND_LONG);
+	CHECK_EQ(look(POLL, 0, false, 3 * TICK), WR_FOUND_LONG);
+	CHECK_EQ(look(POLL, 0, false, 3 * TICK), WR_FOUND_NO_CORE);
+}
+
 /* Another poll, or none, begins anew. */
 static void
 N2_another_poll_begins_anew(void)
@@ -210,8 +222,8 @@ static const struct wr_test tests[] = {TEST(N2_who_spins_is_found_when_its_time_
 	TEST(N2_who_waits_is_found_when_its_time_is_over),
 	TEST(N2_who_has_no_core_is_excused),
 	TEST(N2_who_waited_only_for_a_part_is_excused),
-	TEST(N2_a_short_time_is_confirmed), TEST(N2_another_poll_begins_anew),
-	TEST(N2_a_late_look_drops_what_was_seen),
+	TEST(N2_it_is_not_judged_by_a_moment), TEST(N2_a_short_time_is_confirmed),
+	TEST(N2_another_poll_begins_anew), TEST(N2_a_late_look_drops_what_was_seen),
 	TEST(N2_at_half_of_its_time_it_is_asked_to_end),
 	TEST(it_is_looked_at_when_it_matters), TEST(P1_whatever_the_machine_does),
 	TEST_END};
