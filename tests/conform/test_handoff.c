@@ -59,6 +59,7 @@ struct crowd {
 	atomic_bool inside; /* a sibling is running */
 	uint64_t sent;
 	uint32_t flags;
+	uint32_t loops; /* 1: all are on a further loop */
 	pthread_t turns;
 	atomic_bool ends;
 	atomic_int verdicts;
@@ -136,12 +137,26 @@ on_sibling(void *ctx, const weir_msg *msg)
 	return atomic_exchange(&sibling->verdict, 0);
 }
 
+static uint32_t
+roams(const struct crowd *crowd)
+{
+	return crowd->loops > 0 ? WEIR_MOVE_LOOPS : 0;
+}
+
+/* On the loop that all are on. */
+static void
+place(const struct crowd *crowd, weir_sub *sub)
+{
+	if (crowd->loops > 0)
+		REQUIRE_EQ(weir_sub_move(sub, crowd->loops), 0);
+}
+
 static void
 crowd_open(struct crowd *crowd, const char *name, uint32_t stuck, const char *tiers)
 {
 	crowd->a = rig_bus(name);
-	crowd->b = weir_open(name, .attach_ms = 600000, .tiers = tiers,
-		.hard_us = HARD_US, .tick_us = TICK_US, .close_ms = 100,
+	crowd->b = weir_open(name, .attach_ms = 600000, .loops = crowd->loops,
+		.tiers = tiers, .hard_us = HARD_US, .tick_us = TICK_US, .close_ms = 100,
 		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET | crowd->flags);
 	REQUIRE_EQ(weir_why(crowd->b)->code, 0);
 	crowd->pub = weir_advertise(crowd->a, "t", .wait_ms = WEIR_FOREVER);
@@ -151,14 +166,18 @@ crowd_open(struct crowd *crowd, const char *name, uint32_t stuck, const char *ti
 		sem_init(&crowd->stuck[i].gate, 0, 0);
 		/* It loses what it is not waited for: only its order counts then. */
 		crowd->stuck[i].sub = weir_subscribe(crowd->b, "t", .on_msg = on_stuck,
-			.ctx = &crowd->stuck[i], .moves = WEIR_MOVE_LANE);
+			.ctx = &crowd->stuck[i], .moves = WEIR_MOVE_LANE | roams(crowd));
+		place(crowd, crowd->stuck[i].sub);
 	}
 	for (int i = 0; i < SIBLINGS; i++) {
 		crowd->siblings[i].crowd = crowd;
-		(void)weir_subscribe(crowd->b, "t", .on_msg = on_sibling,
-			.ctx = &crowd->siblings[i]);
+		place(crowd,
+			weir_subscribe(crowd->b, "t", .on_msg = on_sibling,
+				.ctx = &crowd->siblings[i], .moves = roams(crowd)));
 	}
-	crowd->siblings[0].pub = weir_advertise(crowd->b, "answers");
+	/* Elsewhere than at home what is the bus's is another thread's. */
+	if (crowd->loops == 0)
+		crowd->siblings[0].pub = weir_advertise(crowd->b, "answers");
 	REQUIRE_EQ(weir_wait_subscribers(crowd->pub, (int)stuck + SIBLINGS, WEIR_FOREVER),
 		(int)stuck + SIBLINGS);
 }
@@ -235,7 +254,7 @@ handoffs(struct crowd *crowd)
 {
 	weir_handoffs all = {.size = sizeof(all)};
 
-	REQUIRE_EQ(weir_loop_handoffs(crowd->b, 0, &all), 0);
+	REQUIRE_EQ(weir_loop_handoffs(crowd->b, crowd->loops, &all), 0);
 	return all;
 }
 
@@ -348,6 +367,34 @@ N2_several_are_left_behind_one_after_the_other(const char *name)
 	}
 }
 
+/* The same on a loop that has a thread of the library's, twice. */
+static void
+N2_a_further_loop_is_taken_over_too(const char *name)
+{
+	struct crowd crowd = {.loops = 1};
+
+	crowd_open(&crowd, name, 2, QUICK);
+	crowd_run(&crowd);
+	siblings_go_on(&crowd, 20);
+	for (int i = 0; i < 2; i++) {
+		AWAIT(atomic_load(&crowd.stuck[i].next) == crowd.sent);
+		atomic_store(&crowd.stuck[i].way, i ? WAITS : SPINS);
+		siblings_go_on(&crowd, 20);
+		AWAIT(atomic_load(&crowd.stuck[i].inside) == 1);
+		siblings_go_on(&crowd, 20);
+	}
+	CHECK(handoffs(&crowd).handoffs > 0);
+	for (int i = 0; i < 2; i++) {
+		let_return(&crowd.stuck[i]);
+		siblings_go_on(&crowd, 20);
+	}
+	AWAIT(handoffs(&crowd).stuck == 0);
+	for (int i = 0; i < 2; i++)
+		AWAIT(atomic_load(&crowd.stuck[i].next) == crowd.sent);
+	crowd_stop(&crowd);
+	crowd_close(&crowd);
+}
+
 /* What a sibling says in the other thread ends the turn of the loop's own. */
 static void
 a_verdict_given_meanwhile_is_not_lost(const char *name)
@@ -449,7 +496,7 @@ a_fork_while_one_is_stuck_leaves_both_well(const char *name)
 	X(N2_who_waits_in_the_kernel_is_left_behind_and_comes_back) \
 	X(N2_who_publishes_without_end_is_left_behind) X(N2_who_holds_a_lock_is_left_behind) \
 	X(N2_several_are_left_behind_one_after_the_other) \
-	X(a_verdict_given_meanwhile_is_not_lost) X(P33_a_loop_that_is_pinned_starves_with_who_is_stuck) \
+	X(N2_a_further_loop_is_taken_over_too) X(a_verdict_given_meanwhile_is_not_lost) X(P33_a_loop_that_is_pinned_starves_with_who_is_stuck) \
 	X(closing_while_one_is_stuck_says_so) X(a_fork_while_one_is_stuck_leaves_both_well)
 /* clang-format on */
 
