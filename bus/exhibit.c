@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bus/admission.h"
+#include "bus/errand.h"
 
 static void
 tell_node(struct wr_node *node, struct wr_peer *looker)
@@ -241,6 +242,9 @@ wr_exhibit(struct wr_node *node, struct wr_peer *looker, const struct wr_wire *m
 		return 0;
 	case WR_WIRE_CALL:
 		show_roster(node, looker);
+		return 0;
+	case WR_WIRE_ASK:
+		wr_errand_hear(node, looker, msg);
 		return 0;
 	default:
 		return -WEIR_E_PEER_PROTOCOL;

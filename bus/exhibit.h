@@ -12,7 +12,7 @@
 
 #include "bus/peer.h"
 
-/* Answers one message of a looker (WR_WIRE_LOOK, SHOW, READERS or CALL). 0 or PEER_PROTOCOL.
+/* Answers one message of a looker (WR_WIRE_LOOK, SHOW, READERS, CALL or ASK). 0 or PEER_PROTOCOL.
  * With the node's lock held. What the looker may not read, it is not told of. */
 int wr_exhibit(struct wr_node *node, struct wr_peer *looker, const struct wr_wire *msg);
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/errand.h"
 #include "bus/error.h"
 #include "bus/history.h"
 #include "bus/legacy.h"
@@ -174,6 +175,7 @@ void
 wr_node_fini(struct wr_node *node)
 {
 	wr_legacy_fini(node);
+	wr_command_drop_all(node);
 	bell_give(node->bell);
 	node->bell = NULL;
 	if (node->in_process)
@@ -445,7 +447,7 @@ wr_link_attach(struct wr_link *link)
 }
 
 struct wr_link *
-wr_sub_take_inbox(struct wr_subscription *sub)
+wr_sub_take_inbox(struct wr_subscription *sub, struct wr_errand **errands)
 {
 	struct wr_link *links;
 
@@ -454,6 +456,7 @@ wr_sub_take_inbox(struct wr_subscription *sub)
 	pthread_mutex_lock(&sub->inbox_lock);
 	links = sub->inbox;
 	sub->inbox = NULL;
+	wr_errand_move(sub, errands);
 	wr_store_release(inbox_count, &sub->inbox_count, 0);
 	pthread_mutex_unlock(&sub->inbox_lock);
 	return links;

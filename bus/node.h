@@ -22,6 +22,8 @@ struct wr_subscription;
 struct wr_link;
 struct wr_legacy;
 struct wr_peer;
+struct wr_errand;
+struct wr_command;
 
 /* How a node meets the others. Every call but turn waits at most until deadline_ns, is
  * made without the lock, and returns 0 or < 0 with err filled. */
@@ -120,6 +122,7 @@ struct wr_subscription {
 	uint32_t key_offset, key_size; /* of WEIR_LATEST */
 	struct wr_access writers;
 	bool open_to_all;
+	bool pulled; /* its owner reads it; no loop does */
 	char pattern[WR_NAME_BYTES];
 	char type[WR_NAME_BYTES];
 	uint64_t refused;  /* under the lock, as are the next three */
@@ -133,7 +136,8 @@ struct wr_subscription {
 
 	pthread_mutex_t inbox_lock;
 	struct wr_link *inbox; /* attached, not yet seen by the subscription's thread */
-	wr_a64 inbox_count;
+	struct wr_errand *box; /* asked of it, and not yet seen either; see bus/errand.h */
+	wr_a64 inbox_count;    /* 1: something is in one of them */
 };
 
 enum { WR_EVENTS = 1024 };
@@ -170,6 +174,9 @@ struct wr_node {
 	uint32_t stream_count;
 	uint64_t next_id;
 	uint64_t denied;
+	struct wr_errand *errands; /* that are not answered */
+	uint32_t errand_count;
+	struct wr_command *commands; /* that others may give to the program */
 
 	pthread_mutex_t event_lock;
 	weir_event *events;
@@ -278,8 +285,9 @@ int wr_join_local(
 
 /* ---- the subscription's thread, without the lock ------------------------------------------ */
 
-/* Takes what was attached since the last call: a list through ->inbox. */
-struct wr_link *wr_sub_take_inbox(struct wr_subscription *sub);
+/* Takes what was attached since the last call: a list through ->inbox; and appends what was
+ * asked to *errands. */
+struct wr_link *wr_sub_take_inbox(struct wr_subscription *sub, struct wr_errand **errands);
 /* Ends a link and frees it, whoever publishes it. */
 void wr_link_leave(struct wr_link *link);
 

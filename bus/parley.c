@@ -99,7 +99,8 @@ wr_parley_hear(struct wr_peers *peers, struct wr_peer *peer, const struct wr_wir
 	if (msg->kind == WR_WIRE_HELLO)
 		return on_hello(peers, peer, msg, fds, wrong);
 	if (peer->state == WR_PEER_LOOKER ||
-		(peer->state == WR_PEER_GUEST && msg->kind == WR_WIRE_LOOK)) {
+		(peer->state == WR_PEER_GUEST &&
+			(msg->kind == WR_WIRE_LOOK || msg->kind == WR_WIRE_ASK))) {
 		peer->state = WR_PEER_LOOKER;
 		*wrong = wr_exhibit(peers->node, peer, msg);
 		drop_fds(msg, fds);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/errand.h"
 #include "bus/peers.h"
 #include "bus/window.h"
 
@@ -46,6 +47,8 @@ drop_unsent(struct wr_peer *peer)
 void
 wr_peer_reset(struct wr_peer *peer)
 {
+	if (peer->state == WR_PEER_LOOKER)
+		wr_errand_orphan(peer->table->node, peer);
 	pthread_mutex_lock(&peer->send_lock);
 	drop_unsent(peer);
 	close_fd(&peer->fd);

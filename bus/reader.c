@@ -551,6 +551,24 @@ wr_reader_waiting(const struct wr_reader *r, uint64_t most)
 	return count;
 }
 
+/* What comes meanwhile is not passed over: it might never end. */
+uint64_t
+wr_reader_skip(struct wr_reader *r)
+{
+	uint64_t left = wr_reader_waiting(r, UINT64_MAX);
+	uint64_t before = wr_reader_lost(r), word;
+
+	r->shown = UINT64_MAX;
+	/* Whatever else it meets, the next peek finds again, and says so. */
+	while (left-- > 0 && advance(r, &word) == 1) {
+		miss(r, WR_LOST_BEHIND, 1);
+		r->off += wr_word_extent(word);
+		r->seq++;
+	}
+	wr_reader_say(r);
+	return wr_reader_lost(r) - before;
+}
+
 bool
 wr_reader_ready(struct wr_reader *r)
 {

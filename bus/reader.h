@@ -132,6 +132,10 @@ int wr_reader_peek(struct wr_reader *r, struct wr_view *views, int count);
 /* Passes the first count of the views that were peeked, count > 0. */
 void wr_reader_pass(struct wr_reader *r, const struct wr_view *views, int count);
 
+/* Passes over every message that is visible now: lost behind, as the next one says. Returns how
+ * many that were; it costs a look at each. */
+uint64_t wr_reader_skip(struct wr_reader *r);
+
 /* True if nothing more is published in its stream. */
 bool wr_reader_is_over(const struct wr_reader *r);
 

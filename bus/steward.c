@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bus/ear.h"
+#include "bus/errand.h"
 #include "bus/error.h"
 #include "bus/mutant.h"
 #include "bus/os/thread.h"
@@ -170,6 +171,7 @@ keep_house(struct wr_steward *s)
 	uint64_t now = wr_now_ns();
 	int next_ms = wr_door_tend(&s->door, IDLE_MS);
 
+	next_ms = wr_errand_tend(s->node, next_ms);
 	wr_parley_tell_left(&s->peers);
 
 	for (int i = 0; s->peers.at[i]; i++) {

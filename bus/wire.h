@@ -47,8 +47,15 @@ enum wr_wire_kind {
 	WR_WIRE_CALL, /* from a looker: the roster of your loop, please. REFUSED: there is
 			      none */
 	WR_WIRE_ROSTER, /* to a looker; fd: the roster */
+	WR_WIRE_ASK, /* from a looker: do this with a subscription of yours, or this command,
+			before count[0]; see include/weir/control.h. code: which */
+	WR_WIRE_ANSWER, /* to a looker: what became of it; name says it in words */
 	WR_WIRE_KINDS
 };
+
+/* The code of an ASK: enum weir_control_verb, or a command of the program; whoever does not know
+ * one answers so. */
+enum { WR_ASK_COMMAND = 16 };
 
 struct wr_wire {
 	uint32_t magic;

@@ -405,6 +405,12 @@ wr_roamer_returns(struct wr_roamer *roamer, int verdict)
 	put_on_desk(roamer, loop);
 }
 
+void
+wr_roamer_goes_home(struct wr_roamer *roamer)
+{
+	hand(roamer, &roamer->crew->home);
+}
+
 int
 wr_roamer_move(struct wr_roamer *roamer, uint32_t index)
 {

@@ -146,6 +146,10 @@ bool wr_roamer_hands_on(struct wr_roamer *roamer);
  * it: then *verdict is 0, and it is not to be touched any more. */
 void wr_roamer_tells(struct wr_roamer *roamer, int *verdict);
 
+/* In its poll elsewhere than at home: it goes there for its next poll, where it is to say that it
+ * does not belong there only when it has done what it came for. Not to be touched any more. */
+void wr_roamer_goes_home(struct wr_roamer *roamer);
+
 /* It is at another tier: isolated, it belongs to a lane, if it may and there is one. In its
  * own loop. */
 void wr_roamer_tiered(struct wr_roamer *roamer, const struct wr_tier_change *change);

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <weir/look.h>
 
 #include "tools/text.h"
 #include "tools/tool.h"
@@ -43,9 +44,7 @@ static struct {
 static int
 make_place(struct demo *demo)
 {
-	const char *base = getenv("XDG_RUNTIME_DIR");
-	if (!base || !*base || access(base, W_OK | X_OK) || strlen(base) > 60)
-		base = "/tmp";
+	const char *base = demo_base();
 	snprintf(demo->dir, sizeof(demo->dir), "%s/weir-demo-XXXXXX", base);
 	if (!mkdtemp(demo->dir)) {
 		tool_complain(
@@ -310,6 +309,8 @@ finish(struct demo *demo)
 		}
 		reap(child);
 	}
+	weir_look_close(demo->look);
+	demo->look = NULL;
 	if (demo->ruler >= 0)
 		close(demo->ruler);
 	if (demo->dir[0])
@@ -366,7 +367,8 @@ conduct(struct demo *demo)
 	if (tool.out == TOOL_TABLE && !tool.quiet)
 		printf("%s\nto three processes, for %g s; the third is slow from %g s to %g s.\n"
 		       "Look at it from another terminal:\n"
-		       "  weir --dir %s -b " DEMO_BUS " topic hz '>'\n",
+		       "  weir --dir %s -b " DEMO_BUS " topic hz '>'\n"
+		       "or make the third slow in another way:  weir demo slow spin\n",
 			demo->what, demo->seconds_ms / 1e3,
 			(double)demo_slow_from(0, demo->seconds_ms) / 1e9,
 			(double)demo_slow_until(0, demo->seconds_ms) / 1e9, demo->dir);
@@ -459,6 +461,8 @@ const struct tool_verb verb_demo = {"demo", "[--seconds T] [--headless]",
 	"  content. From a quarter of the time to three fifths of it the third takes 5 ms for\n"
 	"  each message: it lags by more than its 1 MiB, is not waited for any more, is told\n"
 	"  what it misses, and catches up when it is fast again.\n"
+	"  weir demo slow, from another terminal, makes it slow in other ways; the table shows\n"
+	"  the tier that its loop has it at.\n"
 	"  Ends by itself, or early with Ctrl-C; then the books: published, delivered, lost,\n"
 	"  aborted, waiting; and the latency before, during and after. Exit 1 if a healthy\n"
 	"  consumer lost anything, or the books of one do not balance. Leaves nothing behind.\n",

@@ -73,6 +73,15 @@ demo_report_send(const struct demo_args *args, const struct demo_report *report)
 	return sent < 0 && errno == EPIPE ? -1 : 0;
 }
 
+const char *
+demo_base(void)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+	if (!base || !*base || access(base, W_OK | X_OK) || strlen(base) > 60)
+		return "/tmp";
+	return base;
+}
+
 void
 demo_clear(const char *dir)
 {

@@ -37,6 +37,8 @@ enum demo_part { DEMO_BEFORE = 0, DEMO_DURING, DEMO_AFTER, DEMO_PARTS };
 #define DEMO_BUS     "demo"
 #define DEMO_PATTERN "demo.>"
 
+#define DEMO_SLOW_COMMAND "slow" /* that the slow one knows: spin, block, sleep, off */
+
 /* What stands before the content of each message, so that a consumer can check it. */
 struct demo_head {
 	uint64_t number; /* counts the messages of this topic from 0 */
@@ -140,6 +142,8 @@ int demo_args_parse(struct demo_args *args, int argc, char **argv);
 /* Sends a report; one in passing is dropped where the pipe is full, the final one never.
  * Returns -1 if nobody reads any more. */
 int demo_report_send(const struct demo_args *args, const struct demo_report *report);
+/* Where demos make their directories. */
+const char *demo_base(void);
 /* When the watching process died, whoever notices clears the directory. */
 void demo_clear(const char *dir);
 
@@ -171,6 +175,7 @@ struct demo {
 	uint64_t end_ns;
 	int interrupted;
 	int lines_drawn;
+	struct weir_look *look; /* at its loops; NULL until there is something to look at */
 };
 
 /* One of the two while it runs: the table, or one line. */

@@ -4,14 +4,22 @@
  * in batches, and one that becomes slow for a while.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <weir/control.h>
 
 #include "tools/demo.h"
 #include "tools/hist.h"
 #include "tools/text.h"
 #include "tools/tool.h"
+
+/* How it is slow because somebody asked for it (weir demo slow). */
+enum fault { OFF = 0, SPIN, BLOCK, SLEEP, FAULTS };
+
+enum { ASKED_SLEEP_MS = 10, BLOCK_MS = 100 };
 
 enum manner { EACH = 0, BATCH, SLOW };
 
@@ -47,6 +55,9 @@ struct job {
 	char cpu_text[24];
 	char net_text[DEMO_FACT - 64];
 	char vm_text[40];
+	pthread_mutex_t lock; /* of what follows, which the steward's thread writes */
+	enum fault fault;
+	int parent; /* whose end ends every fault */
 	int orphan;
 	int over; /* a stream has ended: the rest is read without delay */
 };
@@ -199,6 +210,58 @@ take(struct job *job, const weir_msg *msg, uint64_t now)
 	check(job, msg, now);
 }
 
+/* From the steward's thread, whatever the handler does meanwhile. */
+static int
+on_slow(void *ctx, const char *how, char *answer, size_t size)
+{
+	static const char *const words[FAULTS] = {"off", "spin", "block", "sleep"};
+	static const char *const does[FAULTS] = {"behaves again",
+		"burns a core in one call, until off", "blocks in one call, until off",
+		"takes 10 ms for each message"};
+	struct job *job = ctx;
+	for (int i = 0; i < FAULTS; i++) {
+		if (strcmp(how, words[i]))
+			continue;
+		pthread_mutex_lock(&job->lock);
+		job->fault = (enum fault)i;
+		pthread_mutex_unlock(&job->lock);
+		snprintf(answer, size, "slow[%d] %s", (int)getpid(), does[i]);
+		return 0;
+	}
+	snprintf(answer, size, "'%.40s' is none of spin, block, sleep and off", how);
+	return -WEIR_E_USAGE_INVAL;
+}
+
+static enum fault
+asked_for(struct job *job)
+{
+	pthread_mutex_lock(&job->lock);
+	enum fault fault = job->fault;
+	pthread_mutex_unlock(&job->lock);
+	return fault;
+}
+
+/* The fault lasts: it is asked for, and the demo goes on. */
+static int
+lasts(struct job *job, enum fault fault)
+{
+	return asked_for(job) == fault && !job->ruler->end_ns && getppid() == job->parent;
+}
+
+/* In the handler: one call that does not return while the fault lasts. */
+static void
+misbehave(struct job *job)
+{
+	while (lasts(job, SPIN)) {
+		for (volatile int i = 0; i < 100000; i = i + 1)
+			continue;
+	}
+	while (lasts(job, BLOCK))
+		poll(NULL, 0, BLOCK_MS);
+	if (lasts(job, SLEEP) && !job->over)
+		poll(NULL, 0, ASKED_SLEEP_MS);
+}
+
 static int
 on_msg(void *ctx, const weir_msg *msg)
 {
@@ -208,6 +271,8 @@ on_msg(void *ctx, const weir_msg *msg)
 	if (job->args.index == SLOW && part_of(job, now) == DEMO_DURING && !job->over &&
 		!job->ruler->end_ns)
 		poll(NULL, 0, DEMO_SLOW_MS);
+	if (job->args.index == SLOW && asked_for(job) != OFF)
+		misbehave(job);
 	return 0;
 }
 
@@ -335,6 +400,9 @@ subscribe(struct job *job)
 static int
 work(struct job *job)
 {
+	if (job->args.index == SLOW)
+		pthread_mutex_init(&job->lock, NULL);
+	(void)weir_on_command(job->bus, DEMO_SLOW_COMMAND, on_slow, job);
 	job->sub = subscribe(job);
 	if (weir_sub_why(job->sub)->code)
 		return tool_fail(weir_sub_why(job->sub));
@@ -363,6 +431,7 @@ run(int argc, char **argv)
 		return TOOL_USAGE;
 	signal(SIGINT, SIG_IGN);
 	job.report.child = (uint32_t)job.args.index;
+	job.parent = (int)getppid();
 	job.ruler = demo_ruler_map(job.args.ruler, 0);
 	if (!job.ruler)
 		return TOOL_MEMORY;

@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <weir/look.h>
+#include <weir/options.h>
 
+#include "tools/consumer.h"
 #include "tools/demo.h"
 #include "tools/text.h"
 #include "tools/tool.h"
@@ -84,6 +87,31 @@ is_left(const struct demo_taken *taken)
 	return left;
 }
 
+/* Its tier, as its loop shows it: also of one whose handler does not return, and reports
+ * nothing. "": nothing is shown. */
+static const char *
+tier_of(struct demo *demo, const struct demo_child *child)
+{
+#if WEIR_METRICS
+	size_t count;
+	if (!demo->look) {
+		demo->look = weir_look_open(DEMO_BUS, demo->dir, NULL);
+		if (demo->look)
+			(void)weir_look_refresh(demo->look, 0);
+	}
+	if (!demo->look || weir_look_roster(demo->look, 0) < 0)
+		return "";
+	const weir_look_consumer *all = weir_look_consumers(demo->look, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].pid == (uint32_t)child->pid && all[i].subscription)
+			return consumer_tier(all[i].tier);
+	}
+#else
+	(void)demo, (void)child;
+#endif
+	return "";
+}
+
 static void
 draw_consumer(struct demo *demo, struct demo_child *child)
 {
@@ -91,12 +119,15 @@ draw_consumer(struct demo *demo, struct demo_child *child)
 	double rate = rate_of(child, taken->delivered, child->before.taken.delivered);
 	uint64_t untold = taken->holes > taken->lost ? taken->holes - taken->lost : 0;
 	uint64_t bad = taken->damaged + untold;
+	const char *tier = child == &demo->child[DEMO_SLOW] ? tier_of(demo, child) : "";
+	const char *state = is_left(taken)              ? "left behind"
+		: *tier && strcmp(tier, "monitor") != 0 ? tier
+							: "waited for";
 	line(demo, "%-8s %11s %8s %6s %7s %3s %8s %8s  %s", child->name,
 		text_count(taken->delivered).s, text_rate(rate).s,
 		text_count(taken->lag).s, text_count(taken->lost).s, text_count(bad).s,
 		text_ns((double)taken->recent_p50).s,
-		text_ns((double)taken->recent_p99).s,
-		is_left(taken) ? "left behind" : "waited for");
+		text_ns((double)taken->recent_p99).s, state);
 	move_on(child);
 }
 

@@ -164,6 +164,8 @@ event_words(const weir_event *event)
 		return "! broke the protocol and was put out";
 	case WEIR_EV_TIER:
 		return "~ is at another tier";
+	case WEIR_EV_ASKED:
+		return "~ was asked for something";
 	case WEIR_EV_CUT:
 		return "! is gone, and what it published last cannot be reached";
 	}
@@ -192,6 +194,11 @@ show_event(const weir_event *event)
 		tool_complain("! %" PRIu64 " events were not seen", event->dropped);
 	if (event->kind == WEIR_EV_TIER) {
 		tool_say("~ %s", event->why);
+		return;
+	}
+	if (event->kind == WEIR_EV_ASKED) {
+		tool_say("~ %s%s%s", event->topic, event->topic[0] ? ": " : "",
+			event->why);
 		return;
 	}
 	char stalled[64] = "";

@@ -115,6 +115,7 @@ int tool_color(void);
 extern const struct tool_verb verb_pub, verb_sub, verb_ls, verb_topic_info,
 	verb_topic_account, verb_topic_lag, verb_topic_echo, verb_topic_hz,
 	verb_topic_bw, verb_topic_delay, verb_consumer_ls, verb_consumer_why,
+	verb_consumer_set, verb_consumer_skip, verb_consumer_kick, verb_demo_slow,
 	verb_doctor, verb_reactor_simulate, verb_reactor_round, verb_clean, verb_errors,
 	verb_explain, verb_version, verb_demo, verb_bench, verb_help, verb_conf,
 	verb_demo_source, verb_demo_consumer;

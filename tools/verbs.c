@@ -20,11 +20,15 @@ const struct tool_verb *const tool_verbs[] = {
 #if WEIR_METRICS
 	&verb_consumer_ls,
 	&verb_consumer_why,
+	&verb_consumer_set,
+	&verb_consumer_skip,
+	&verb_consumer_kick,
 	&verb_doctor,
 #endif
 	&verb_reactor_simulate,
 	&verb_reactor_round,
 	&verb_clean,
+	&verb_demo_slow, /* before the shorter name */
 	&verb_demo,
 	&verb_bench,
 	&verb_conf,

@@ -122,8 +122,10 @@ enum weir_event_kind {
 	WEIR_EV_DETACHED, /* the same, seen from the subscription: what it does not read
 				 in time is written over, and counted */
 	WEIR_EV_RETURNED, /* from here on nothing is lost any more */
-	WEIR_EV_TIER /* a consumer of ours is at another tier: tier, was_tier and why say
+	WEIR_EV_TIER, /* a consumer of ours is at another tier: tier, was_tier and why say
 				   which and what led to it; topic is what it subscribes */
+	WEIR_EV_ASKED /* somebody asked for something, see weir/control.h: pid, uid, topic
+			 and why say who and for what; code is 0 if it was done */
 };
 
 typedef struct weir_event {
@@ -137,7 +139,8 @@ typedef struct weir_event {
 	uint64_t dropped;    /* events that were lost because nobody pulled them */
 	uint32_t tier,
 		was_tier; /* of WEIR_EV_TIER: 0 monitor, 1 warn, 2 yield, 3 isolate */
-	char why[160];    /* of WEIR_EV_TIER, for people: "imu: monitor -> warn: ..." */
+	char why[160]; /* of WEIR_EV_TIER, for people: "imu: monitor -> warn: ..."; of
+			     WEIR_EV_ASKED: "kick, asked by uid 0: ..." */
 	char node[WEIR_NAME_MAX + 1];  /* name of the peer */
 	char topic[WEIR_NAME_MAX + 1]; /* "" = none */
 } weir_event;

@@ -4,16 +4,20 @@
  * turn it is among them. A subscription with a callback is polled by the reactor; one
  * without is pulled by its owner. Both read in place.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/look.h>
 #include <weir/loop.h>
 
+#include "bus/errand.h"
 #include "bus/error.h"
 #include "bus/lines.h"
 #include "bus/topic.h"
 #include "protocols/bus.h"
 #include "scheduler/rest.h"
+
+#define POLL_MOST_NS 10000000000ull /* that somebody may ask for */
 
 enum { BATCH = 64, MOVES = WEIR_MOVE_LANE | WEIR_MOVE_LOOPS | WEIR_MOVE_BLOCKING };
 
@@ -41,6 +45,8 @@ struct weir_sub {
 	uint64_t alias; /* as whom its callback runs while its loop may be taken; 0: never */
 	struct wr_lease *lease; /* of the loop that is let go of for this poll; NULL: it is not */
 	struct wr_budget *budget; /* of this poll */
+	bool kicked;              /* off all streams, because somebody asked for that */
+	struct wr_errand *errands; /* asked of it; done between two polls */
 
 	/* the streams, and where the next turn begins */
 	struct wr_link **links;
@@ -172,7 +178,7 @@ make_place(struct weir_sub *sub)
 static void
 take_inbox(struct weir_sub *sub)
 {
-	struct wr_link *link = wr_sub_take_inbox(sub->sub);
+	struct wr_link *link = wr_sub_take_inbox(sub->sub, &sub->errands);
 
 	while (link) {
 		struct wr_link *next = link->inbox;
@@ -240,6 +246,159 @@ end_link(struct weir_sub *sub, struct wr_link *link, int rc)
 		drop_link(sub, link);
 }
 
+/* ---- what others ask of it ------------------------------------------------------------------ */
+
+/* What is wrong with it, by what it says of itself; 0. */
+static int
+check_errand(const struct weir_control *control, char *text, size_t size)
+{
+	const uint32_t known =
+		WEIR_CONTROL_WEIGHT | WEIR_CONTROL_POLL | WEIR_CONTROL_BATCH;
+
+	if (control->what == 0 || (control->what & ~known) != 0)
+		(void)snprintf(text, size, "it knows no such setting");
+	else if ((control->what & WEIR_CONTROL_WEIGHT) != 0 &&
+		(control->weight < 1 || control->weight > WR_WEIGHT_MAX))
+		(void)snprintf(text, size, "a weight of %u is not 1 to %d",
+			control->weight, WR_WEIGHT_MAX);
+	else if ((control->what & WEIR_CONTROL_BATCH) != 0 &&
+		(control->batch < 1 || control->batch > BATCH))
+		(void)snprintf(text, size, "a batch of %u is not 1 to %d",
+			control->batch, BATCH);
+	else if ((control->what & WEIR_CONTROL_POLL) != 0 &&
+		control->poll_ns > POLL_MOST_NS)
+		(void)snprintf(text, size, "no poll hands messages on for more than 10 s");
+	else
+		return 0;
+	return WEIR_E_USAGE_INVAL;
+}
+
+static int
+weigh(struct weir_sub *sub, unsigned weight, char *text, size_t size)
+{
+	const struct wr_rounds *rounds = &sub->reactor->rounds;
+	unsigned was = wr_turn_weight(&sub->task.turn);
+	int rc = wr_reactor_weigh(sub->reactor, &sub->task, weight);
+
+	if (rc < 0)
+		(void)snprintf(text, size,
+			"the round has %u of its %u polls left; weight %u needs %u more "
+			"than its %u",
+			rounds->limit > rounds->polls ? rounds->limit - rounds->polls : 0,
+			rounds->limit, weight, weight - was, was);
+	else
+		wr_roamer_weighed(&sub->roams);
+	return -rc;
+}
+
+/* All of it, or nothing. At home. */
+static int
+do_set(struct weir_sub *sub, struct weir_control *control)
+{
+	char *text = control->text;
+	int code = check_errand(control, text, sizeof(control->text));
+
+	if (code == 0 && (control->what & WEIR_CONTROL_WEIGHT) != 0)
+		code = weigh(sub, control->weight, text, sizeof(control->text));
+	if (code == 0 && (control->what & WEIR_CONTROL_BATCH) != 0)
+		sub->batch = (int)control->batch;
+	if (code == 0 && (control->what & WEIR_CONTROL_POLL) != 0)
+		sub->poll_ns = control->poll_ns;
+	control->weight = wr_turn_weight(&sub->task.turn);
+	control->batch = (uint32_t)sub->batch;
+	control->poll_ns = sub->poll_ns;
+	if (code == 0)
+		(void)snprintf(text, sizeof(control->text),
+			"weight %u, batch %u, poll budget %llu us", control->weight,
+			control->batch, (unsigned long long)(control->poll_ns / 1000));
+	return code;
+}
+
+static int
+do_skip(struct weir_sub *sub, struct weir_control *control)
+{
+	for (uint32_t i = 0; i < sub->count; i++)
+		control->skipped += wr_reader_skip(&sub->links[i]->reader);
+	(void)snprintf(control->text, sizeof(control->text),
+		"%llu messages passed over", (unsigned long long)control->skipped);
+	return 0;
+}
+
+/* Its streams end, as they do for who is too slow; those in which it holds messages stay until
+ * it has let go of them. */
+static int
+do_kick(struct weir_sub *sub, struct weir_control *control)
+{
+	struct wr_node *node = &sub->bus->node;
+
+	/* Off the table first: from here on nothing is attached to it any more. */
+	pthread_mutex_lock(node->lock);
+	wr_node_remove_sub(node, sub->sub);
+	if (node->ops->withdraw)
+		node->ops->withdraw(node, sub->sub);
+	pthread_mutex_unlock(node->lock);
+	take_inbox(sub);
+	sub->kicked = true;
+	for (uint32_t i = sub->count; i-- > 0;) {
+		struct wr_link *link = sub->links[i];
+
+		sub->ended += !link->reader.over;
+		link->reader.over = true;
+		if (!holds_any(link))
+			drop_link(sub, link);
+	}
+	(void)snprintf(control->text, sizeof(control->text), "off all its streams%s",
+		sub->count > 0 ? " but those of which it holds messages" : "");
+	return 0;
+}
+
+static int
+do_errand(struct weir_sub *sub, struct weir_control *control)
+{
+	if (sub->kicked) {
+		(void)snprintf(control->text, sizeof(control->text),
+			"it has been disconnected already");
+		return WEIR_E_GONE_EVICTED;
+	}
+	switch (control->verb) {
+	case WEIR_CONTROL_SET:
+		return do_set(sub, control);
+	case WEIR_CONTROL_SKIP:
+		return do_skip(sub, control);
+	default:
+		return do_kick(sub, control);
+	}
+}
+
+/*
+ * What was asked, between two polls. False: it has gone home for one of them, whose turns the
+ * home loop's round counts, and is not to be touched any more.
+ */
+static bool
+do_errands(struct weir_sub *sub)
+{
+	while (sub->errands) {
+		struct wr_errand *errand = sub->errands;
+		int code;
+
+		if (errand->control.verb == WEIR_CONTROL_SET &&
+			sub->reactor != &sub->bus->reactor) {
+			wr_roamer_goes_home(&sub->roams);
+			return false;
+		}
+		sub->errands = errand->next;
+		if (wr_errand_is_due(errand)) {
+			code = do_errand(sub, &errand->control);
+		} else {
+			code = WEIR_E_AGAIN_TIMEOUT;
+			(void)snprintf(errand->control.text, sizeof(errand->control.text),
+				"its time was over; nothing was done");
+		}
+		wr_errand_answer(&sub->bus->node, errand, code);
+	}
+	return true;
+}
+
 /* ---- messages --------------------------------------------------------------------------------- */
 
 static void
@@ -275,12 +434,31 @@ peek_next_link(struct weir_sub *sub, int count, struct wr_link **which)
 	return 0;
 }
 
+/* It comes to what was asked of it when its owner asks for messages. */
+static bool
+pulled_is_kicked(struct weir_sub *sub)
+{
+	take_inbox(sub);
+	if (sub->errands)
+		(void)do_errands(sub);
+	return sub->kicked;
+}
+
+static int
+kicked_answer(weir_msg *msg)
+{
+	memset(msg, 0, sizeof(*msg));
+	return -WEIR_E_GONE_EVICTED;
+}
+
 static int
 peek_n(struct weir_sub *sub, weir_msg *msgs, int count)
 {
 	struct wr_link *link;
 	int rc;
 
+	if (!sub->at && sub->sub->pulled && pulled_is_kicked(sub))
+		return kicked_answer(msgs);
 	if (sub->at) {
 		link = sub->at;
 		rc = wr_reader_peek(&link->reader, sub->views, count);
@@ -545,7 +723,6 @@ read_on(struct weir_sub *sub, int *verdict)
 {
 	int work = 0;
 
-	take_inbox(sub);
 	sub->until_ns = sub->poll_ns ? wr_now_ns() + sub->poll_ns : 0;
 	for (uint32_t left = sub->count; left > 0 && work < sub->batch &&
 		*verdict == 0 && (work == 0 || !is_over(sub));
@@ -626,7 +803,11 @@ sub_poll(struct wr_task *task, int *verdict)
 	int work;
 
 	/* A turn within a callback of ours leaves to the outer one what is ours. */
-	if (sub->busy || (sub->roams.moves != 0 && wr_roamer_hands_on(&sub->roams)))
+	if (sub->busy)
+		return 0;
+	take_inbox(sub);
+	if ((sub->errands && !do_errands(sub)) ||
+		(sub->roams.moves != 0 && wr_roamer_hands_on(&sub->roams)))
 		return 0;
 	if (sub->alias != 0 && sub->reactor->post)
 		return read_let_go(sub, verdict);
@@ -645,7 +826,7 @@ sub_ready(struct wr_task *task)
 	/* Nobody pulls while weir_run runs, so what waits there keeps nobody awake. */
 	if (sub->busy || (!sub->on_msg && !sub->on_batch && sub->bus->in_run))
 		return false;
-	if (wr_load_acquire(inbox_count, &sub->sub->inbox_count) != 0)
+	if (sub->errands || wr_load_acquire(inbox_count, &sub->sub->inbox_count) != 0)
 		return true;
 	for (uint32_t i = 0; i < sub->count; i++)
 		if (wr_reader_ready(&sub->links[i]->reader))
@@ -757,6 +938,7 @@ subscription_new(struct wr_node *node, const weir_sub_opts *opts, struct weir_er
 		.policy = opts->policy,
 		.stall_us = opts->stall_us,
 		.holds = opts->holds ? opts->holds : WEIR_HOLDS_DEFAULT};
+	sub->pulled = !opts->on_msg && !opts->on_batch;
 	sub->ttl_ns = (uint64_t)opts->ttl_ms * 1000000;
 	sub->key_offset = opts->key_offset;
 	sub->key_size = opts->key_size;
@@ -787,6 +969,8 @@ subscription_leave(struct weir_sub *sub)
 		node->ops->withdraw(node, sub->sub);
 	pthread_mutex_unlock(node->lock);
 	take_inbox(sub);
+	wr_errand_refuse_all(node, sub->errands);
+	sub->errands = NULL;
 	while (sub->count > 0)
 		drop_link(sub, sub->links[0]);
 	pthread_mutex_destroy(&sub->sub->inbox_lock);
