@@ -9,9 +9,9 @@ begin(struct wr_suspect *s, uint64_t word, uint64_t now_ns)
 
 bool
 wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_ns,
-	uint64_t tick_ns)
+	uint64_t planned_ns)
 {
-	bool late = now_ns - s->looked_ns > WR_SUSPECT_LATE * tick_ns;
+	bool late = now_ns - s->looked_ns > planned_ns + WR_SUSPECT_LATE_NS;
 
 	if (!handler || late || word != s->word) {
 		begin(s, handler && !late ? word : 0, now_ns);

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 enum {
-	WR_SUSPECT_LATE = 4, /* ticks that a look may be late */
+	WR_SUSPECT_LATE_NS = 750000, /* that a look may be late */
 	WR_SUSPECT_SURE_NS = 1000000,
 	WR_SUSPECT_SOON =
 		8 /* so often within the hard budget it is looked at who is past it */
@@ -52,10 +52,10 @@ enum wr_finding {
 	WR_FOUND_NO_CORE /* its time is over, and it is excused */
 };
 
-/* A look, so often: every tick_ns. `handler` says that the word is that of a handler. True if it
+/* A look, planned so long after the last one. `handler` says that the word is that of a handler. True if it
  * is the same poll as at the last look: then evidence is wanted. */
 bool wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_ns,
-	uint64_t tick_ns);
+	uint64_t planned_ns);
 
 /* What follows from it. */
 enum wr_finding wr_suspect_judge(struct wr_suspect *s,

@@ -67,6 +67,10 @@ check_options(const weir_bus_opts *opts, struct weir_error *err)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"%u loops are more than the %d that a bus may have",
 			opts->loops, WEIR_LOOPS_MAX);
+	if (opts->tick_us > WEIR_TICK_US_MAX)
+		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
+			"tick_us %u is above the limit of %d", opts->tick_us,
+			WEIR_TICK_US_MAX);
 	if (opts->lane > WEIR_LANE_SAME)
 		return wr_error_set(err, WEIR_E_USAGE_INVAL, 0,
 			"lane %u is not a choice", opts->lane);

@@ -1087,6 +1087,8 @@ weir_unsubscribe(weir_sub *sub)
 {
 	if (!sub || sub->handle.pid == 0)
 		return 0;
+	if (is_let_go(sub))
+		return -WEIR_E_USAGE_STATE; /* from its own callback */
 	if (sub->roams.away)
 		(void)enter(sub);
 	/* Whatever its code says: one that has failed is closed too, by its owner. */

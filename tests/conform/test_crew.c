@@ -620,6 +620,10 @@ what_cannot_be_is_refused_by_name(const char *name)
 	CHECK_EQ(weir_why(bus)->code, WEIR_E_USAGE_INVAL);
 	CHECK(strstr(weir_why(bus)->text, "lane 3") != NULL);
 	(void)weir_close(bus);
+	bus = weir_open(name, .tick_us = 100001, .flags = WEIR_BUS_QUIET);
+	CHECK_EQ(weir_why(bus)->code, WEIR_E_USAGE_INVAL);
+	CHECK(strstr(weir_why(bus)->text, "tick_us 100001") != NULL);
+	(void)weir_close(bus);
 	bus = bus_with(name, 0, NULL);
 	sub = weir_subscribe(bus, "t", .moves = WEIR_MOVE_LANE);
 	CHECK_EQ(weir_sub_why(sub)->code, WEIR_E_USAGE_INVAL);
