@@ -234,6 +234,7 @@ static const struct wr_test tests[] = {TEST(N2_who_spins_is_found_when_its_time_
 	TEST(N2_who_waited_only_for_a_part_is_excused),
 	TEST(N2_it_is_not_judged_by_a_moment), TEST(N2_a_short_time_is_confirmed),
 	TEST(N2_another_poll_begins_anew), TEST(N2_a_late_look_drops_what_was_seen),
+	TEST(N2_a_short_sleep_is_never_late),
 	TEST(N2_at_half_of_its_time_it_is_asked_to_end),
 	TEST(it_is_looked_at_when_it_matters), TEST(P1_whatever_the_machine_does),
 	TEST_END};
