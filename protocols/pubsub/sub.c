@@ -193,6 +193,20 @@ take_inbox(struct weir_sub *sub)
 	}
 }
 
+/* From here on nothing is attached to it any more. */
+static void
+leave_table(struct weir_sub *sub)
+{
+	struct wr_node *node = &sub->bus->node;
+
+	pthread_mutex_lock(node->lock);
+	wr_node_remove_sub(node, sub->sub);
+	if (node->ops->withdraw)
+		node->ops->withdraw(node, sub->sub);
+	pthread_mutex_unlock(node->lock);
+	take_inbox(sub);
+}
+
 /* Adds what one stream's reader has counted, each on its own. */
 static void
 add_books(weir_sub_stats *stats, const struct wr_reader *reader)
@@ -329,15 +343,7 @@ do_skip(struct weir_sub *sub, struct weir_control *control)
 static int
 do_kick(struct weir_sub *sub, struct weir_control *control)
 {
-	struct wr_node *node = &sub->bus->node;
-
-	/* Off the table first: from here on nothing is attached to it any more. */
-	pthread_mutex_lock(node->lock);
-	wr_node_remove_sub(node, sub->sub);
-	if (node->ops->withdraw)
-		node->ops->withdraw(node, sub->sub);
-	pthread_mutex_unlock(node->lock);
-	take_inbox(sub);
+	leave_table(sub);
 	sub->kicked = true;
 	for (uint32_t i = sub->count; i-- > 0;) {
 		struct wr_link *link = sub->links[i];
@@ -962,13 +968,7 @@ subscription_leave(struct weir_sub *sub)
 {
 	struct wr_node *node = &sub->bus->node;
 
-	/* Off the table first: from here on nothing is attached to it any more. */
-	pthread_mutex_lock(node->lock);
-	wr_node_remove_sub(node, sub->sub);
-	if (node->ops->withdraw)
-		node->ops->withdraw(node, sub->sub);
-	pthread_mutex_unlock(node->lock);
-	take_inbox(sub);
+	leave_table(sub);
 	wr_errand_refuse_all(node, sub->errands);
 	sub->errands = NULL;
 	while (sub->count > 0)
