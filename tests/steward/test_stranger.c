@@ -295,6 +295,8 @@ static const struct {
 	{WR_WIRE_READER, 'x', 'x', 'x'},
 	{WR_WIRE_CALL, 'x', 'x', '.'},
 	{WR_WIRE_ROSTER, 'x', 'x', 'x'},
+	{WR_WIRE_ASK, '.', 'x', '.'},
+	{WR_WIRE_ANSWER, 'x', 'x', 'x'},
 };
 
 /* Was it hung up on for that? A question that is answered shows that it was not. */
