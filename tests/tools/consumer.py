@@ -237,7 +237,38 @@ def N7_looking_at_consumers(b):
     crowd.end()
 
 
+def set_skip_kick(b):
+    """Each is answered with what is in force, and seen from outside; refused with a reason."""
+    crowd = Crowd(b, "slow", "0")
+    code, out, err = b.run("consumer", "set", "slow", "--weight", "7", "--batch", "5",
+                           "--poll-budget", "3ms")
+    equal((code, out), (0, f"crowd[{crowd.pid}]/slow: weight 7, batch 5, poll budget 3000 us\n"),
+          err)
+    equal(one(b, "slow")["weight"], 7, "its weight")
+    got = b.json("consumer", "set", f"{crowd.pid}/slow", "--weight", "9")
+    equal((got["weight"], got["batch"], got["error"]), (9, 5, None), got)
+    code, out, err = b.run("consumer", "skip", "slow")
+    equal((code, out), (0, f"crowd[{crowd.pid}]/slow: 0 messages passed over\n"), err)
+    for args, exit_code, part in (
+            (["set", "slow"], 2, "nothing to set"),
+            (["set", "slow", "--weight", "65"], 2, "1 to 64"),
+            (["set", "nobody", "--weight", "3"], 3, "there is no consumer 'nobody'"),
+            (["kick"], 2, "one consumer is to be named")):
+        code, out, err = b.run("consumer", *args)
+        equal((code, out), (exit_code, ""), err)
+        check(part in err, args, err)
+    os.kill(crowd.pid, signal.SIGSTOP)
+    code, out, err = b.run("--timeout", "200ms", "consumer", "set", "slow", "--weight", "3")
+    os.kill(crowd.pid, signal.SIGCONT)
+    equal((code, out), (4, ""), err)
+    check("is stopped" in err and "not carried out later" in err, err)
+    equal(one(b, "slow")["weight"], 9, "its weight")
+    code, out, err = b.run("consumer", "kick", "slow")
+    equal((code, out), (0, f"crowd[{crowd.pid}]/slow: off all its streams\n"), err)
+    crowd.end()
+
+
 main({f.__name__: f for f in (
     ls, usage, K54_one_active_and_100000_idle, P2_why, P2_why_of_a_sub_that_is_slow,
     N7_a_stopped_process_is_seen, a_loop_that_is_not_shown, K12_latency,
-    N7_looking_at_consumers)})
+    N7_looking_at_consumers, set_skip_kick)})
