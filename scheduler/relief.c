@@ -77,6 +77,13 @@ begin(void)
 
 /* ---- from thread to thread ----------------------------------------------------------------- */
 
+/* What was seen was of another thread. With the lock. */
+static void
+forget(struct wr_post *post)
+{
+	post->suspect = (struct wr_suspect){.looked_ns = post->suspect.looked_ns};
+}
+
 /* The post is that thread's. With the lock. */
 static void
 grant(struct wr_post *post)
@@ -86,6 +93,7 @@ grant(struct wr_post *post)
 	post->claimants = first->next;
 	wr_store_relaxed(relief_count, &post->wanted, wr_stat_get(&post->wanted) - 1);
 	post->lease = first->lease;
+	forget(post);
 	first->granted = true;
 	pthread_cond_broadcast(&relief.changed);
 }
@@ -313,7 +321,7 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	lower(post, lease);
 	post->kind->left(post, lease->task, now_ns);
 	pass_on(post);
-	post->suspect = (struct wr_suspect){0};
+	forget(post);
 	relief.owed++;
 }
 

@@ -21,12 +21,19 @@ wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_
 	return true;
 }
 
+/* What it has run in this poll is its own, however long that took. */
 static enum wr_finding
-find(const struct wr_suspect *s, const struct wr_evidence *evidence, uint64_t now_ns)
+find(const struct wr_suspect *s, const struct wr_evidence *evidence, uint64_t now_ns,
+	uint64_t hard_ns)
 {
-	if (evidence->ran_ns - s->ran_ns >= (now_ns - s->asked_ns) / 5 * 4)
+	uint64_t ran_ns = evidence->ran_ns - s->ran_ns;
+
+	if (ran_ns >= hard_ns / 5 * 4)
 		return WR_FOUND_SPINNING;
-	return s->waited ? WR_FOUND_WAITING : WR_FOUND_NO_CORE;
+	if (s->waited)
+		return WR_FOUND_WAITING;
+	return ran_ns >= (now_ns - s->asked_ns) / 5 * 4 ? WR_FOUND_LONG
+							: WR_FOUND_NO_CORE;
 }
 
 enum wr_finding
@@ -46,11 +53,13 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 	/* What is known of less than half of the time is not evidence. */
 	if (now_ns - s->since_ns < hard_ns || now_ns - s->asked_ns < hard_ns / 2)
 		return WR_FOUND_LONG;
-	found = find(s, evidence, now_ns);
-	s->times = found == WR_FOUND_NO_CORE ? 0 : s->times + 1;
-	if (found != WR_FOUND_NO_CORE && hard_ns <= WR_SUSPECT_SURE_NS && s->times < 2)
-		return WR_FOUND_LONG;
-	return found;
+	found = find(s, evidence, now_ns, hard_ns);
+	if (found != WR_FOUND_SPINNING && found != WR_FOUND_WAITING) {
+		s->times = 0;
+		return found;
+	}
+	s->times++;
+	return hard_ns <= WR_SUSPECT_SURE_NS && s->times < 2 ? WR_FOUND_LONG : found;
 }
 
 uint64_t

@@ -4,7 +4,7 @@
  * budget may be in a handler that spins or waits, and may also be a good one that had no core.
  * To tell them apart:
  *
- *   it spins   if its thread has run for four fifths of the time since it was asked first;
+ *   it spins   if its thread has run for four fifths of that time in this poll;
  *   it waits   if its thread waited in the kernel at each look;
  *   else it could have run and did not: it is excused.
  *
