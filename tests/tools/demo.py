@@ -349,8 +349,30 @@ def looked_at(b):
     check(code == 130 and "The books balance" in out, code, out, err)
 
 
+def asked_to_be_slow(b):
+    """From another terminal the third becomes slow in each way, and the demo ends all the same
+    while its handler does not return, with books that balance."""
+    p = b.start("demo", "--seconds", "1000")
+    where = b.await_line(p.stdout, "weir --dir ").split()
+    args = where[1:where.index("topic")]
+    slow_one = [c["who"] for c in b.json(*args, "consumer", "ls")["consumers"]
+                if c["who"].startswith("demo-slow[")][0]
+    for how in ("sleep", "spin", "off", "block"):
+        code, out, err = b.run("demo", "slow", how)
+        equal(code, 0, err)
+        check(out.startswith(slow_one.removeprefix("demo-")), "who answers", out, slow_one)
+    code, _, err = b.run("demo", "slow", "lazy")
+    check(code == 2 and "none of spin" in err, code, err)
+    p.send_signal(SIGINT)
+    code, out, err = b.finish(p)
+    check(code == 130 and "The books balance" in out, code, out, err)
+    code, _, err = b.run("demo", "slow", "off")
+    check(code == 3 and "no demo runs" in err, code, err)
+
+
 if __name__ == "__main__":
     assert WEIR and subprocess
     main({f.__name__: f for f in (
         live, slow, healthy_loses, headless, terminal, interrupted, interrupted_twice, unread, consumer_dies,
-        source_dies, watcher_dies, files, stdin, looked_at)})
+        source_dies, watcher_dies, files, stdin, looked_at,
+        asked_to_be_slow)})
