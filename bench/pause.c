@@ -6,7 +6,7 @@
  * for 30 ms, once. The pause is the longest time between two calls of one of the seven. Each
  * run is a bus of its own.
  */
-#include <math.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,7 +14,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <dirent.h>
 #include <weir/loop.h>
 
 #include "bench/lib/cases.h"
@@ -37,13 +36,14 @@ static struct bench_options options;
 struct sibling {
 	uint64_t last_ns, most_ns;
 	struct subject *subject;
-	bool sends;
+	atomic_bool sends;
 };
 
 struct subject {
 	weir_bus *bus;
 	weir_pub *pub;
 	weir_sub *slow;
+	pthread_t thread;
 	struct sibling siblings[SIBLINGS];
 	atomic_bool measures; /* pauses count */
 	atomic_bool trips; /* the next call of the slow one does not return for a while */
@@ -71,7 +71,9 @@ on_message(void *ctx, const weir_msg *msg)
 	if (atomic_load_explicit(&subject->measures, memory_order_relaxed) &&
 		pause_ns > sibling->most_ns)
 		sibling->most_ns = pause_ns;
-	return sibling->sends ? weir_send(subject->pub, "x", 1) : 0;
+	return atomic_load_explicit(&sibling->sends, memory_order_relaxed)
+		? weir_send(subject->pub, "x", 1)
+		: 0;
 }
 
 static int
@@ -111,21 +113,34 @@ rest_ms(unsigned ms)
 	(void)usleep(ms * 1000);
 }
 
+/* A thread turns it when this returns. */
 static int
-subject_open(struct subject *subject, uint32_t tick_us)
+subject_begin(struct subject *subject, uint32_t tick_us)
 {
 	subject->bus = weir_open("inproc:pause", .hard_us = HARD_US, .tick_us = tick_us,
 		.idle = WEIR_IDLE_PARK, .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
 	subject->pub = weir_advertise(subject->bus, "t", .wait_ms = WEIR_FOREVER);
 	for (int i = 0; i < SIBLINGS; i++) {
 		subject->siblings[i].subject = subject;
-		subject->siblings[i].sends = i == 0;
+		atomic_store(&subject->siblings[i].sends, i == 0);
 		(void)weir_subscribe(subject->bus, "t", .on_msg = on_message,
 			.ctx = &subject->siblings[i]);
 	}
 	subject->slow = weir_subscribe(subject->bus, "t", .on_msg = on_slow,
 		.ctx = subject, .moves = WEIR_MOVE_LANE);
-	return weir_why(subject->bus)->code == 0 ? 0 : -1;
+	if (weir_why(subject->bus)->code != 0)
+		return -1;
+	return pthread_create(&subject->thread, NULL, turn, subject) == 0 ? 0 : -1;
+}
+
+static int
+subject_end(struct subject *subject)
+{
+	atomic_store(&subject->ends, true);
+	(void)weir_wake(subject->bus);
+	(void)pthread_join(subject->thread, NULL);
+	(void)weir_adopt(subject->bus);
+	return weir_close(subject->bus) == 0 ? 0 : -1;
 }
 
 static void
@@ -161,23 +176,20 @@ run_once(bool spins, struct outcome *outcome)
 	struct subject subject = {.spins = spins};
 	weir_handoffs handoffs = {.size = sizeof(handoffs)};
 	uint64_t most_ns = 0;
-	pthread_t thread;
+	int rc;
 
-	if (subject_open(&subject, TICK_US) < 0 ||
-		pthread_create(&thread, NULL, turn, &subject) != 0)
+	if (subject_begin(&subject, TICK_US) < 0)
 		return -1;
 	trip(&subject, &handoffs);
 	outcome->back_ms = back_ms(&subject);
-	atomic_store(&subject.ends, true);
-	(void)pthread_join(thread, NULL);
+	rc = subject_end(&subject);
 	for (int i = 0; i < SIBLINGS; i++)
 		if (subject.siblings[i].most_ns > most_ns)
 			most_ns = subject.siblings[i].most_ns;
 	outcome->pause_us = (double)most_ns / 1e3;
 	outcome->found_us = (double)handoffs.found_ns / 1e3;
 	outcome->passed_us = (double)handoffs.passed_ns / 1e3;
-	(void)weir_adopt(subject.bus);
-	return weir_close(subject.bus) == 0 ? 0 : -1;
+	return rc;
 }
 
 /* ---- rows -------------------------------------------------------------------------------- */
@@ -186,15 +198,10 @@ static void
 print(const char *name, const char *work, const char *unit, const double *values,
 	int runs, double goal)
 {
-	struct stat_median m = stat_median_of(values, runs);
 	struct bench_row row = bench_row_of(name, "ours", work);
 
 	row.unit = unit;
-	row.value = m.median;
-	row.runs = m.runs;
-	(void)bench_row_print(&row,
-		(struct bench_goal){goal > 0 ? GOAL_AT_MOST : GOAL_NONE, goal, 0});
-	bench_row_note("%s: %.1f to %.1f %s", work, m.lo, m.hi, unit);
+	bench_row_median(row, stat_median_of(values, runs), goal);
 }
 
 static int
@@ -292,22 +299,17 @@ case_sentinel(void)
 
 	for (int i = 0; i < runs; i++) {
 		struct subject subject = {0};
-		pthread_t thread;
 
-		if (subject_open(&subject, 0) < 0 ||
-			pthread_create(&thread, NULL, turn, &subject) != 0)
+		if (subject_begin(&subject, 0) < 0)
 			return BENCH_UNMEASURED;
 		rest_ms(WARM_MS);
 		busy[i] = share();
 		/* It sends the message on no more: the loop sleeps. */
-		subject.siblings[0].sends = false;
+		atomic_store(&subject.siblings[0].sends, false);
 		rest_ms(WARM_MS);
 		parked[i] = share();
-		atomic_store(&subject.ends, true);
-		(void)weir_wake(subject.bus);
-		(void)pthread_join(thread, NULL);
-		(void)weir_adopt(subject.bus);
-		(void)weir_close(subject.bus);
+		if (subject_end(&subject) < 0)
+			return BENCH_UNMEASURED;
 	}
 	print("sentinel", "of a core, while a loop is busy", "%", busy, runs, 1);
 	print("sentinel", "of a core, while all loops sleep", "%", parked, runs, 0);

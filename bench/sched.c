@@ -70,25 +70,14 @@ row_of(const char *name, const struct micro *micro, const char *work)
 	return row;
 }
 
-/* One figure, and how far apart the batches were. */
-static void
-print_value(struct bench_row row, const double *values, int runs, double goal)
-{
-	struct stat_median m = stat_median_of(values, runs);
-	row.value = m.median;
-	row.runs = m.runs;
-	bench_row_print(&row,
-		(struct bench_goal){goal > 0 ? GOAL_AT_MOST : GOAL_NONE, goal, 0});
-	bench_row_note("%s, %s: %.2f to %.2f ns", row.peer, row.work, m.lo, m.hi);
-}
-
 static int
 measure(const char *name, const struct micro *micro, double goal)
 {
 	struct batches b;
 	if (run_batches(micro, NULL, &b) < 0)
 		return BENCH_UNMEASURED;
-	print_value(row_of(name, micro, micro->work), b.over, b.runs, goal);
+	bench_row_median(
+		row_of(name, micro, micro->work), stat_median_of(b.over, b.runs), goal);
 	return BENCH_GOOD;
 }
 
@@ -100,10 +89,11 @@ measure_more(const char *name, const struct micro *over, const struct micro *und
 	struct batches b;
 	if (run_batches(over, under, &b) < 0)
 		return BENCH_UNMEASURED;
-	print_value(row_of(name, under, under->work), b.under, b.runs, 0);
+	bench_row_median(
+		row_of(name, under, under->work), stat_median_of(b.under, b.runs), 0);
 	for (int i = 0; i < b.runs; i++)
 		b.over[i] -= b.under[i];
-	print_value(row_of(name, over, work), b.over, b.runs, goal);
+	bench_row_median(row_of(name, over, work), stat_median_of(b.over, b.runs), goal);
 	return BENCH_GOOD;
 }
 

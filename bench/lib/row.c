@@ -253,6 +253,17 @@ bench_row_print(const struct bench_row *row, struct bench_goal goal)
 }
 
 void
+bench_row_median(struct bench_row row, struct stat_median m, double at_most)
+{
+	row.value = m.median;
+	row.runs = m.runs;
+	(void)bench_row_print(&row,
+		(struct bench_goal){at_most > 0 ? GOAL_AT_MOST : GOAL_NONE, at_most, 0});
+	bench_row_note(
+		"%s, %s: %.2f to %.2f %s", row.peer, row.work, m.lo, m.hi, row.unit);
+}
+
+void
 bench_row_note(const char *format, ...)
 {
 	va_list args;

@@ -45,6 +45,9 @@ void bench_row_begin(int json);
 /* Prints the row on stdout; in the JSON form the goal goes to stderr as a sentence.
  * Returns 1 if the goal is met or there is none, else 0. */
 int bench_row_print(const struct bench_row *row, struct bench_goal goal);
+/* Prints the row with that median as its value, and how far apart the values were as a remark.
+ * at_most: the goal, 0 = none. */
+void bench_row_median(struct bench_row row, struct stat_median m, double at_most);
 /* A remark between rows: with the table on stdout, else on stderr. */
 void bench_row_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

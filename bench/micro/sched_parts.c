@@ -36,25 +36,12 @@ batch_ns(void (*run)(void))
 /* ---- rows ---------------------------------------------------------------------------- */
 
 static struct bench_row
-row_of(const char *name, const char *peer, const char *work, struct stat_median m)
+row_of(const char *name, const char *peer, const char *work)
 {
 	struct bench_row row = bench_row_of(name, peer, work);
 
 	row.unit = "ns";
-	row.value = m.median;
-	row.runs = m.runs;
 	return row;
-}
-
-static void
-print_value(const char *name, const char *peer, const char *work, struct stat_median m,
-	double goal)
-{
-	struct bench_row row = row_of(name, peer, work, m);
-
-	bench_row_print(&row,
-		(struct bench_goal){goal > 0 ? GOAL_AT_MOST : GOAL_NONE, goal, 0});
-	bench_row_note("%s, %s: %.2f to %.2f ns", peer, work, m.lo, m.hi);
 }
 
 static void
@@ -65,7 +52,7 @@ measure(const char *name, const char *work, void (*run)(void), int runs, double 
 	run();
 	for (int i = 0; i < runs; i++)
 		values[i] = batch_ns(run);
-	print_value(name, "ours", work, stat_median_of(values, runs), goal);
+	bench_row_median(row_of(name, "ours", work), stat_median_of(values, runs), goal);
 }
 
 /* By turns: what ours costs of the other's. */
@@ -82,8 +69,9 @@ measure_beside(const char *name, const char *work, void (*ours)(void),
 		low[i] = batch_ns(under);
 		over[i] = batch_ns(ours);
 	}
-	print_value(name, other, other, stat_median_of(low, runs), 0);
-	row = row_of(name, "ours", work, stat_median_of(over, runs));
+	bench_row_median(row_of(name, other, other), stat_median_of(low, runs), 0);
+	row = row_of(name, "ours", work);
+	row.value = stat_median_of(over, runs).median;
 	bench_row_ratio(&row, other, stat_ratio_of(over, low, runs));
 	bench_row_print(&row, (struct bench_goal){GOAL_AT_MOST, goal, 0});
 }
@@ -292,7 +280,8 @@ measure_watched(const char *work, int runs, double goal)
 
 		more[i] = batch_ns(call_watched) - without;
 	}
-	print_value("watched", "ours", work, stat_median_of(more, runs), goal);
+	bench_row_median(
+		row_of("watched", "ours", work), stat_median_of(more, runs), goal);
 }
 
 static void
@@ -489,9 +478,9 @@ measure_timers(int runs)
 		}
 	}
 	for (int step = 0; step < STEPS; step++) {
-		print_value("timers", "4-ary heap", step_names[step],
+		bench_row_median(row_of("timers", "4-ary heap", step_names[step]),
 			stat_median_of(heap_ns[step], runs), 0);
-		print_value("timers", "ours", step_names[step],
+		bench_row_median(row_of("timers", "ours", step_names[step]),
 			stat_median_of(wheel_ns[step], runs), step_goals[step]);
 	}
 	discard_timers();
