@@ -15,6 +15,7 @@
 #include "bus/look.h"
 #include "bus/node.h"
 #include "bus/os/clock.h"
+#include "bus/os/sched.h"
 #include "bus/rundir.h"
 #include "bus/topic.h"
 
@@ -33,20 +34,9 @@ say(char *text, size_t size, const char *why)
 static bool
 is_stopped(int pid)
 {
-	char path[40], line[512];
-	const char *state;
-	FILE *stat;
-	size_t got;
+	char state = wr_sched_state((uint32_t)pid, (uint32_t)pid);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	stat = fopen(path, "re");
-	if (!stat)
-		return false;
-	got = fread(line, 1, sizeof(line) - 1, stat);
-	(void)fclose(stat);
-	line[got] = 0;
-	state = strrchr(line, ')'); /* the name before it may have anything in it */
-	return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
+	return state == 'T' || state == 't';
 }
 
 static int

@@ -27,17 +27,17 @@ read_file(uint32_t pid, uint32_t tid, const char *name, char *text, size_t size)
 	return true;
 }
 
-/* "R": it runs, or is ready to. The name before the state may contain anything. */
-static bool
-is_ready(uint32_t pid, uint32_t tid)
+/* "4711 (name) R ...": the name before the state may contain anything. */
+char
+wr_sched_state(uint32_t pid, uint32_t tid)
 {
 	char text[512];
 	const char *end;
 
 	if (!read_file(pid, tid, "stat", text, sizeof(text)))
-		return false;
+		return 0;
 	end = strrchr(text, ')');
-	return end && end[1] == ' ' && end[2] == 'R';
+	return end && end[1] == ' ' ? end[2] : 0;
 }
 
 static uint64_t
@@ -79,7 +79,7 @@ wr_sched_waited(struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64
 		return 0;
 	since = now_ns - then.asked_ns;
 	idle = minus(now_ns - then.at_ns, now.ran_ns - then.ran_ns);
-	same_turn = now.turns == then.turns && is_ready(pid, tid);
+	same_turn = now.turns == then.turns && wr_sched_state(pid, tid) == 'R';
 	/* The kernel adds a wait when it is over. Who is ready and was given no core since
 	 * has not slept: what it did not run it waited for its core, or had one that was
 	 * not there. */

@@ -32,6 +32,11 @@ struct wr_sched_probe {
 uint64_t wr_sched_waited(
 	struct wr_sched_probe *probe, uint32_t pid, uint32_t tid, uint64_t now_ns);
 
+/* What the kernel says that a thread is at: 'R' runs or is ready to, 'S' and 'D' wait for something,
+ * 'T' and 't' are stopped, as proc(5) has them; 0 where nothing is known. A small file of /proc,
+ * some 5 us. Any thread. */
+char wr_sched_state(uint32_t pid, uint32_t tid);
+
 /* The number of the calling thread, as the kernel knows it. */
 uint32_t wr_sched_self(void);
 

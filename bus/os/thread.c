@@ -2,11 +2,8 @@
 #include "bus/os/thread.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -52,22 +49,9 @@ wr_thread_ran_ns(const struct wr_thread_look *look)
 bool
 wr_thread_waits(const struct wr_thread_look *look)
 {
-	char path[64], text[256];
-	const char *at;
-	ssize_t size;
-	int fd;
+	char state = wr_sched_state((uint32_t)getpid(), look->tid);
 
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%u/stat", look->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	size = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (size <= 0)
-		return false;
-	text[size] = 0;
-	at = strrchr(text, ')'); /* "4711 (name) S ...": a name may hold anything */
-	return at && at[1] == ' ' && (at[2] == 'S' || at[2] == 'D');
+	return state == 'S' || state == 'D';
 }
 
 /* ---- lower, and back --------------------------------------------------------------------- */
