@@ -88,7 +88,7 @@ is_left(const struct demo_taken *taken)
 }
 
 /* Its tier, as its loop shows it: also of one whose handler does not return, and reports
- * nothing. "": nothing is shown. */
+ * nothing. "": it is the first one, or none is shown. */
 static const char *
 tier_of(struct demo *demo, const struct demo_child *child)
 {
@@ -104,7 +104,7 @@ tier_of(struct demo *demo, const struct demo_child *child)
 	const weir_look_consumer *all = weir_look_consumers(demo->look, &count);
 	for (size_t i = 0; i < count; i++) {
 		if (all[i].pid == (uint32_t)child->pid && all[i].subscription)
-			return consumer_tier(all[i].tier);
+			return all[i].tier > 0 ? consumer_tier(all[i].tier) : "";
 	}
 #else
 	(void)demo, (void)child;
@@ -120,9 +120,9 @@ draw_consumer(struct demo *demo, struct demo_child *child)
 	uint64_t untold = taken->holes > taken->lost ? taken->holes - taken->lost : 0;
 	uint64_t bad = taken->damaged + untold;
 	const char *tier = child == &demo->child[DEMO_SLOW] ? tier_of(demo, child) : "";
-	const char *state = is_left(taken)              ? "left behind"
-		: *tier && strcmp(tier, "monitor") != 0 ? tier
-							: "waited for";
+	const char *state = is_left(taken) ? "left behind"
+		: *tier                    ? tier
+					   : "waited for";
 	line(demo, "%-8s %11s %8s %6s %7s %3s %8s %8s  %s", child->name,
 		text_count(taken->delivered).s, text_rate(rate).s,
 		text_count(taken->lag).s, text_count(taken->lost).s, text_count(bad).s,
