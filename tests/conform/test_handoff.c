@@ -422,23 +422,30 @@ a_verdict_given_meanwhile_is_not_lost(const char *name)
 static void
 P33_a_loop_that_is_pinned_starves_with_who_is_stuck(const char *name)
 {
-	struct crowd crowd = {0};
+	struct crowd crowd = {.flags = WEIR_BUS_PINNED}, witness = {0};
 
-	crowd.flags = WEIR_BUS_PINNED;
 	crowd_open(&crowd, name, 1, QUICK);
+	crowd_open(&witness, "inproc:witness", 1, QUICK);
 	crowd_run(&crowd);
+	crowd_run(&witness);
 	siblings_go_on(&crowd, 1);
 	atomic_store(&crowd.stuck[0].way, WAITS);
 	send_one(&crowd);
 	AWAIT(atomic_load(&crowd.stuck[0].inside) == 1);
 	send_one(&crowd);
-	(void)usleep(20 * HARD_US);
+	/* What begins later elsewhere is found meanwhile. */
+	atomic_store(&witness.stuck[0].way, WAITS);
+	siblings_go_on(&witness, 2);
+	AWAIT(handoffs(&witness).stuck == 1);
 	CHECK(!siblings_have_read(&crowd));
 	CHECK_EQ(handoffs(&crowd).handoffs, 0);
 	let_return(&crowd.stuck[0]);
 	siblings_go_on(&crowd, 10);
 	crowd_stop(&crowd);
 	crowd_close(&crowd);
+	let_return(&witness.stuck[0]);
+	crowd_stop(&witness);
+	crowd_close(&witness);
 }
 
 /* A callback that runs in a lane and does not return: closing says so, and can be repeated. */
