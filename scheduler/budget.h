@@ -38,6 +38,13 @@ struct wr_budget_shared {
 	wr_a32 about; /* its size and generation; writer: who fills it */
 };
 
+/* What one poll has, and what it made of it. */
+struct wr_allowance {
+	struct wr_budget budget;
+	bool overdrawn; /* it took from it when nothing was left, */
+	bool yields;    /* or was told that it should stop */
+};
+
 _Static_assert(sizeof(struct wr_budget) == 16, "four to a cache line");
 _Static_assert(_Alignof(struct wr_budget) == 8, "as its longest word");
 _Static_assert(sizeof(struct wr_budget_shared) == 16, "as the owner's form");
@@ -90,6 +97,15 @@ static inline bool
 wr_budget_is_over(const struct wr_budget *b, uint64_t now_ns)
 {
 	return b->left == 0 || (b->until_ns != 0 && now_ns >= b->until_ns);
+}
+
+/* A poll begins: all that it is filled up to, without time. */
+static inline void
+wr_allowance_begin(struct wr_allowance *a)
+{
+	wr_budget_fill(&a->budget);
+	a->budget.until_ns = 0;
+	a->overdrawn = a->yields = false;
 }
 
 /* ---- the shared form ----------------------------------------------------------------------- */

@@ -15,7 +15,6 @@
 #include "scheduler/rest.h"
 
 enum {
-	LANE_NICE = 10,
 	WINDOW_NS = 10000000, /* between two looks at the load */
 	DWELL_NS = 100000000, /* nobody moves sooner again, to even it out */
 	UNEVEN = 5,           /* times the difference is more than the load: a fifth */
@@ -580,7 +579,7 @@ take_low_priority(const struct wr_crew *crew)
 	if (crew->plan.lane == WEIR_LANE_IDLE)
 		(void)wr_rank_idle();
 	else if (crew->plan.lane == WEIR_LANE_NICE)
-		(void)wr_rank_nice(LANE_NICE);
+		(void)wr_rank_nice(WR_LANE_NICE);
 }
 
 static struct wr_loop *
@@ -694,7 +693,7 @@ loop_init(struct wr_loop *loop, struct wr_crew *crew, struct wr_reactor *reactor
 	pthread_condattr_setclock(&by_uptime, CLOCK_MONOTONIC);
 	pthread_cond_init(&loop->came, &by_uptime);
 	pthread_condattr_destroy(&by_uptime);
-	wr_post_init(&loop->post, index == 0 ? &home_post : &worker_post, reactor, false);
+	wr_post_init(&loop->post, index == 0 ? &home_post : &worker_post, reactor);
 	loop->post.hard_ns = crew->plan.hard_ns;
 	loop->post.tick_ns = crew->plan.tick_ns;
 	loop->post.lane = crew->plan.lane;
@@ -855,12 +854,6 @@ wr_crew_fini(struct wr_crew *crew)
 	crew->count = 0;
 	loop_fini(&crew->home);
 	pthread_mutex_destroy(&crew->lock);
-}
-
-void
-wr_crew_adopted(struct wr_crew *crew)
-{
-	wr_post_adopt(&crew->home.post);
 }
 
 void

@@ -173,9 +173,6 @@ void wr_roamer_recall(struct wr_roamer *roamer);
  * handler has not returned, and its consumer is still away. */
 bool wr_crew_gather(struct wr_crew *crew, uint64_t deadline_ns);
 
-/* The home loop is the calling thread's, which was another one's. */
-void wr_crew_adopted(struct wr_crew *crew);
-
 /* Consumers are watched by these rules on all loops; NULL: they are not. They are copied. The
  * home loop's thread; its own reactor has them already. */
 void wr_crew_watch_over(struct wr_crew *crew, const struct wr_tier_rules *rules);

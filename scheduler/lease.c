@@ -15,7 +15,7 @@ wr_lease_init(struct wr_lease *lease, bool exchanges)
 	*lease = (struct wr_lease){
 		.exchanges = exchanges || !SEES_FENCES || !wr_heavy_register()};
 	wr_thread_look_init(&lease->thread);
-	(void)wr_budget_init(&lease->budget, WR_BUDGET_DEFAULT);
+	(void)wr_budget_init(&lease->allowance.budget, WR_BUDGET_DEFAULT);
 }
 
 static uint64_t

@@ -53,9 +53,8 @@ struct wr_lease {
 	uint64_t number;              /* of the present poll */
 	struct wr_task *task;         /* whose handler runs */
 	bool exchanges;               /* the form without the heavy fence */
-	bool overdrawn, yields;       /* as of a reactor, of this poll */
-	struct wr_budget budget;
-	struct wr_thread_look thread; /* by which the sentinel looks at it */
+	struct wr_allowance allowance; /* of this poll */
+	struct wr_thread_look thread;  /* by which the sentinel looks at it */
 
 	_Alignas(WR_LINE) wr_a64 want; /* writer: the sentinel */
 };
@@ -77,10 +76,8 @@ static inline void
 wr_lease_begin(struct wr_lease *lease, struct wr_task *task, uint16_t units)
 {
 	lease->task = task;
-	lease->budget.full = units;
-	lease->budget.left = units;
-	lease->budget.until_ns = 0;
-	lease->overdrawn = lease->yields = false;
+	lease->allowance.budget.full = units;
+	wr_allowance_begin(&lease->allowance);
 	lease->number++;
 	wr_store_release(lease_begin, &lease->run,
 		lease->number << WR_LEASE_BITS | WR_LEASE_HANDLER);

@@ -32,7 +32,7 @@ wr_reactor_init(struct wr_reactor *r, wr_a64 *flag, struct wr_bell *bell, uint32
 	wr_list_init(&r->urgent);
 	wr_list_init(&r->tasks);
 	wr_meter_init(&r->meter, WR_REACTOR_POLL_NS);
-	(void)wr_budget_init(&r->budget, WR_BUDGET_DEFAULT);
+	(void)wr_budget_init(&r->allowance.budget, WR_BUDGET_DEFAULT);
 	wr_clockwork_init(&r->clockwork, &r->poller);
 	return wr_poller_init(&r->poller, WR_IO_AUTO) < 0 ? -WEIR_E_ENV_FILES : 0;
 }
@@ -308,7 +308,7 @@ wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules)
 	r->rules = rules;
 	r->meter.limit_ns = rules ? rules->threshold_ns : WR_REACTOR_POLL_NS;
 	if (rules)
-		(void)wr_budget_resize(&r->budget, rules->poll_budget);
+		(void)wr_budget_resize(&r->allowance.budget, rules->poll_budget);
 }
 
 int
@@ -456,8 +456,9 @@ wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 static void
 judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now_ns)
 {
-	struct wr_tier_signs signs = {
-		.now_ns = now_ns, .poll_ns = poll_ns, .overdrawn = r->overdrawn};
+	struct wr_tier_signs signs = {.now_ns = now_ns,
+		.poll_ns = poll_ns,
+		.overdrawn = r->allowance.overdrawn};
 	struct wr_tier_change change;
 
 	if (task->signs)
@@ -523,7 +524,7 @@ done(struct wr_reactor *r, const struct wr_hook_table *told, struct wr_task *tas
 	wr_stats_poll(&task->stats, r->stats, (uint64_t)work, 0);
 	wr_shown_now_and_then(task);
 	wr_hook_after_poll(told, (uintptr_t)task, (uint64_t)work, 0);
-	if (r->yields) {
+	if (r->allowance.yields) {
 		WR_COUNT(&task->stats.yields, 1);
 		wr_shown_counts(task);
 		wr_hook_on_yield(told, (uintptr_t)task);
@@ -570,9 +571,7 @@ run(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	here.task = task;
 	task->again = false;
 	enter_polling(r, &here);
-	wr_budget_fill(&r->budget);
-	r->budget.until_ns = 0;
-	r->overdrawn = r->yields = false;
+	wr_allowance_begin(&r->allowance);
 	wr_hook_before_poll(told, (uintptr_t)task);
 	*work = task->poll(task, verdict);
 	leave_polling(r, &here);
@@ -618,7 +617,7 @@ run_unmeasured(struct wr_reactor *r, struct wr_task *task, int *work, int *verdi
 		absolve(r, task);
 	if (!run(r, task, work, verdict))
 		return false;
-	if (r->overdrawn && r->rules)
+	if (r->allowance.overdrawn && r->rules)
 		judge(r, task, 0, wr_clock_now(&r->meter.clock));
 	if (wr_meter_count(&r->meter, task))
 		close_group(r);
@@ -732,7 +731,8 @@ poll_hooked(struct wr_reactor *r, int *verdict)
 int
 wr_reactor_poll(struct wr_reactor *r, int *verdict)
 {
-	const struct wr_budget outer = r->budget; /* of the poll that this is called by */
+	const struct wr_budget outer =
+		r->allowance.budget; /* of the poll that this is called by */
 	int work;
 
 	*verdict = 0;
@@ -744,7 +744,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 						  : poll_all(r, verdict);
 	WR_COUNT(&r->stats->turns, 1);
 	r->flow += (uint32_t)work;
-	r->budget = outer;
+	r->allowance.budget = outer;
 	return work;
 }
 

@@ -53,9 +53,7 @@ struct wr_reactor {
 	uint32_t told_count; /* told tasks that wait for their turn */
 	uint32_t task_count; /* of all kinds */
 	struct wr_polling *polling;
-	struct wr_budget budget; /* of the poll that is running, */
-	bool overdrawn;          /* which took from it when nothing was left, */
-	bool yields;             /* or was told that it should stop */
+	struct wr_allowance allowance; /* of the poll that is running */
 	struct wr_clockwork clockwork;
 	struct wr_meter meter;
 

@@ -4,14 +4,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
-#include <weir/weir.h>
+#include <weir/loop.h>
 
 #include "bus/handle.h"
 #include "bus/os/core.h"
 #include "bus/os/rank.h"
 #include "bus/os/thread.h"
-
-enum { LANE_NICE = 10 };
 
 struct spare {
 	struct spare *next;
@@ -29,11 +27,10 @@ static struct {
 	struct wr_post *posts;
 	struct spare *idle; /* threads that wait for a post */
 	uint32_t idle_count, spares, stuck;
-	uint32_t owed;      /* spares to be made, once nobody is kept waiting by that */
-	uint32_t exchanges; /* spares are made with leases of that form */
-	bool runs;          /* there is a sentinel */
-	bool rises;         /* who is ranked lower can be given back what it had */
-	wr_a64 parked;      /* the sentinel sleeps until somebody wakes it */
+	uint32_t owed; /* spares to be made, once nobody is kept waiting by that */
+	bool runs;     /* there is a sentinel */
+	bool rises;    /* who is ranked lower can be given back what it had */
+	wr_a64 parked; /* the sentinel sleeps until somebody wakes it */
 } relief = {.lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
 	.woken = PTHREAD_COND_INITIALIZER};
@@ -77,14 +74,15 @@ begin(void)
 
 /* ---- from thread to thread ----------------------------------------------------------------- */
 
-/* What was seen was of another thread. With the lock. */
+/* The post is that lease's thread's; what was seen was of another one. With the lock. */
 static void
-forget(struct wr_post *post)
+give(struct wr_post *post, struct wr_lease *lease)
 {
+	post->lease = lease;
 	post->suspect = (struct wr_suspect){.looked_ns = post->suspect.looked_ns};
 }
 
-/* The post is that thread's. With the lock. */
+/* It is the first claimant's. With the lock. */
 static void
 grant(struct wr_post *post)
 {
@@ -92,8 +90,7 @@ grant(struct wr_post *post)
 
 	post->claimants = first->next;
 	wr_store_relaxed(relief_count, &post->wanted, wr_stat_get(&post->wanted) - 1);
-	post->lease = first->lease;
-	forget(post);
+	give(post, first->lease);
 	first->granted = true;
 	pthread_cond_broadcast(&relief.changed);
 }
@@ -161,7 +158,7 @@ int
 wr_post_serve(struct wr_post *post)
 {
 	struct wr_reactor *r = post->reactor;
-	struct wr_budget budget = r->budget;
+	struct wr_budget budget = r->allowance.budget;
 	struct wr_claimant claimant = {.lease = &post->own};
 	bool hooked = r->hooked;
 
@@ -173,9 +170,18 @@ wr_post_serve(struct wr_post *post)
 	}
 	pthread_mutex_unlock(&relief.lock);
 	arrive(post);
-	r->budget = budget;
+	r->allowance.budget = budget;
 	r->hooked = hooked;
 	return take_verdict(post);
+}
+
+/* The last time, and the longest. */
+static void
+note_time(wr_a64 *last_ns, wr_a64 *most_ns, uint64_t ns)
+{
+	wr_stat_set(last_ns, ns);
+	if (ns > wr_stat_get(most_ns))
+		wr_stat_set(most_ns, ns);
 }
 
 /* ---- spares --------------------------------------------------------------------------------- */
@@ -197,12 +203,10 @@ static void
 take_over(struct spare *spare)
 {
 	struct wr_post *post = spare->post;
-	uint64_t passed_ns = wr_now_ns() - post->decided_ns;
 	uint64_t self = wr_self();
 
-	wr_stat_set(&post->stats.passed_ns, passed_ns);
-	if (passed_ns > wr_stat_get(&post->stats.passed_most_ns))
-		wr_stat_set(&post->stats.passed_most_ns, passed_ns);
+	note_time(&post->stats.passed_ns, &post->stats.passed_most_ns,
+		wr_now_ns() - post->decided_ns);
 	if (post->core)
 		spare->bound = wr_core_bind(pthread_self(), post->core - 1) == 0;
 	arrive(post);
@@ -233,7 +237,7 @@ spare_main(void *arg)
 	spare->lease = wr_lines_alloc(sizeof(*spare->lease));
 	pthread_mutex_lock(&relief.lock);
 	if (spare->lease)
-		wr_lease_init(spare->lease, relief.exchanges != 0);
+		wr_lease_init(spare->lease, false);
 	while (spare->lease && stay(spare)) {
 		pthread_mutex_unlock(&relief.lock);
 		take_over(spare);
@@ -275,7 +279,7 @@ lower(struct wr_post *post, struct wr_lease *lease)
 {
 	if (post->lane != WEIR_LANE_SAME && relief.rises)
 		(void)wr_thread_lower(
-			&lease->thread, post->lane == WEIR_LANE_IDLE, LANE_NICE);
+			&lease->thread, post->lane == WEIR_LANE_IDLE, WR_LANE_NICE);
 }
 
 /* To who waits for it anyway, or to a spare. With the lock. */
@@ -290,7 +294,7 @@ pass_on(struct wr_post *post)
 	}
 	relief.idle = spare->next;
 	relief.idle_count--;
-	post->lease = spare->lease;
+	give(post, spare->lease);
 	spare->post = post;
 	pthread_cond_signal(&spare->called);
 }
@@ -300,10 +304,9 @@ take_away(struct wr_post *post, uint64_t now_ns)
 {
 	struct wr_lease *lease = post->lease;
 	struct wr_relief_stats *stats = &post->stats;
-	uint64_t found_ns = now_ns - post->suspect.since_ns;
 	uint64_t decided_ns = wr_now_ns();
 
-	if ((!post->claimants && !relief.idle) || relief.stuck >= WR_STUCK_MAX) {
+	if ((!post->claimants && !relief.idle) || relief.stuck >= WEIR_STUCK_MAX) {
 		wr_stat_add(&stats->saturated, 1);
 		return;
 	}
@@ -314,14 +317,12 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	relief.stuck++;
 	wr_stat_add(&stats->handoffs, 1);
 	wr_stat_add(&stats->stuck, 1);
-	wr_stat_set(&stats->found_ns, found_ns);
-	if (found_ns > wr_stat_get(&stats->found_most_ns))
-		wr_stat_set(&stats->found_most_ns, found_ns);
+	note_time(&stats->found_ns, &stats->found_most_ns,
+		now_ns - post->suspect.since_ns);
 	/* First lower, then wake: else who spins may keep the core for the rest of its slice. */
 	lower(post, lease);
 	post->kind->left(post, lease->task, now_ns);
 	pass_on(post);
-	forget(post);
 	relief.owed++;
 }
 
@@ -405,7 +406,7 @@ look_at_all(uint64_t tick_ns)
 static void *
 sentinel_main(void *arg)
 {
-	uint64_t tick_ns = WR_TICK_NS;
+	uint64_t tick_ns = 0;
 
 	(void)arg;
 	(void)wr_rank_slack(1);
@@ -452,13 +453,13 @@ wr_post_wakes(struct wr_post *post)
 
 void
 wr_post_init(struct wr_post *post, const struct wr_post_kind *kind,
-	struct wr_reactor *reactor, bool exchanges)
+	struct wr_reactor *reactor)
 {
 	post->kind = kind;
 	post->reactor = reactor;
 	post->self = wr_self();
 	post->lease = &post->own;
-	wr_lease_init(&post->own, exchanges);
+	wr_lease_init(&post->own, false);
 }
 
 void
@@ -527,7 +528,6 @@ wr_post_watch(struct wr_post *post)
 		return 0;
 	pthread_once(&once, begin);
 	pthread_mutex_lock(&relief.lock);
-	relief.exchanges = post->own.exchanges;
 	post->next = relief.posts;
 	relief.posts = post;
 	rc = start_threads();

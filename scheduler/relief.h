@@ -27,11 +27,8 @@
 #define WR_HARD_OFF UINT64_MAX /* nothing is ever taken */
 
 enum {
-	WR_HARD_NS = 1000000, /* a handler should have returned by then */
-	WR_TICK_NS = 2000000, /* between two looks of the sentinel, */
-	WR_FINE_NS = 250000,  /* and at most so long while somebody is suspect */
-	WR_STUCK_MAX = 16,    /* threads of a process left behind at a time */
-	WR_SPARES = 2         /* that are kept ready */
+	WR_LANE_NICE = 10, /* of who is in a lane, or left behind */
+	WR_SPARES = 2      /* threads that are kept ready */
 };
 
 struct wr_post;
@@ -56,7 +53,7 @@ struct wr_claimant {
 	bool granted;
 };
 
-/* How it went; written under the lock. Times are the last one's, and the longest. */
+/* How it went; each is written by one thread at a time. Times are the last one's, and the longest. */
 struct wr_relief_stats {
 	wr_a64 handoffs;
 	wr_a64 stuck;                     /* handlers that have not returned */
@@ -89,9 +86,9 @@ struct wr_post {
 	_Alignas(WR_LINE) wr_a64 wanted; /* how many claimants there are */
 };
 
-/* By the thread whose loop it is. exchanges: see wr_lease_init. */
+/* By the thread whose loop it is. */
 void wr_post_init(struct wr_post *post, const struct wr_post_kind *kind,
-	struct wr_reactor *reactor, bool exchanges);
+	struct wr_reactor *reactor);
 /* The loop is another thread's from now on: the calling one's. */
 void wr_post_adopt(struct wr_post *post);
 

@@ -155,9 +155,7 @@ turn_for_another(void *ctx)
 static void
 arrive_on_thread(void *ctx)
 {
-	struct weir_bus *bus = ctx;
-
-	wr_ties_adopt(bus);
+	wr_ties_adopt(ctx);
 }
 
 /* Handlers that do not return are found by a thread of the library's. */
@@ -166,7 +164,7 @@ hard_ns(const weir_bus_opts *opts)
 {
 	if ((opts->flags & (WEIR_BUS_NO_THREAD | WEIR_BUS_PINNED)) != 0)
 		return WR_HARD_OFF;
-	return opts->hard_us ? (uint64_t)opts->hard_us * 1000 : WR_HARD_NS;
+	return (opts->hard_us ? opts->hard_us : WEIR_HARD_US) * 1000ull;
 }
 
 /* The further loops; what is the library's own is not held against the limit of a round. */
@@ -179,7 +177,7 @@ gather_crew(struct weir_bus *bus, const weir_bus_opts *opts, struct weir_error *
 		.core = opts->core,
 		.discipline = opts->discipline,
 		.hard_ns = hard_ns(opts),
-		.tick_ns = opts->tick_us ? (uint64_t)opts->tick_us * 1000 : WR_TICK_NS,
+		.tick_ns = (opts->tick_us ? opts->tick_us : WEIR_TICK_US) * 1000ull,
 		.turn = turn_for_another,
 		.arrives = arrive_on_thread,
 		.ctx = bus};
@@ -403,7 +401,7 @@ weir_adopt(weir_bus *bus)
 		return rc;
 	wr_ties_adopt(bus);
 	if (bus->opened)
-		wr_crew_adopted(&bus->crew);
+		wr_post_adopt(&bus->crew.home.post);
 	return 0;
 }
 
@@ -573,33 +571,40 @@ weir_stop(weir_bus *bus)
 
 /* ---- being a good consumer ---------------------------------------------------------------------- */
 
+/* Of the poll that runs on this thread: its loop may have been taken meanwhile. */
+static struct wr_allowance *
+allowance_here(struct weir_bus *bus)
+{
+	return wr_lease_here ? &wr_lease_here->allowance
+			     : &wr_bus_reactor_here(bus)->allowance;
+}
+
 int
 weir_consume(weir_bus *bus, uint32_t units)
 {
-	struct wr_lease *lease = wr_lease_here;
-	struct wr_reactor *reactor = wr_bus_reactor_here(bus);
-	struct wr_budget *budget = lease ? &lease->budget : &reactor->budget;
+	struct wr_allowance *allowance = allowance_here(bus);
 
-	*(lease ? &lease->overdrawn : &reactor->overdrawn) |=
-		budget->left == 0 && units > 0;
-	*(lease ? &lease->yields : &reactor->yields) |= wr_budget_consume(budget, units);
-	return budget->left == 0;
+	allowance->overdrawn |= allowance->budget.left == 0 && units > 0;
+	allowance->yields |= wr_budget_consume(&allowance->budget, units);
+	return allowance->budget.left == 0;
 }
 
-/* The first question of a poll begins its time: until then nothing had to read a clock. */
+/* The first question of a poll begins its time: until then nothing had to read a clock. The
+ * loop's clock is the loop's. */
 int
 weir_should_yield(weir_bus *bus)
 {
 	struct wr_lease *lease = wr_lease_here;
-	struct wr_reactor *reactor = wr_bus_reactor_here(bus);
-	struct wr_budget *budget = lease ? &lease->budget : &reactor->budget;
-	uint64_t now_ns = lease ? wr_now_ns() : wr_clock_now(&reactor->meter.clock);
+	struct wr_allowance *allowance = allowance_here(bus);
+	uint64_t now_ns = lease ? wr_now_ns()
+				: wr_clock_now(&wr_bus_reactor_here(bus)->meter.clock);
 	bool over;
 
-	if (budget->until_ns == 0)
-		budget->until_ns = now_ns + WR_REACTOR_POLL_NS;
-	over = wr_budget_is_over(budget, now_ns) || (lease && wr_lease_hurries(lease));
-	*(lease ? &lease->yields : &reactor->yields) |= over;
+	if (allowance->budget.until_ns == 0)
+		allowance->budget.until_ns = now_ns + WR_REACTOR_POLL_NS;
+	over = wr_budget_is_over(&allowance->budget, now_ns) ||
+		(lease && wr_lease_hurries(lease));
+	allowance->yields |= over;
 	return over;
 }
 

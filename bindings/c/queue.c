@@ -378,7 +378,7 @@ rx_of_task(struct wr_task *task)
 static int
 hand_on(struct weir_rx *rx, int *verdict, const bool *closed)
 {
-	const struct wr_budget *budget = &rx->hung.bus->reactor.budget;
+	const struct wr_budget *budget = &rx->hung.bus->reactor.allowance.budget;
 	weir_item item;
 	uint32_t done = 0;
 	int rc = 0;

@@ -761,9 +761,9 @@ let_go(struct weir_sub *sub)
 	struct wr_lease *lease = reactor->post->lease;
 
 	sub->lease = lease;
-	sub->budget = &lease->budget;
+	sub->budget = &lease->allowance.budget;
 	sub->handle.owner = wr_self_number = sub->alias;
-	wr_lease_begin(lease, &sub->task, reactor->budget.full);
+	wr_lease_begin(lease, &sub->task, reactor->allowance.budget.full);
 	return lease;
 }
 
@@ -775,8 +775,8 @@ take_again(struct weir_sub *sub, const struct wr_lease *lease, uint64_t self)
 
 	sub->handle.owner = self;
 	sub->lease = NULL;
-	reactor->overdrawn |= lease->overdrawn;
-	reactor->yields |= lease->yields;
+	reactor->allowance.overdrawn |= lease->allowance.overdrawn;
+	reactor->allowance.yields |= lease->allowance.yields;
 }
 
 /* Reads while the loop may be taken by others. If it was, the subscription is not on it any
@@ -817,7 +817,7 @@ sub_poll(struct wr_task *task, int *verdict)
 		return 0;
 	if (sub->alias != 0 && sub->reactor->post)
 		return read_let_go(sub, verdict);
-	sub->budget = &sub->reactor->budget;
+	sub->budget = &sub->reactor->allowance.budget;
 	work = read_on(sub, verdict);
 	if (*verdict != 0 && sub->roams.moves != 0)
 		wr_roamer_tells(&sub->roams, verdict);

@@ -592,7 +592,7 @@ poll_greedy(struct wr_task *task, int *verdict)
 	struct greedy *greedy = (struct greedy *)(void *)task;
 
 	(void)verdict;
-	reactor.overdrawn = greedy->left > 0;
+	reactor.allowance.overdrawn = greedy->left > 0;
 	greedy->left -= greedy->left > 0;
 	return 1;
 }

@@ -54,7 +54,7 @@ poll_one(struct wr_task *task, int *verdict)
 {
 	struct consumer *consumer = of_task(task);
 
-	reactor.overdrawn = consumer->overdraws;
+	reactor.allowance.overdrawn = consumer->overdraws;
 	consumer->alarm.fired = 0;
 	if (consumer->pending == 0)
 		return 0;

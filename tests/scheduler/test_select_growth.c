@@ -78,10 +78,10 @@ static void
 look_at_budget(void *ctx)
 {
 	(void)ctx;
-	wr_budget_fill(&reactor.budget);
-	(void)wr_budget_consume(&reactor.budget, 7);
-	if (wr_budget_is_over(&reactor.budget, 1))
-		wr_budget_fill(&reactor.budget);
+	wr_budget_fill(&reactor.allowance.budget);
+	(void)wr_budget_consume(&reactor.allowance.budget, 7);
+	if (wr_budget_is_over(&reactor.allowance.budget, 1))
+		wr_budget_fill(&reactor.allowance.budget);
 }
 
 static void
