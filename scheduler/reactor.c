@@ -307,6 +307,7 @@ wr_reactor_watch_over(struct wr_reactor *r, const struct wr_tier_rules *rules)
 {
 	r->rules = rules;
 	r->meter.limit_ns = rules ? rules->threshold_ns : WR_REACTOR_POLL_NS;
+	wr_shown_limit(r);
 	if (rules)
 		(void)wr_budget_resize(&r->allowance.budget, rules->poll_budget);
 }

@@ -322,6 +322,12 @@ wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on)
 	return has != NULL;
 }
 
+void
+wr_roster_limit(struct wr_roster *r, uint64_t limit_ns)
+{
+	wr_stat_set(&r->hdr->limit_ns, limit_ns);
+}
+
 /* ---- reading ------------------------------------------------------------------------------------ */
 
 static const struct wr_roster_hdr *
@@ -372,6 +378,12 @@ struct wr_stats_read
 wr_roster_loop(const void *mem)
 {
 	return wr_stats_of_reactor(&header(mem)->stats);
+}
+
+uint64_t
+wr_roster_limit_ns(const void *mem)
+{
+	return wr_stat_get(&header(mem)->limit_ns);
 }
 
 static void

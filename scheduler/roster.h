@@ -89,6 +89,7 @@ struct wr_roster_hdr {
 	_Alignas(WR_STATS_LINE) wr_a64 consumers; /* on the loop, */
 	wr_a64 unseen;                            /* and of them without a place */
 	wr_a64 places, sheets, times;             /* no index is larger than these */
+	wr_a64 limit_ns; /* that a poll may take; a longer one counts against its consumer */
 };
 _Static_assert(sizeof(struct wr_roster_hdr) <= WR_PAGE, "the header is a page");
 
@@ -159,6 +160,9 @@ void wr_roster_note(struct wr_roster *r, struct wr_entry *entry,
  * measured, for want of room. */
 bool wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on);
 
+/* A poll may take so long from now on. */
+void wr_roster_limit(struct wr_roster *r, uint64_t limit_ns);
+
 /* It has something to do now; it has not any more, and these are its polls so far: the rest of
  * what it counts is told where it changes. */
 static inline void
@@ -201,6 +205,8 @@ uint64_t wr_roster_unseen(const void *mem);
 /* True if its process runs a library that was not built for speed. */
 bool wr_roster_debug(const void *mem);
 struct wr_stats_read wr_roster_loop(const void *mem);
+/* How long a poll may take. */
+uint64_t wr_roster_limit_ns(const void *mem);
 
 /* False: nobody is there, or it changed each time that we looked. */
 bool wr_roster_see(const void *mem, uint32_t place, struct wr_seen *seen);

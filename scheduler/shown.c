@@ -12,6 +12,14 @@ wr_reactor_show(struct wr_reactor *r, struct wr_roster *roster)
 {
 	r->roster = roster;
 	r->stats = &roster->hdr->stats;
+	wr_shown_limit(r);
+}
+
+void
+wr_shown_limit(struct wr_reactor *r)
+{
+	if (r->roster)
+		wr_roster_limit(r->roster, r->meter.limit_ns);
 }
 
 /* In a lane it has no turns that it would share with others. */

@@ -24,6 +24,9 @@ void wr_shown_unseat(struct wr_reactor *r, struct wr_task *task);
 /* It has come to this reactor: its times are taken here, if they are. */
 void wr_shown_choose(struct wr_reactor *r, struct wr_task *task);
 
+/* How long a poll may take is another time. */
+void wr_shown_limit(struct wr_reactor *r);
+
 /* Its weight is another one, or what is left of it; it has changed its tier. */
 void wr_shown_say(struct wr_reactor *r, struct wr_task *task);
 void wr_shown_note(struct wr_reactor *r, struct wr_task *task,
@@ -61,6 +64,7 @@ wr_shown_laid_down(struct wr_task *task)
 #else
 
 #define wr_shown_init(r)               ((void)0)
+#define wr_shown_limit(r)              ((void)0)
 #define wr_shown_seat(r, task)         ((void)0)
 #define wr_shown_unseat(r, task)       ((void)0)
 #define wr_shown_choose(r, task)       ((void)0)

@@ -105,6 +105,7 @@ fill_loop(weir_look_loop *loop, const void *roster)
 	loop->sleeps = *word++;
 	loop->timers = *word++;
 	loop->violations = *word++;
+	loop->threshold_ns = wr_roster_limit_ns(roster);
 }
 
 /* Who does not answer says its name here. */

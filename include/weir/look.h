@@ -141,6 +141,7 @@ typedef struct weir_look_loop {
 	uint64_t timers;
 	uint64_t violations;
 	char name[WEIR_NAME_MAX + 1]; /* of the node */
+	uint64_t threshold_ns; /* that a poll may take before it counts against its consumer */
 } weir_look_loop;
 
 /* One consumer on it. */

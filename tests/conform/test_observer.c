@@ -593,6 +593,27 @@ P31_a_forked_child_is_refused(const char *name)
 	CHECK_EQ(weir_close(bus), 0);
 }
 
+/* As it was opened, and as it is set later. */
+static void
+P24_how_long_a_poll_may_take_is_seen(const char *name)
+{
+	weir_bus *a = rig_bus(name), *b = watched_bus(name, NULL, NULL);
+
+	for (int side = 0; side < sides(name); side++) {
+		weir_look *look = look_at(name, b, side);
+
+		REQUIRE_EQ(weir_tiers(b, "threshold_ns=1000000", NULL), 0);
+		look_again(look);
+		CHECK_EQ(loop_of(look, "watched").threshold_ns, 1000000);
+		REQUIRE_EQ(weir_tiers(b, "threshold_ns=2500000", NULL), 0);
+		look_again(look);
+		CHECK_EQ(loop_of(look, "watched").threshold_ns, 2500000);
+		weir_look_close(look);
+	}
+	CHECK_EQ(weir_close(b), 0);
+	CHECK_EQ(weir_close(a), 0);
+}
+
 static void
 P31_there_has_to_be_a_bus(void)
 {
@@ -613,6 +634,7 @@ P31_there_has_to_be_a_bus(void)
 	X(K12_times_of_delivery_wait_and_handler) \
 	X(K12_waiting_for_a_poll_is_seen) \
 	X(N7_looking_at_a_loop_changes_nothing) \
+	X(P24_how_long_a_poll_may_take_is_seen) \
 	X(P31_a_forked_child_is_refused) \
 	X(K54_another_thread_looks_on)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Who is on a loop, as others see it. Rows K54, K12, P14, P18. */
+/* Who is on a loop, as others see it. Rows K54, K12, P14, P18, P24. */
 #include "scheduler/roster.h"
 
 #include "tests/lib/test.h"
@@ -335,6 +335,16 @@ K54_what_belongs_together_is_seen_together(void)
 }
 
 static void
+P24_how_long_a_poll_may_take_is_seen(void)
+{
+	open_roster(true);
+	CHECK_EQ(wr_roster_limit_ns(roster.hdr), 0);
+	wr_roster_limit(&roster, 1500000);
+	CHECK_EQ(wr_roster_limit_ns(roster.hdr), 1500000);
+	wr_roster_close(&roster);
+}
+
+static void
 P18_sizes(void)
 {
 	CHECK_EQ(sizeof(struct wr_place), 128);
@@ -353,5 +363,5 @@ static const struct wr_test tests[] = {TEST(K54_what_is_written_is_seen),
 	TEST(K54_beyond_the_last_place_is_counted), TEST(K54_without_a_roster),
 	TEST(K12_times_begin_with_none), TEST(K54_garbage_is_not_believed),
 	TEST(K54_what_belongs_together_is_seen_together, .labels = "concurrency"),
-	TEST(P18_sizes), TEST_END};
+	TEST(P24_how_long_a_poll_may_take_is_seen), TEST(P18_sizes), TEST_END};
 const struct wr_suite wr_suite_roster = {.name = "roster", .tests = tests};
