@@ -23,38 +23,6 @@ static struct {
 
 /* ---- whom ----------------------------------------------------------------------------------- */
 
-/* What it subscribes, or the number that its loop has given it. */
-static int
-is_called(const weir_look_consumer *c, const char *name)
-{
-	char number[24];
-	snprintf(number, sizeof(number), "%" PRIu64, c->number);
-	return !strcmp(name, c->name) || !strcmp(name, number);
-}
-
-/* "camera", "4711" or "camera[4711]" before the slash. */
-static int
-is_at(const struct crowd *crowd, const weir_look_consumer *c, const char *where, size_t len)
-{
-	const weir_look_loop *loop = consumer_loop(crowd, c);
-	char who[WEIR_NAME_MAX + 32], pid[24];
-	consumer_who(loop, who, sizeof(who));
-	snprintf(pid, sizeof(pid), "%" PRIu32, c->pid);
-	return (strlen(loop->name) == len && !memcmp(loop->name, where, len)) ||
-		(strlen(pid) == len && !memcmp(pid, where, len)) ||
-		(strlen(who) == len && !memcmp(who, where, len));
-}
-
-static int
-is_meant(const struct crowd *crowd, const weir_look_consumer *c, const char *name)
-{
-	const char *slash = strchr(name, '/');
-	if (is_called(c, name))
-		return 1;
-	return slash && is_at(crowd, c, name, (size_t)(slash - name)) &&
-		is_called(c, slash + 1);
-}
-
 static void
 complain_many(const struct crowd *crowd, const char *name)
 {
@@ -62,7 +30,7 @@ complain_many(const struct crowd *crowd, const char *name)
 	for (size_t i = 0; i < crowd->consumer_count; i++) {
 		const weir_look_consumer *c = &crowd->consumers[i];
 		char who[WEIR_NAME_MAX + 32];
-		if (!is_meant(crowd, c, name))
+		if (!consumer_is_meant(crowd, c, name))
 			continue;
 		consumer_who(consumer_loop(crowd, c), who, sizeof(who));
 		tool_complain("  %s/%" PRIu64 "  %s %s", who, c->number,
@@ -77,7 +45,7 @@ find(const struct crowd *crowd, const char *name, int *rc)
 	const weir_look_consumer *found = NULL;
 	size_t count = 0;
 	for (size_t i = 0; i < crowd->consumer_count; i++) {
-		if (!is_meant(crowd, &crowd->consumers[i], name))
+		if (!consumer_is_meant(crowd, &crowd->consumers[i], name))
 			continue;
 		found = &crowd->consumers[i];
 		count++;

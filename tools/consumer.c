@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tools/tool.h"
 
@@ -38,6 +39,45 @@ consumer_who(const weir_look_loop *loop, char *to, size_t size)
 	snprintf(to, size, "%s[%" PRIu32 "]", loop->name[0] ? loop->name : "?", loop->pid);
 }
 
+/* What it subscribes, or the number that its loop has given it. */
+static int
+is_called(const weir_look_consumer *c, const char *name)
+{
+	char number[24];
+	snprintf(number, sizeof(number), "%" PRIu64, c->number);
+	return (*name && !strcmp(name, c->name)) || !strcmp(name, number);
+}
+
+/* "camera", "4711" or "camera[4711]" before the slash. */
+static int
+is_at(const struct crowd *crowd, const weir_look_consumer *c, const char *where, size_t len)
+{
+	const weir_look_loop *loop = consumer_loop(crowd, c);
+	char who[WEIR_NAME_MAX + 32], pid[24];
+	consumer_who(loop, who, sizeof(who));
+	snprintf(pid, sizeof(pid), "%" PRIu32, c->pid);
+	return (strlen(loop->name) == len && !memcmp(loop->name, where, len)) ||
+		(strlen(pid) == len && !memcmp(pid, where, len)) ||
+		(strlen(who) == len && !memcmp(who, where, len));
+}
+
+int
+consumer_is_meant(const struct crowd *crowd, const weir_look_consumer *c, const char *name)
+{
+	const char *slash = strchr(name, '/');
+	if (is_called(c, name))
+		return 1;
+	return slash && is_at(crowd, c, name, (size_t)(slash - name)) &&
+		is_called(c, slash + 1);
+}
+
+int
+consumer_reads(const weir_look_consumer *c, const weir_look_reader *reader)
+{
+	return c->subscription && reader->node == c->node &&
+		reader->subscription == c->subscription;
+}
+
 struct behind
 consumer_behind(const struct crowd *crowd, const weir_look_consumer *c)
 {
@@ -47,7 +87,7 @@ consumer_behind(const struct crowd *crowd, const weir_look_consumer *c)
 	b.known = 1;
 	for (size_t i = 0; i < crowd->look.reader_count; i++) {
 		const weir_look_reader *reader = &crowd->look.readers[i];
-		if (reader->node != c->node || reader->subscription != c->subscription)
+		if (!consumer_reads(c, reader))
 			continue;
 		b.known &= reader->counted != 0;
 		b.waiting += reader->waiting;
@@ -56,24 +96,30 @@ consumer_behind(const struct crowd *crowd, const weir_look_consumer *c)
 }
 
 int
-consumers_take(struct crowd *crowd, const char *bus)
+consumers_look(struct crowd *crowd, int silent_ms)
 {
-	int timeout_ms = tool_timeout(SILENT_MS);
-	int rc = look_open(&crowd->look, bus, 0);
-	if (rc)
-		return rc;
-	rc = weir_look_roster(crowd->look.handle, timeout_ms);
+	int rc = weir_look_roster(crowd->look.handle, silent_ms);
 	if (rc < 0)
-		return tool_fail_code(rc, "looking at the loops");
+		return rc;
 	crowd->loops = weir_look_loops(crowd->look.handle, &crowd->loop_count);
 	crowd->consumers =
 		weir_look_consumers(crowd->look.handle, &crowd->consumer_count);
-	rc = weir_look_account(crowd->look.handle, ">", timeout_ms);
+	rc = weir_look_account(crowd->look.handle, ">", silent_ms);
 	if (rc < 0)
-		return tool_fail_code(rc, "counting what waits");
+		return rc;
 	crowd->look.readers =
 		weir_look_readers(crowd->look.handle, &crowd->look.reader_count);
 	return 0;
+}
+
+int
+consumers_take(struct crowd *crowd, const char *bus)
+{
+	int rc = look_open(&crowd->look, bus, 0);
+	if (rc)
+		return rc;
+	rc = consumers_look(crowd, tool_timeout(SILENT_MS));
+	return rc < 0 ? tool_fail_code(rc, "looking at the loops") : 0;
 }
 
 size_t
@@ -111,8 +157,8 @@ consumer_changed(
 
 /* ---- one consumer as JSON --------------------------------------------------------------- */
 
-static void
-times_json(struct json *j, const char *key, const weir_look_times *times)
+void
+consumer_times_json(struct json *j, const char *key, const weir_look_times *times)
 {
 	json_object(j, key);
 	json_u64(j, "count", times->count);
@@ -132,9 +178,9 @@ latency_json(struct crowd *crowd, const weir_look_consumer *c)
 		return;
 	}
 	json_object(&crowd->j, "latency");
-	times_json(&crowd->j, "delivery", &l.delivery);
-	times_json(&crowd->j, "wait", &l.wait);
-	times_json(&crowd->j, "handler", &l.handler);
+	consumer_times_json(&crowd->j, "delivery", &l.delivery);
+	consumer_times_json(&crowd->j, "wait", &l.wait);
+	consumer_times_json(&crowd->j, "handler", &l.handler);
 	json_end_object(&crowd->j);
 }
 
@@ -188,4 +234,66 @@ consumer_json(
 		json_null(j, "changed");
 	}
 	latency_json(crowd, c);
+}
+
+/* ---- those that are meant ------------------------------------------------------------------ */
+
+static void
+show_one(struct crowd *crowd, const weir_look_consumer *c, consumer_text_fn text,
+	consumer_json_fn fields)
+{
+	crowd->shown++;
+	if (tool.out == TOOL_TABLE) {
+		text(stdout, crowd, c);
+		return;
+	}
+	json_object(&crowd->j, NULL);
+	fields(crowd, c);
+	json_end_object(&crowd->j);
+}
+
+static void
+show_meant(struct crowd *crowd, const char *asked, consumer_text_fn text,
+	consumer_json_fn fields)
+{
+	json_init(&crowd->j, stdout);
+	if (tool.out == TOOL_JSON) {
+		json_object(&crowd->j, NULL);
+		json_str(&crowd->j, "bus", crowd->look.bus);
+		json_str(&crowd->j, "asked", asked);
+		json_array(&crowd->j, "consumers");
+	}
+	for (size_t i = 0; i < crowd->consumer_count; i++) {
+		if (consumer_is_meant(crowd, &crowd->consumers[i], asked))
+			show_one(crowd, &crowd->consumers[i], text, fields);
+	}
+	if (tool.out == TOOL_JSON) {
+		json_end_array(&crowd->j);
+		json_end_object(&crowd->j);
+	}
+}
+
+int
+consumers_show(int argc, char **argv, const char *verb, consumer_text_fn text,
+	consumer_json_fn fields)
+{
+	if (argc < 1 || argc > 2)
+		return tool_usage("consumer %s takes a bus, if it is not that of -b, and "
+				  "the name or number of a consumer; quote it",
+			verb);
+	const char *asked = argv[argc - 1];
+	struct crowd crowd = {0};
+	int rc = consumers_take(&crowd, argc == 2 ? argv[0] : tool_bus());
+	if (!rc) {
+		size_t unseen = consumers_unseen(&crowd);
+		show_meant(&crowd, asked, text, fields);
+		if (!crowd.shown) {
+			tool_complain("there is no consumer '%s' on bus '%s'; weir "
+				      "consumer ls shows who is there",
+				asked, crowd.look.bus);
+			rc = unseen ? TOOL_NOBODY : TOOL_NOTFOUND;
+		}
+	}
+	look_close(&crowd.look);
+	return rc;
 }

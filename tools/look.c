@@ -12,16 +12,23 @@ enum {
 };
 
 int
-look_peers(struct look *look, int silent_ms)
+look_refresh(struct look *look, int silent_ms)
 {
 	int rc = weir_look_refresh(look->handle, silent_ms);
 	if (rc < 0)
-		return tool_fail_code(rc, "looking at the bus");
+		return rc;
 	look->looked_ns = weir_now_ns();
 	look->nodes = weir_look_nodes(look->handle, &look->node_count);
 	look->streams = weir_look_streams(look->handle, &look->stream_count);
 	look->subs = weir_look_subs(look->handle, &look->sub_count);
 	return 0;
+}
+
+int
+look_peers(struct look *look, int silent_ms)
+{
+	int rc = look_refresh(look, silent_ms);
+	return rc < 0 ? tool_fail_code(rc, "looking at the bus") : 0;
 }
 
 int

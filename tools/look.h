@@ -36,7 +36,9 @@ struct look {
  * may_be_gone it is not said that there is no such bus, and the answer is -1. */
 int look_open(struct look *look, const char *bus, int may_be_gone);
 void look_close(struct look *look);
-/* Asks all processes again, waiting so long for those that are silent. */
+/* Asks all processes again, waiting so long for those that are silent. Says nothing: < 0. */
+int look_refresh(struct look *look, int silent_ms);
+/* The same, and an exit code after saying why. */
 int look_peers(struct look *look, int silent_ms);
 /* The same, remembering the look before it, so that there are rates. */
 int look_again(struct look *look);

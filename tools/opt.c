@@ -22,6 +22,8 @@ const struct tool_opt tool_globals[] = {
 	{'o', "output", OPT_WORD, &tool.out, "table, json (one object) or jsonl (lines)",
 		"FORM", 0, "table|json|jsonl"},
 	{0, "json", OPT_SET, &tool.out, "short for -o json", 0, TOOL_JSON, 0},
+	{0, "color", OPT_WORD, &tool.color, "bold and colours (auto; $NO_COLOR: never)",
+		"WHEN", 0, "auto|never|always"},
 	{'q', "quiet", OPT_SET, &tool.quiet, "no talk on stderr, only errors", 0, 1, 0},
 	{'v', "verbose", OPT_SET, &tool.verbose, "more of it", 0, 1, 0},
 	{0, "timeout", OPT_MS, &tool.timeout_ms, "give up after (500ms, 2s, 1m)", "T",

@@ -42,6 +42,13 @@ scaled(double value, const char *const *units, size_t count)
 }
 
 struct text
+text_short(uint64_t value)
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E"};
+	return scaled((double)value, units, 7);
+}
+
+struct text
 text_rate(double per_second)
 {
 	static const char *const units[] = {"/s", "k/s", "M/s", "G/s"};

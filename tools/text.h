@@ -13,6 +13,7 @@ struct text {
 };
 
 struct text text_count(uint64_t value);   /* 24,012 */
+struct text text_short(uint64_t value);   /* 24.0k */
 struct text text_rate(double per_second); /* 2.00k/s */
 struct text text_bytes(double bytes);     /* 3.1 MB (powers of ten) */
 struct text text_ns(double ns);           /* 12 us */

@@ -104,6 +104,8 @@ tool_timeout(int otherwise_ms)
 int
 tool_color(void)
 {
+	if (tool.color != TOOL_COLOR_AUTO)
+		return tool.color == TOOL_COLOR_ALWAYS;
 	const char *none = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
 	return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb");

@@ -25,12 +25,14 @@ enum tool_exit {
 enum { TOOL_PATH_MAX = 4096 };
 
 enum tool_out { TOOL_TABLE = 0, TOOL_JSON, TOOL_JSONL };
+enum tool_color { TOOL_COLOR_AUTO = 0, TOOL_COLOR_NEVER, TOOL_COLOR_ALWAYS };
 
 /* The global options, and what the program knows about itself. */
 struct tool {
 	const char *bus; /* NULL where -b was not given */
 	const char *dir; /* NULL: the library's default */
 	int out;         /* enum tool_out */
+	int color;       /* enum tool_color */
 	int quiet;
 	int verbose;
 	int help;
@@ -109,15 +111,16 @@ int tool_wait_many(struct pollfd *fds, size_t count, uint64_t until_ns);
 int tool_flush(void);
 /* True if stdout is a pipe that nobody reads any more. */
 int tool_unread(void);
-/* True if bold and the like may be used on stdout. */
+/* True if bold and colours may be used on stdout: by --color, else by NO_COLOR, and where
+ * stdout is a terminal. */
 int tool_color(void);
 
 extern const struct tool_verb verb_pub, verb_sub, verb_ls, verb_topic_info,
 	verb_topic_account, verb_topic_lag, verb_topic_echo, verb_topic_hz,
-	verb_topic_bw, verb_topic_delay, verb_consumer_ls, verb_consumer_why,
-	verb_consumer_set, verb_consumer_skip, verb_consumer_kick, verb_demo_slow,
-	verb_doctor, verb_reactor_simulate, verb_reactor_round, verb_clean, verb_errors,
-	verb_explain, verb_version, verb_demo, verb_bench, verb_help, verb_conf,
-	verb_demo_source, verb_demo_consumer;
+	verb_topic_bw, verb_topic_delay, verb_consumer_ls, verb_consumer_info,
+	verb_consumer_why, verb_consumer_set, verb_consumer_skip, verb_consumer_kick,
+	verb_demo_slow, verb_doctor, verb_top, verb_reactor_simulate, verb_reactor_round,
+	verb_clean, verb_errors, verb_explain, verb_version, verb_demo, verb_bench,
+	verb_help, verb_conf, verb_demo_source, verb_demo_consumer;
 
 #endif

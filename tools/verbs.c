@@ -18,7 +18,9 @@ const struct tool_verb *const tool_verbs[] = {
 	&verb_topic_bw,
 	&verb_topic_delay,
 #if WEIR_METRICS
+	&verb_top,
 	&verb_consumer_ls,
+	&verb_consumer_info,
 	&verb_consumer_why,
 	&verb_consumer_set,
 	&verb_consumer_skip,

@@ -30,6 +30,9 @@ numbers(void)
 	SAME(text_count(999), "999");
 	SAME(text_count(1000), "1,000");
 	SAME(text_count(UINT64_MAX), "18,446,744,073,709,551,615");
+	SAME(text_short(999), "999");
+	SAME(text_short(1870), "1.87k");
+	SAME(text_short(UINT64_MAX), "18.4E");
 	SAME(text_rate(0), "0/s");
 	SAME(text_rate(2000), "2k/s");
 	SAME(text_rate(1999.6), "2.00k/s");
