@@ -59,6 +59,8 @@ DOORS = {
     "ck_": ("bus", "bench", "tests"),
     "jansson": ("bench", "tests"),
     "CUnit/": ("tests",),
+    "curses": ("tools",),
+    "ncurses": ("tools",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 

@@ -141,6 +141,43 @@ def P2_why(b):
     crowd.end()
 
 
+def P24_info(b):
+    """All of one consumer: what why says, its place and limit, what it lost, and its terms."""
+    crowd = Crowd(b, "slow", "2")
+    who = f"crowd[{crowd.pid}]"
+    (why,) = b.json("consumer", "why", "slow")["consumers"]
+    (got,) = b.json("consumer", "info", "slow")["consumers"]
+    equal(tuple(got), tuple(why) + ("silent", "place", "threshold_ns", "waiting_bytes", "lost",
+                                    "streams"), "fields")
+    for key in ("tier", "tier_since_ns", "means", "try", "polls"):
+        equal(got[key], why[key], key)
+    equal((got["silent"], got["place"], got["threshold_ns"]), (False, "loop", 1000000), got)
+    equal(got["lost"], {"all": 0, "behind": 0, "conflated": 0, "expired": 0, "gone": 0}, "lost")
+    (stream,) = got["streams"]
+    equal((stream["topic"], stream["who"], stream["policy"]), ("slow", who, "drop-oldest"), stream)
+    equal(stream["waiting"], got["waiting"], "what waits")
+    for name in ("slow", "crowd/slow", f"{crowd.pid}/slow", f"{who}/{got['number']}"):
+        code, out, err = b.run("consumer", "info", name)
+        equal((code, err), (0, ""), name)
+        for line in (rf"subscription slow, number {got['number']} of {re.escape(who)}: yield, ",
+                     "  means   it has 50 % of its turns", r"  why     .* a poll took ",
+                     "  place   on the loop of its process; weight 10$",
+                     r"  budget  a poll may take 1 ms; its handler had \S+ m?s in all",
+                     "  lost    0$", "  times   not taken",
+                     rf"  reads   slow of feeder\[{crowd.pid}\]: drop-oldest, waited for, ",
+                     "  try     do less in each call"):
+            check(re.search("^" + line, out, re.M), line, out)
+    equal(b.run("consumer", "info", "other/slow")[0], 3, "nobody's")
+    equal(b.run("consumer", "info")[0], 2, "of nobody")
+    watch = [c for c in b.json("consumer", "ls")["consumers"] if c["kind"] == "watch"][0]
+    (got,) = b.json("consumer", "info", str(watch["number"]))["consumers"]
+    equal((got["lost"], got["streams"], got["place"]), (None, [], "loop"), got)
+    crowd.stop()
+    (got,) = b.json("consumer", "info", "slow")["consumers"]
+    equal((got["silent"], got["tier"]), (True, "yield"), got)
+    crowd.end()
+
+
 def take_slowly(stream):
     """Reads so little at a time that whoever writes has to wait in each of its polls."""
     while stream.read(4096):
@@ -269,6 +306,6 @@ def set_skip_kick(b):
 
 
 main({f.__name__: f for f in (
-    ls, usage, K54_one_active_and_100000_idle, P2_why, P2_why_of_a_sub_that_is_slow,
+    ls, usage, K54_one_active_and_100000_idle, P2_why, P24_info, P2_why_of_a_sub_that_is_slow,
     N7_a_stopped_process_is_seen, a_loop_that_is_not_shown, K12_latency,
     N7_looking_at_consumers, set_skip_kick)})

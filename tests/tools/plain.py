@@ -9,7 +9,7 @@ import subprocess
 from harness import WEIR, check, equal, main, text
 
 VERBS = ("pub", "sub", "ls", "topic info", "topic account", "topic lag", "topic echo", "topic hz", "topic bw",
-         "topic delay", "reactor simulate", "reactor round", "clean", "demo", "bench", "conf", "errors", "explain", "version", "help")
+         "topic delay", "top", "consumer info", "reactor simulate", "reactor round", "clean", "demo", "bench", "conf", "errors", "explain", "version", "help")
 
 
 def usage(b):
@@ -44,6 +44,10 @@ def usage(b):
             (["topic", "lag"], "takes one topic"),
             (["topic", "lag", "a", "-n", "2"], "--every"),
             (["ls", "a", "b"], "takes one pattern"),
+            (["top", "a", "b"], "takes one bus"),
+            (["top", "--tab", "x"], "all|topics|consumers|reactors|latency"),
+            (["ls", "--color", "red"], "auto|never|always"),
+            (["consumer", "info"], "takes a bus"),
             (["ls", "-o", "yaml"], "table|json|jsonl"),
             (["ls", "--quiet=1"], "takes no value"),
             (["topic", "hz"], "takes one topic"),
