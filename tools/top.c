@@ -119,9 +119,12 @@ compare_consumer(
 		return;
 	uint64_t busy_ns = now->is.busy_ns - before->is.busy_ns;
 	uint64_t polls = now->is.polls - before->is.polls;
+	uint64_t messages = now->is.messages - before->is.messages;
+	/* Polls that found nothing took no time: with fewer messages than polls, some did. */
+	uint64_t worked = messages && messages < polls ? messages : polls;
 	now->rate = per_second(before->is.messages, now->is.messages, seconds);
 	if (now->is.busy_ns > before->is.busy_ns && now->is.polls > before->is.polls)
-		now->used_ns = (double)busy_ns / (double)polls;
+		now->used_ns = (double)busy_ns / (double)worked;
 }
 
 /* Of those that were polled at all: who had nothing to do wanted nothing. */

@@ -50,7 +50,7 @@ struct top_consumer {
 	/* between two looks */
 	double rate;      /* messages a second */
 	double want, got; /* shares of the polls of its loop, 0 to 1 */
-	double used_ns;   /* by a poll, on an average, where that was measured */
+	double used_ns;   /* by a poll that found something, where that was measured */
 };
 
 struct top_topic {

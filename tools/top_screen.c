@@ -475,9 +475,8 @@ draw_tabs(const struct screen *s)
 	}
 	ink(A_NORMAL);
 	char text[TOP_FILTER_BYTES + 64];
-	snprintf(text, sizeof(text), "%s%s%s%s%s%s",
-		s->view.filter[0] ? "with '" : "", s->view.filter,
-		s->view.filter[0] ? "'  " : "", s->view.sort ? "by " : "",
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s", s->view.filter[0] ? "with '" : "",
+		s->view.filter, s->view.filter[0] ? "'  " : "", s->view.sort ? "by " : "",
 		s->view.sort ? top_columns(s->view.tab)[s->view.sort].head : "",
 		s->view.reverse ? " reversed" : "");
 	draw_right(1, x, text);

@@ -158,10 +158,11 @@ def bench(b):
 
 
 def links(_):
-    """The command links the C library and libweir, and none of the peers."""
+    """The command links the C library, libweir, what it draws with, and none of the peers."""
     found = subprocess.run(["readelf", "-d", WEIR], capture_output=True, check=True)
     needed = re.findall(r"\(NEEDED\).*\[([\w.+-]+)\]", text(found.stdout))
-    allowed = re.compile(r"(libweir|libc|libm|libpthread|lib(?:a|t|ub)san|ld-linux.*)\.so.*")
+    allowed = re.compile(r"(libweir|libc|libm|libpthread|libncursesw|libtinfo|lib(?:a|t|ub)san|ld-linux.*)"
+                         r"\.so.*")
     check(needed, "nothing needed?")
     for name in needed:
         check(allowed.fullmatch(name), "the command links", name)

@@ -93,7 +93,7 @@ make_look(struct top_look *look, size_t i)
 	loops[i][0] = loop(1, 11, "a");
 	loops[i][1] = loop(2, 22, "b");
 	consumers[i][0] = consumer(1, "quick", 10, 100 + i * 1000, 50 + i * 2000);
-	consumers[i][1] = consumer(2, "slow.*", 6, 100 + i * 300, 40 + i * 10);
+	consumers[i][1] = consumer(2, "slow.*", 6, 100 + i * 300, 40 + i * 600);
 	consumers[i][2] = consumer(3, "third", 3, 100 + i * 300, 0);
 	consumers[i][3] = consumer(1, "stopped", 3, 7, 7);
 	consumers[i][3].is.node = 2;
@@ -142,17 +142,19 @@ P24_rates_are_differences_by_time(void)
 {
 	compare();
 	NEAR(now.consumers[0].rate, 2000);
-	NEAR(now.consumers[1].rate, 10);
+	NEAR(now.consumers[1].rate, 600);
 	NEAR(now.consumers[2].rate, 0);
 	NEAR(now.loops[0].polls, 1600);
 	NEAR(now.loops[0].asleep, 0.25);
 	NEAR(now.consumers[1].used_ns, 2000000);
 	make_looks();
-	now.when_ns += SECOND; /* twice the time, half the rate */
+	consumers[1][1].is.messages = 40 + 100; /* so two of three polls found nothing */
+	now.when_ns += SECOND;                  /* twice the time, half the rate */
 	top_sort(&before);
 	top_sort(&now);
 	top_compare(&before, &now);
 	NEAR(now.consumers[0].rate, 1000);
+	NEAR(now.consumers[1].used_ns, 6000000);
 }
 
 static void
