@@ -582,26 +582,47 @@ is_wanted(const struct top_view *view, size_t row)
 	return 0;
 }
 
+struct key {
+	size_t row;
+	double value;
+};
+
 /* < 0: a comes first. */
 static int
-compare_rows(const void *a, const void *b, void *ctx)
+compare_keys(const void *a, const void *b, void *ctx)
 {
 	const struct top_view *view = ctx;
-	size_t one = *(const size_t *)a, other = *(const size_t *)b;
-	int order = 0;
-	if (view->sort) {
+	const struct key *one = a, *other = b;
+	int order = (one->value < other->value) - (one->value > other->value);
+	if (!top_columns(view->tab)[view->sort].numeric && view->sort) {
 		struct top_cell x, y;
-		top_cell(view, one, (size_t)view->sort, &x);
-		top_cell(view, other, (size_t)view->sort, &y);
-		order = top_columns(view->tab)[view->sort].numeric
-			? (x.value < y.value) - (x.value > y.value)
-			: strcmp(x.text, y.text);
-	} else if (view->reverse) {
-		order = one < other ? -1 : one > other;
+		top_cell(view, one->row, (size_t)view->sort, &x);
+		top_cell(view, other->row, (size_t)view->sort, &y);
+		order = strcmp(x.text, y.text);
+	} else if (!view->sort) {
+		order = one->row < other->row ? -1 : one->row > other->row;
 	}
 	if (order)
 		return view->reverse ? -order : order;
-	return one < other ? -1 : one > other;
+	return one->row < other->row ? -1 : one->row > other->row;
+}
+
+/* By values that are taken once: there may be a hundred thousand rows. */
+static void
+sort_rows(const struct top_view *view, size_t *rows, size_t count)
+{
+	struct key *keys = malloc((count + 1) * sizeof(*keys));
+	if (!keys)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct top_cell cell;
+		top_cell(view, rows[i], (size_t)view->sort, &cell);
+		keys[i] = (struct key){.row = rows[i], .value = cell.value};
+	}
+	qsort_r(keys, count, sizeof(*keys), compare_keys, (void *)(uintptr_t)view);
+	for (size_t i = 0; i < count; i++)
+		rows[i] = keys[i].row;
+	free(keys);
 }
 
 size_t *
@@ -620,8 +641,7 @@ top_rows(const struct top_view *view, size_t *count)
 			rows[(*count)++] = i;
 	}
 	if (view->sort || view->reverse)
-		qsort_r(rows, *count, sizeof(*rows), compare_rows,
-			(void *)(uintptr_t)view);
+		sort_rows(view, rows, *count);
 	return rows;
 }
 

@@ -39,6 +39,7 @@ struct screen {
 	size_t top;         /* first line of the list that is seen */
 	int paused, asking; /* for a filter */
 	int failed;         /* the last look */
+	int stale;          /* what is on the terminal */
 	int page;           /* enum page */
 	size_t page_top;
 	char **lines; /* of the page */
@@ -113,7 +114,8 @@ width_of(const struct screen *s, size_t column)
 {
 	const struct top_column *c = &top_columns(s->view.tab)[column];
 	int width = places(c->head) > c->width ? places(c->head) : c->width;
-	for (size_t i = 0; i < s->count; i++) {
+	/* Of those that are seen: there may be a hundred thousand. */
+	for (size_t i = s->top; i < s->count && i < s->top + (size_t)LINES; i++) {
 		struct top_cell cell;
 		top_cell(&s->view, s->rows[i], column, &cell);
 		if (places(cell.text) > width)
@@ -274,13 +276,12 @@ draw_list(struct screen *s)
 {
 	struct layout l;
 	int y = HEAD_LINES, end = LINES - FOOT_LINES;
+	if (s->count)
+		scroll_to(s, end - y);
 	lay_out(s, &l);
 	draw_heads(s, &l);
-	if (!s->count) {
+	if (!s->count)
 		draw(y + 1, 2, COLS - 2, nothing(s));
-		return;
-	}
-	scroll_to(s, end - y);
 	for (size_t i = s->top; i < s->count && y < end; i++) {
 		draw_row(s, &l, y++, s->rows[i], i == s->at);
 		if (height_of(s, i) > 1 && y < end)
@@ -677,11 +678,13 @@ heed_show(struct screen *s, int key)
 		heed_move(s, key);
 }
 
-/* All that has been typed; 1: somebody quits. */
+/* All that has been typed, and a new size of the terminal, which comes as a key, too; 1:
+ * somebody quits. */
 static int
 heed_keys(struct screen *s)
 {
 	for (int key = getch(); key != ERR; key = getch()) {
+		s->stale = 1;
 		if (s->asking)
 			heed_filter(s, key);
 		else if (key == 'q')
@@ -698,6 +701,7 @@ static void
 look_now(struct screen *s)
 {
 	int rc = top_again(s->source);
+	s->stale = 1;
 	s->failed = rc < 0;
 	if (rc == 0)
 		take_rows(s);
@@ -715,7 +719,9 @@ loop(struct screen *s)
 			look_now(s);
 			next_ns = weir_now_ns() + every_ns;
 		}
-		draw_all(s);
+		if (s->stale)
+			draw_all(s);
+		s->stale = 0;
 		now_ns = weir_now_ns();
 		uint64_t until_ns = now_ns + (uint64_t)KEY_MS * 1000000;
 		if (!s->paused && next_ns < until_ns)
@@ -756,8 +762,10 @@ top_screen_fits(const char **why)
 int
 top_screen(struct top_source *source, const struct top_start *start)
 {
-	struct screen s = {
-		.source = source, .view.tab = start->tab, .every_ms = start->every_ms};
+	struct screen s = {.source = source,
+		.view.tab = start->tab,
+		.every_ms = start->every_ms,
+		.stale = 1};
 	/* Only what characters are: numbers are written the same everywhere. */
 	(void)setlocale(LC_CTYPE, "");
 	s.view.glyphs = strcmp(nl_langinfo(CODESET), "UTF-8") ? &top_ascii : &top_utf8;
