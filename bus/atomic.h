@@ -137,6 +137,21 @@ extern wr_a64 wr_fence_word;
 	} while (0)
 #endif
 
+/*
+ * Around a look at bytes that nobody keeps for us: their writer may be at them, and who looked
+ * asks afterwards whether it was (look_fence, look_check). The thread sanitizer would call that
+ * a race; between the two it watches what is read no longer, and sees the order all the same.
+ */
+#if defined(WR_TSAN)
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+#define wr_unkept_begin() AnnotateIgnoreReadsBegin(__FILE__, __LINE__)
+#define wr_unkept_end()   AnnotateIgnoreReadsEnd(__FILE__, __LINE__)
+#else
+#define wr_unkept_begin() ((void)0)
+#define wr_unkept_end()   ((void)0)
+#endif
+
 /* Registers this process for the heavy fence of others; false where the kernel or a
  * sandbox says no. Once per process, any thread. */
 bool wr_heavy_register(void);

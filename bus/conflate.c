@@ -88,8 +88,11 @@ wr_conflate_look_ahead(struct wr_conflate *c, const struct wr_walk *here)
 	if (c->ahead.seq <= here->seq || !wr_walk_is_there(&c->ahead))
 		c->ahead = *here;
 	for (int i = 0; i < AHEAD_MAX && wr_walk_to_message(&c->ahead, &word) == 1; i++) {
-		uint64_t key = key_of(c, wr_walk_frame(&c->ahead) + 1, wr_word_len(word));
+		uint64_t key;
 
+		wr_unkept_begin();
+		key = key_of(c, wr_walk_frame(&c->ahead) + 1, wr_word_len(word));
+		wr_unkept_end();
 		if (!wr_walk_is_there(&c->ahead))
 			return; /* what was copied may be of another message */
 		see(c, key, c->ahead.seq);

@@ -40,7 +40,9 @@ wr_walk_look(const struct wr_walk *walk, uint64_t *word)
 	const struct wr_store *store = walk->store;
 	uint32_t extent;
 
+	wr_unkept_begin();
 	*word = wr_load_acquire(look_len, &wr_walk_frame(walk)->word);
+	wr_unkept_end();
 	extent = wr_word_extent(*word);
 	return extent != 0 && extent % WR_FRAME == 0 &&
 		extent <= store->seg_bytes - walk->off &&
@@ -53,9 +55,12 @@ wr_walk_look(const struct wr_walk *walk, uint64_t *word)
 static bool
 follow(struct wr_walk *walk, enum wr_kind kind)
 {
-	uint64_t place = wr_load_relaxed(read_place, &wr_walk_frame(walk)->stamp);
 	const struct wr_store *store = walk->store;
+	uint64_t place;
 
+	wr_unkept_begin();
+	place = wr_load_relaxed(read_place, &wr_walk_frame(walk)->stamp);
+	wr_unkept_end();
 	if (kind == WR_MOVE) {
 		store = wr_load_acquire(move_adopt, &walk->store->following);
 		if (!store)

@@ -489,6 +489,9 @@ child_does_well(weir_bus *bus)
 
 	if (weir_turn(bus, 0) != -WEIR_E_GONE_FORKED)
 		return false;
+#if defined(WR_TSAN)
+	return true; /* the sanitizer allows no threads in a child that was forked beside some */
+#endif
 	own = weir_open("inproc:child", .flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET);
 	sub = weir_subscribe(own, "t", .on_msg = on_stuck, .moves = WEIR_MOVE_LANE);
 	return weir_sub_why(sub)->code == 0 && weir_close(own) == 0;
