@@ -149,6 +149,6 @@ N2_nobody_who_behaves_is_left_behind(void)
 }
 
 static const struct wr_test tests[] = {
-	TEST(N2_nobody_who_behaves_is_left_behind), TEST_END};
+	TEST(N2_nobody_who_behaves_is_left_behind, .labels = "alone"), TEST_END};
 const struct wr_suite wr_suite_innocent = {
 	.name = "innocent", .tests = tests, .watchdog_s = 900};

@@ -35,7 +35,7 @@
 struct wr_test {
 	const char *name;
 	void (*run)(void);
-	const char *labels;  /* "a,b"; NULL: those of the suite */
+	const char *labels; /* "a,b"; NULL: those of the suite. "alone": beside no other test */
 	unsigned watchdog_s; /* 0: that of the suite, or 60 */
 };
 
