@@ -572,10 +572,12 @@ wr_crew_rests(struct wr_loop *loop)
 
 /* ---- the threads of the others ------------------------------------------------------------------------ */
 
+/* Where something of it is refused the lane runs as the others do. */
 static void
 take_low_priority(const struct wr_crew *crew)
 {
-	/* Where it is refused the lane runs as the others do. */
+	if (crew->lane_group)
+		(void)wr_rank_group(crew->lane_group);
 	if (crew->plan.lane == WEIR_LANE_IDLE)
 		(void)wr_rank_idle();
 	else if (crew->plan.lane == WEIR_LANE_NICE)
@@ -852,8 +854,36 @@ wr_crew_fini(struct wr_crew *crew)
 	for (uint32_t i = 1; i < crew->count; i++)
 		worker_fini(crew->workers[i]);
 	crew->count = 0;
+	free(crew->lane_group);
+	crew->lane_group = NULL;
 	loop_fini(&crew->home);
 	pthread_mutex_destroy(&crew->lock);
+}
+
+static void *
+try_group(void *dir)
+{
+	return (void *)(intptr_t)wr_rank_group(dir);
+}
+
+int
+wr_crew_group(struct wr_crew *crew, const char *dir)
+{
+	char *own = strdup(dir);
+	void *os = NULL;
+	pthread_t thread;
+	int rc = own ? wr_thread_start(&thread, "weir-rank", try_group, own) : ENOMEM;
+
+	if (rc == 0) {
+		(void)pthread_join(thread, &os);
+		rc = (int)(intptr_t)os;
+	}
+	if (rc != 0) {
+		free(own);
+		return rc;
+	}
+	crew->lane_group = own;
+	return 0;
 }
 
 void

@@ -97,8 +97,9 @@ struct wr_crew {
 	wr_a64 gathered;               /* nobody is to be kept elsewhere: all go home */
 	uint32_t away;                 /* how many are; the home loop's */
 	bool traced;                   /* they write down what they do */
-	struct wr_tier_rules rules;    /* by which consumers are watched, */
-	bool watched;                  /* if they are */
+	char *lane_group; /* control group that threads of lanes go into; NULL: none */
+	struct wr_tier_rules rules; /* by which consumers are watched, */
+	bool watched;               /* if they are */
 	uint64_t rules_number;
 	struct wr_roamer *told; /* whose verdicts the home loop has not given; its own */
 };
@@ -127,6 +128,10 @@ struct wr_roamer {
  */
 int wr_crew_init(struct wr_crew *crew, struct wr_reactor *home,
 	const struct wr_crew_plan *plan, struct weir_error *err);
+/* The control group of that directory is for lanes that are made from now on, if a thread is
+ * let into it (wr_rank_group): that is tried with one that is made for it. 0, or the errno of
+ * what was refused, and there is none. The home loop's thread, before there are lanes. */
+int wr_crew_group(struct wr_crew *crew, const char *dir);
 /* Ends all other threads. Every roamer has left before. */
 void wr_crew_fini(struct wr_crew *crew);
 

@@ -15,7 +15,7 @@
 #include "bus/os/core.h"
 #include "bus/os/rank.h"
 
-enum { TUNINGS = 6, NICE_MIN = -20, NICE_MAX = 19, REALTIME_MAX = 99 };
+enum { TUNINGS = 7, NICE_MIN = -20, NICE_MAX = 19, REALTIME_MAX = 99 };
 
 int
 wr_tune_check(const weir_bus_opts *opts, struct weir_error *err)
@@ -44,14 +44,13 @@ outcome_of(int os)
 
 /* Without memory for it, it is not noted. */
 static void
-note(struct weir_bus *bus, const char *option, int64_t asked, int os)
+note_text(struct weir_bus *bus, const char *option, int64_t asked, const char *value,
+	int os)
 {
 	static const char *const words[] = {"", "applied", "refused", "unsupported"};
 	weir_tuning *tuning;
-	char value[24] = "any", space[64];
+	char space[64];
 
-	if (asked != WEIR_CORE_ANY)
-		snprintf(value, sizeof(value), "%lld", (long long)asked);
 	if (!bus->tunings)
 		bus->tunings = calloc(TUNINGS, sizeof(*bus->tunings));
 	if (!bus->tunings || bus->tuning_count == TUNINGS)
@@ -62,6 +61,16 @@ note(struct weir_bus *bus, const char *option, int64_t asked, int os)
 	snprintf(tuning->text, sizeof(tuning->text), "%s %s: %s%s%s", option, value,
 		words[tuning->outcome], os ? ", " : "",
 		os ? strerror_r(os, space, sizeof(space)) : "");
+}
+
+static void
+note(struct weir_bus *bus, const char *option, int64_t asked, int os)
+{
+	char value[24] = "any";
+
+	if (asked != WEIR_CORE_ANY)
+		snprintf(value, sizeof(value), "%lld", (long long)asked);
+	note_text(bus, option, asked, value, os);
 }
 
 /* ---- cores ------------------------------------------------------------------------------------- */
@@ -139,6 +148,9 @@ wr_bus_rank(struct weir_bus *bus, const weir_bus_opts *opts)
 	if (opts->realtime != 0)
 		note(bus, "realtime", opts->realtime,
 			wr_rank_realtime((int)opts->realtime));
+	if (opts->lane_group)
+		note_text(bus, "lane_group", 0, opts->lane_group,
+			wr_crew_group(&bus->crew, opts->lane_group));
 }
 
 void

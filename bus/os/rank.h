@@ -19,6 +19,12 @@ int wr_rank_nice(int nice);
 /* SCHED_IDLE: it runs where a core has nothing else to do. Needs no right. */
 int wr_rank_idle(void);
 
+/* Into the control group of that directory, alone of its process: a threaded group of version 2,
+ * or one of the controller cpu of version 1. What the group may use is its owner's to say. ENOENT
+ * if there is none that takes single threads; EACCES if it is not delegated; EOPNOTSUPP if it
+ * is of version 2 and not threaded, or not below the process's own. */
+int wr_rank_group(const char *dir);
+
 /* Its sleeps may end so much later than they should; the kernel's own is some 50,000. */
 int wr_rank_slack(uint64_t slack_ns);
 

@@ -60,8 +60,8 @@ enum weir_outcome {
 /* An option of weir_open that is the kernel's to grant, and what has become of it. */
 typedef struct weir_tuning {
 	const char *option; /* "core", "timers_core", "large_pages", "slack_ns", "nice",
-			       "realtime" */
-	int64_t asked;      /* the value that it was given */
+			       "realtime", "lane_group" */
+	int64_t asked;      /* the value that it was given; 0 of a text */
 	uint32_t outcome;   /* enum weir_outcome */
 	int os;             /* errno behind it, 0 if it is applied */
 	char text[120]; /* for people: "realtime 50: refused, Operation not permitted" */

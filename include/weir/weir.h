@@ -231,6 +231,10 @@ typedef struct weir_bus_opts {
 	uint32_t realtime; /* SCHED_FIFO with that priority, 1 to 99; 0: as it is */
 	int32_t nice;      /* -20, the most important, to 19; 0: as it is */
 	uint32_t slack_ns; /* sleeps may end so much later than they should; 0: as it is */
+	/* And of the threads of lanes. */
+	const char *lane_group; /* directory of a control group that they go into: a threaded one
+				   (cgroup v2), or one of the controller cpu (v1); what it may
+				   use is set there, for instance in its cpu.max. NULL: none */
 } weir_bus_opts;
 
 enum weir_stamp {
