@@ -224,6 +224,46 @@ def N7_looking_on(b, t):
     crowd.end()
 
 
+@on_terminal(columns=100)
+def N7_all_at_once(b, t):
+    """Everything that looks, at the same time, at a stream that goes on and loses nothing."""
+    sub = b.subscriber("t", "--until-end", stdout=subprocess.DEVNULL)
+    pub = b.start("pub", "t", "{{seq}}", "-n", "0", "-r", "500", "--wait-subs", "1", "-o", "json")
+    await_true(lambda: b.json("topic", "info", "t")["publishers"], "a publisher")
+
+    def seen():
+        info = b.json("topic", "info", "t")["publishers"][0]
+        return ([r["who"] for r in info["readers"]], [r["gating"] for r in info["readers"]],
+                info["subscribers"], info["region_bytes"])
+    before = seen()
+    every = ("--every", "50ms")
+    lookers = [b.start("topic", *args, stdout=subprocess.PIPE) for args in (
+        ("echo", "t", "-o", "jsonl"), ("hz", "t", "-o", "jsonl", *every),
+        ("bw", "t", "-o", "jsonl", *every), ("delay", "t", "-o", "jsonl", *every),
+        ("lag", "t", "-o", "jsonl", *every))]
+    t.run("top", *every)
+    for p in lookers:
+        b.await_line(p.stdout, "{")
+    t.await_screen(r"^weir-sub\[\d+\]/t ")
+    for verb in (("ls",), ("topic", "account", "t"), ("consumer", "ls"), ("consumer", "why", "t"),
+                 ("consumer", "info", "t"), ("doctor",)):
+        code, _, err = b.run(*verb)
+        equal(code, 0, (verb, err))
+    equal(seen(), before, "readers, whether they are waited for, subscribers, memory")
+    check([p.poll() for p in lookers] == [None] * 5, "all of them looked on")
+    for p in lookers:
+        p.send_signal(SIGINT)
+        b.finish(p)
+    t.press("q")
+    t.await_screen("^exit 0$")
+    pub.send_signal(SIGINT)
+    code, out, err = b.finish(pub)
+    (made,) = lines(out)
+    equal((code, made["consumers"], made["unheard"]), (130, 1, 0), err)
+    code, _, err = b.finish(sub)
+    check(code == 0 and ", 0 lost" in err, code, err)
+
+
 def working(b):
     """The consumer, if it took something between two looks."""
     (c,) = [c for c in b.json("top", "--every", "200ms")["consumers"] if c["name"] == "slow"]
@@ -265,4 +305,5 @@ def P24_once(b):
 
 
 main({f.__name__: f for f in (
-    P24_screen, P24_a_stopped_process_is_shown, P24_plain, N7_looking_on, P24_once)})
+    P24_screen, P24_a_stopped_process_is_shown, P24_plain, N7_looking_on,
+    N7_all_at_once, P24_once)})
