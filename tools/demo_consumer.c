@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A consuming process of the demo. The three differ in how they read: message by message,
- * in batches, and one that becomes slow for a while.
+ * in batches, and one that becomes slow for a while. That one may leave its loop, which goes on
+ * with its reports while a callback does not return.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <weir/control.h>
+#include <weir/loop.h>
 
 #include "tools/demo.h"
 #include "tools/hist.h"
@@ -40,13 +42,17 @@ struct job {
 	struct demo_ruler *ruler;
 	weir_bus *bus;
 	weir_sub *sub;
+	int parent; /* whose end ends every fault */
+	/* Of what follows: the callback of who is slow has another thread than the loop, and so
+	 * has the steward. */
+	pthread_mutex_t lock;
+	enum fault fault;
 	struct track track[DEMO_STREAMS_MAX];
 	int tracks;
 	struct demo_report report;
 	struct hist all;
 	struct hist part[DEMO_PARTS];
 	struct hist recent;
-	uint64_t report_ns;
 	uint64_t recent_ns;   /* when the present second is whole */
 	int recent_begun;     /* there has been one */
 	uint64_t busy, total; /* of the processors, at the last fact */
@@ -55,9 +61,6 @@ struct job {
 	char cpu_text[24];
 	char net_text[DEMO_FACT - 64];
 	char vm_text[40];
-	pthread_mutex_t lock; /* of what follows, which the steward's thread writes */
-	enum fault fault;
-	int parent; /* whose end ends every fault */
 	int orphan;
 	int over; /* a stream has ended: the rest is read without delay */
 };
@@ -241,6 +244,16 @@ asked_for(struct job *job)
 	return fault;
 }
 
+/* A stream has ended: who is slow hurries. */
+static int
+hurries(struct job *job)
+{
+	pthread_mutex_lock(&job->lock);
+	int over = job->over;
+	pthread_mutex_unlock(&job->lock);
+	return over;
+}
+
 /* The fault lasts: it is asked for, and the demo goes on. */
 static int
 lasts(struct job *job, enum fault fault)
@@ -258,7 +271,7 @@ misbehave(struct job *job)
 	}
 	while (lasts(job, BLOCK))
 		poll(NULL, 0, BLOCK_MS);
-	if (lasts(job, SLEEP) && !job->over)
+	if (lasts(job, SLEEP) && !hurries(job))
 		poll(NULL, 0, ASKED_SLEEP_MS);
 }
 
@@ -267,11 +280,14 @@ on_msg(void *ctx, const weir_msg *msg)
 {
 	struct job *job = ctx;
 	uint64_t now = weir_now_ns();
+	pthread_mutex_lock(&job->lock);
 	take(job, msg, now);
-	if (job->args.index == SLOW && part_of(job, now) == DEMO_DURING && !job->over &&
-		!job->ruler->end_ns)
+	pthread_mutex_unlock(&job->lock);
+	if (job->args.index != SLOW)
+		return 0;
+	if (part_of(job, now) == DEMO_DURING && !hurries(job) && !job->ruler->end_ns)
 		poll(NULL, 0, DEMO_SLOW_MS);
-	if (job->args.index == SLOW && asked_for(job) != OFF)
+	if (asked_for(job) != OFF)
 		misbehave(job);
 	return 0;
 }
@@ -279,21 +295,20 @@ on_msg(void *ctx, const weir_msg *msg)
 static int
 on_batch(void *ctx, const weir_msg *msgs, size_t count)
 {
+	struct job *job = ctx;
 	uint64_t now = weir_now_ns();
+	pthread_mutex_lock(&job->lock);
 	for (size_t i = 0; i < count; i++)
-		take(ctx, &msgs[i], now);
+		take(job, &msgs[i], now);
+	pthread_mutex_unlock(&job->lock);
 	return 0;
 }
 
-/* What it is told about itself, and about its streams. */
+/* With the lock. */
 static void
-on_event(void *ctx, const weir_event *event)
+note_gate(struct job *job, const weir_event *event)
 {
-	struct job *job = ctx;
 	uint64_t now = weir_now_ns();
-	job->over |= event->kind == WEIR_EV_PUB_LEFT || event->kind == WEIR_EV_PUB_DIED;
-	if (event->kind != WEIR_EV_DETACHED && event->kind != WEIR_EV_RETURNED)
-		return;
 	struct track *track = track_of(job, event->publisher, event->topic);
 	if (!track)
 		return;
@@ -308,6 +323,18 @@ on_event(void *ctx, const weir_event *event)
 	told->detached_ns = now;
 	told->stalled_ns = event->stalled_ns;
 	told->code = (uint32_t)event->code;
+}
+
+/* What it is told about itself, and about its streams. */
+static void
+on_event(void *ctx, const weir_event *event)
+{
+	struct job *job = ctx;
+	pthread_mutex_lock(&job->lock);
+	job->over |= event->kind == WEIR_EV_PUB_LEFT || event->kind == WEIR_EV_PUB_DIED;
+	if (event->kind == WEIR_EV_DETACHED || event->kind == WEIR_EV_RETURNED)
+		note_gate(job, event);
+	pthread_mutex_unlock(&job->lock);
 }
 
 /* ---- reports ------------------------------------------------------------------------ */
@@ -331,23 +358,33 @@ count_recent(struct job *job, uint64_t now)
 	hist_clear(&job->recent);
 }
 
+/* What the library says. While a callback does not return there is nothing new, and who asks
+ * waits for it. */
 static void
-count(struct job *job, uint64_t now)
+count_stated(struct job *job)
+{
+	weir_sub_stats stats = {.size = sizeof(stats)};
+	struct demo_taken *taken = &job->report.taken;
+	if (lasts(job, SPIN) || lasts(job, BLOCK) ||
+		weir_sub_get_stats(job->sub, &stats) < 0)
+		return;
+	pthread_mutex_lock(&job->lock);
+	taken->aborted = stats.aborted;
+	taken->held = stats.held;
+	taken->ended = stats.ended;
+	taken->stated = stats.lost;
+	taken->behind = stats.lost_behind;
+	taken->conflated = stats.lost_conflated;
+	taken->expired = stats.lost_expired;
+	taken->gone = stats.lost_gone;
+	pthread_mutex_unlock(&job->lock);
+}
+
+/* With the lock. */
+static void
+count_taken(struct job *job, uint64_t now, uint64_t claimed)
 {
 	struct demo_taken *taken = &job->report.taken;
-	weir_sub_stats stats = {.size = sizeof(stats)};
-	/* The ruler first: what is claimed after it cannot count as lag. */
-	uint64_t claimed = job->ruler->claimed;
-	if (weir_sub_get_stats(job->sub, &stats) >= 0) {
-		taken->aborted = stats.aborted;
-		taken->held = stats.held;
-		taken->ended = stats.ended;
-		taken->stated = stats.lost;
-		taken->behind = stats.lost_behind;
-		taken->conflated = stats.lost_conflated;
-		taken->expired = stats.lost_expired;
-		taken->gone = stats.lost_gone;
-	}
 	taken->passed = 0;
 	for (int i = 0; i < job->tracks; i++)
 		taken->passed += job->track[i].passed;
@@ -366,14 +403,26 @@ static void
 report(struct job *job, enum demo_phase phase)
 {
 	uint64_t now = weir_now_ns();
-	if (phase == DEMO_RUNNING && now < job->report_ns)
-		return;
-	job->report_ns = now + (uint64_t)DEMO_REPORT_MS * 1000000;
-	count(job, now);
+	/* The ruler first: what is claimed after it cannot count as lag. */
+	uint64_t claimed = job->ruler->claimed;
+	count_stated(job);
+	pthread_mutex_lock(&job->lock);
+	count_taken(job, now, claimed);
 	job->report.phase = phase;
 	job->report.time_ns = now;
 	if (demo_report_send(&job->args, &job->report) < 0)
 		job->orphan = 1;
+	pthread_mutex_unlock(&job->lock);
+}
+
+/* On the loop, whoever has it. */
+static int
+on_report(void *ctx, const weir_tick *tick)
+{
+	struct job *job = ctx;
+	(void)tick;
+	report(job, DEMO_RUNNING);
+	return job->orphan;
 }
 
 /* ---- reading ------------------------------------------------------------------------- */
@@ -393,29 +442,36 @@ subscribe(struct job *job)
 	if (job->args.index == SLOW) {
 		opts.quota = DEMO_QUOTA;
 		opts.batch = SLOW_BATCH;
+		opts.moves = WEIR_MOVE_LANE;
 	}
 	return weir_subscribe_(job->bus, &opts);
+}
+
+static int
+goes_on(struct job *job)
+{
+	pthread_mutex_lock(&job->lock);
+	int on = job->report.taken.ended < (uint64_t)job->args.streams && !job->orphan;
+	pthread_mutex_unlock(&job->lock);
+	return on;
 }
 
 static int
 work(struct job *job)
 {
 	/* The others do not know it, so whoever asks them all comes to the slow one. */
-	if (job->args.index == SLOW) {
-		pthread_mutex_init(&job->lock, NULL);
+	if (job->args.index == SLOW)
 		(void)weir_on_command(job->bus, DEMO_SLOW_COMMAND, on_slow, job);
-	}
 	job->sub = subscribe(job);
 	if (weir_sub_why(job->sub)->code)
 		return tool_fail(weir_sub_why(job->sub));
 	report(job, DEMO_READY);
-	while (job->report.taken.ended < (uint64_t)job->args.streams && !job->orphan) {
+	(void)weir_timer_start(job->bus, .every_ns = DEMO_REPORT_MS * 1000000ull,
+		.on_tick = on_report, .ctx = job);
+	while (goes_on(job)) {
 		if (weir_turn(job->bus, DEMO_REPORT_MS) < 0)
 			return tool_fail(weir_why(job->bus));
-		weir_sub_stats stats = {.size = sizeof(stats)};
-		weir_sub_get_stats(job->sub, &stats);
-		job->report.taken.ended = stats.ended;
-		report(job, DEMO_RUNNING);
+		count_stated(job);
 	}
 	report(job, DEMO_FINAL);
 	return 0;
@@ -434,6 +490,7 @@ run(int argc, char **argv)
 	signal(SIGINT, SIG_IGN);
 	job.report.child = (uint32_t)job.args.index;
 	job.parent = (int)getppid();
+	pthread_mutex_init(&job.lock, NULL);
 	job.ruler = demo_ruler_map(job.args.ruler, 0);
 	if (!job.ruler)
 		return TOOL_MEMORY;

@@ -120,14 +120,17 @@ draw_consumer(struct demo *demo, struct demo_child *child)
 	uint64_t untold = taken->holes > taken->lost ? taken->holes - taken->lost : 0;
 	uint64_t bad = taken->damaged + untold;
 	const char *tier = child == &demo->child[DEMO_SLOW] ? tier_of(demo, child) : "";
-	const char *state = is_left(taken) ? "left behind"
-		: *tier                    ? tier
-					   : "waited for";
-	line(demo, "%-8s %11s %8s %6s %7s %3s %8s %8s  %s", child->name,
+	int left = is_left(taken);
+	/* With its tier it has to fit into a line. */
+	const char *state = left && *tier ? "left/"
+		: left                    ? "left behind"
+		: *tier                   ? ""
+					  : "waited for";
+	line(demo, "%-8s %11s %8s %6s %7s %3s %8s %8s  %s%s", child->name,
 		text_count(taken->delivered).s, text_rate(rate).s,
 		text_count(taken->lag).s, text_count(taken->lost).s, text_count(bad).s,
 		text_ns((double)taken->recent_p50).s,
-		text_ns((double)taken->recent_p99).s, state);
+		text_ns((double)taken->recent_p99).s, state, tier);
 	move_on(child);
 }
 

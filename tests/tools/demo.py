@@ -181,7 +181,7 @@ def terminal(b):
     equal(b.finish(p)[0], 0, "exit")
     out = text(seen)
     check(out.count("CONSUMER") > 5, "the table is redrawn", out.count("CONSUMER"))
-    check(re.search(r"slow .*  left behind", out) and re.search(r"each .*  waited for", out),
+    check(re.search(r"slow .*  left", out) and re.search(r"each .*  waited for", out),
           "the state is shown")
     check(re.search(r"demo\.vm +\d\.\d s +1  PEER_\w+", out), "why it was left is shown")
     check(out.rfind("\x1b[?25h") > out.rfind("\x1b[?25l"), "the cursor is given back")
