@@ -736,6 +736,7 @@ worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
 	if (crew->plan.discipline)
 		(void)wr_reactor_discipline(&worker->reactor, crew->plan.discipline);
 	worker->reactor.lane = worker->lane;
+	worker->reactor.further = true;
 	worker->reactor.changed = home->changed;
 	worker->reactor.ctx = home->ctx;
 	loop_init(&worker->loop, crew, &worker->reactor, index);

@@ -737,6 +737,7 @@ wr_reactor_poll(struct wr_reactor *r, int *verdict)
 	int work;
 
 	*verdict = 0;
+	wr_shown_turn(r);
 	fire_alarms(r);
 	if (r->fd_count > 0)
 		wr_reactor_hear(r, 0);

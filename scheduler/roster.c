@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/os/sched.h"
+
 enum {
 	TRIES = 64,          /* at a place that changes */
 	GROW_MOST = 1 << 20, /* bytes of memory that are taken at once */
@@ -167,7 +169,8 @@ put_about(struct wr_place *place, const struct wr_about *about)
 	wr_stat_set(&place->about,
 		(uint64_t)about->kind | (uint64_t)about->tier << FIELD |
 			(uint64_t)about->weight << 2 * FIELD |
-			(uint64_t)about->percent << 3 * FIELD);
+			(uint64_t)about->percent << 3 * FIELD |
+			(uint64_t)about->where << (4 * FIELD - 8));
 }
 
 static void
@@ -299,6 +302,13 @@ wr_roster_note(struct wr_roster *r, struct wr_entry *entry,
 	close_place(entry->place);
 }
 
+void
+wr_roster_thread(struct wr_roster *r)
+{
+	if (r->hdr)
+		wr_stat_set(&r->hdr->thread, wr_sched_self());
+}
+
 bool
 wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on)
 {
@@ -386,6 +396,18 @@ wr_roster_limit_ns(const void *mem)
 	return wr_stat_get(&header(mem)->limit_ns);
 }
 
+uint64_t
+wr_roster_begun(const void *mem)
+{
+	return wr_stat_get(&header(mem)->begun);
+}
+
+uint32_t
+wr_roster_thread_of(const void *mem)
+{
+	return (uint32_t)wr_stat_get(&header(mem)->thread);
+}
+
 static void
 take_words(void *to, const wr_a64 *from, unsigned count)
 {
@@ -408,7 +430,8 @@ take_about(struct wr_seen *seen, const struct wr_place *place)
 		.kind = (uint16_t)about,
 		.tier = (uint16_t)(about >> FIELD),
 		.weight = (uint16_t)(about >> 2 * FIELD),
-		.percent = (uint16_t)(about >> 3 * FIELD)};
+		.percent = (uint8_t)(about >> 3 * FIELD),
+		.where = (uint8_t)(about >> (4 * FIELD - 8))};
 	seen->active = wr_stat_get(&place->active) != 0;
 	seen->times = at_most(&place->times, WR_TIMES);
 }

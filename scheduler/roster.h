@@ -34,7 +34,7 @@
 #if WEIR_METRICS
 
 enum {
-	WR_ROSTER_LAYOUT = 1, /* changes with every incompatible change of what is shown */
+	WR_ROSTER_LAYOUT = 2, /* changes with every incompatible change of what is shown */
 	WR_PLACES = 1 << 17,
 	WR_SHEETS = 1 << 13,
 	WR_TIMES = 1 << 9,
@@ -51,7 +51,7 @@ struct wr_place {
 	struct {
 		_Alignas(WR_STATS_LINE) wr_a64 steps;
 		wr_a64 number; /* of the consumer; 0: nobody is here */
-		wr_a64 about;  /* kind, tier, weight and per cent of it, 16 bits each */
+		wr_a64 about; /* kind, tier, weight of 16 bits; per cent of it and where, of 8 */
 		wr_a64 since_ns;     /* at this tier */
 		wr_a64 active;       /* 1: it has something to do */
 		wr_a64 subscription; /* that it is, by its number in its node; else 0 */
@@ -90,6 +90,8 @@ struct wr_roster_hdr {
 	wr_a64 unseen;                            /* and of them without a place */
 	wr_a64 places, sheets, times;             /* no index is larger than these */
 	wr_a64 limit_ns; /* that a poll may take; a longer one counts against its consumer */
+	wr_a64 begun;  /* turns; more than have ended while the loop is in one */
+	wr_a64 thread; /* that has the loop, as the kernel numbers it */
 };
 _Static_assert(sizeof(struct wr_roster_hdr) <= WR_PAGE, "the header is a page");
 
@@ -133,8 +135,12 @@ struct wr_about {
 	const char *name; /* NULL: it has none */
 	uint16_t kind;    /* enum weir_kind */
 	uint16_t tier, weight;
-	uint16_t percent; /* of its weight, that its tier leaves it */
+	uint8_t percent; /* of its weight, that its tier leaves it */
+	uint8_t where;   /* enum wr_where */
 };
+
+/* Which loop has it. */
+enum wr_where { WR_AT_HOME = 0, WR_AT_FURTHER, WR_IN_LANE };
 
 /* Shared with observers, or for this process alone. On an error (those of wr_region_create)
  * the roster holds nothing and may be used: nobody is shown. */
@@ -162,6 +168,17 @@ bool wr_roster_measure(struct wr_roster *r, struct wr_entry *entry, bool on);
 
 /* A poll may take so long from now on. */
 void wr_roster_limit(struct wr_roster *r, uint64_t limit_ns);
+
+/* The calling thread has the loop from now on. A roster that was not opened: nothing happens. */
+void wr_roster_thread(struct wr_roster *r);
+
+/* A turn begins. Two loads and a store; r may be NULL. */
+static inline void
+wr_roster_turn(struct wr_roster *r)
+{
+	if (r)
+		wr_stat_add(&r->hdr->begun, 1);
+}
 
 /* It has something to do now; it has not any more, and these are its polls so far: the rest of
  * what it counts is told where it changes. */
@@ -207,6 +224,9 @@ bool wr_roster_debug(const void *mem);
 struct wr_stats_read wr_roster_loop(const void *mem);
 /* How long a poll may take. */
 uint64_t wr_roster_limit_ns(const void *mem);
+/* Turns that have begun, and the thread that has the loop. */
+uint64_t wr_roster_begun(const void *mem);
+uint32_t wr_roster_thread_of(const void *mem);
 
 /* False: nobody is there, or it changed each time that we looked. */
 bool wr_roster_see(const void *mem, uint32_t place, struct wr_seen *seen);

@@ -32,6 +32,13 @@ void wr_shown_say(struct wr_reactor *r, struct wr_task *task);
 void wr_shown_note(struct wr_reactor *r, struct wr_task *task,
 	const struct wr_tier_change *change);
 
+/* A turn begins. */
+static inline void
+wr_shown_turn(const struct wr_reactor *r)
+{
+	wr_roster_turn(r->roster);
+}
+
 static inline void
 wr_shown_counts(struct wr_task *task)
 {
@@ -70,6 +77,7 @@ wr_shown_laid_down(struct wr_task *task)
 #define wr_shown_choose(r, task)       ((void)0)
 #define wr_shown_say(r, task)          wr_task_show(task)
 #define wr_shown_note(r, task, change) ((void)0)
+#define wr_shown_turn(r)               ((void)0)
 #define wr_shown_counts(task)          ((void)0)
 #define wr_shown_now_and_then(task)    ((void)0)
 #define wr_shown_roused(r, task)       ((void)0)

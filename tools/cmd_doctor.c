@@ -5,13 +5,14 @@
  * about the time between.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "tools/consumer.h"
+#include "tools/finding.h"
+#include "tools/slow.h"
 #include "tools/tool.h"
 
 enum {
@@ -19,58 +20,34 @@ enum {
 	POLLS_ENOUGH = 20, /* of a consumer, or they say nothing about it */
 	SLEEPS = 40,       /* of a millisecond each, */
 	LATE_NS = 1000000, /* of which half come later than this: times are not kept */
-	GOVERNOR_BYTES = 64, /* of its name */
-	WHAT_BYTES = 320
+	GLANCE_NS = 10000000, /* from one glance at the loops to the next */
+	GOVERNOR_BYTES = 64   /* of its name */
 };
 
 static int for_ms;
 
 /* What a consumer did between two looks. */
 struct deed {
-	const weir_look_consumer *c;
 	uint64_t polls, messages, violations, yields;
 };
 
-struct report {
-	struct json j;
-	size_t found;
-};
-
-static void __attribute__((format(printf, 5, 6))) tell(struct report *r,
-	const char *cause, const char *who, const char *advice, const char *fmt, ...)
-{
-	char what[WHAT_BYTES];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
-	va_end(args);
-	r->found++;
-	if (tool.out == TOOL_TABLE) {
-		printf("%s: %s\n  %s\n  try     %s\n", cause, who, what, advice);
-		return;
-	}
-	json_object(&r->j, NULL);
-	json_str(&r->j, "cause", cause);
-	json_str(&r->j, "who", who);
-	json_str(&r->j, "what", what);
-	json_str(&r->j, "try", advice);
-	json_end_object(&r->j);
-}
+#define tell(all, cause, who, advice, ...) \
+	finding_tell((all), NULL, (cause), (who), (advice), __VA_ARGS__)
 
 /* ---- loops ------------------------------------------------------------------------------ */
 
 static void
-look_at_loop(struct report *r, const weir_look_loop *loop)
+look_at_loop(struct findings *all, const weir_look_loop *loop)
 {
 	char who[WEIR_NAME_MAX + 32];
 	consumer_who(loop, who, sizeof(who));
 	if (!loop->seen)
-		tell(r, "not seen", who,
+		tell(all, "not seen", who,
 			"see whether it is stopped or runs another version: weir ls",
 			"its loop cannot be looked at%s",
 			loop->silent ? ", and it does not answer" : "");
 	else if (loop->debug)
-		tell(r, "debug build", who,
+		tell(all, "debug build", who,
 			"link it with a release build: ./dev build --preset release",
 			"its library was built for finding faults, and costs several times "
 			"what a release build does");
@@ -97,58 +74,55 @@ never_yields(const struct deed *d)
 		d->messages > d->polls;
 }
 
-static void
-look_at_consumer(struct report *r, const struct crowd *crowd, const struct deed *d)
+/* What is wrong with its budget; false: nothing. */
+static int
+look_at_budget(struct findings *all, const struct deed *d, const char *who)
 {
-	char who[2 * WEIR_NAME_MAX + 64];
-	who_is(crowd, d->c, who, sizeof(who));
 	if (d->polls < POLLS_ENOUGH)
-		return;
-	if (never_yields(d))
-		tell(r, "does not yield", who,
+		return 0;
+	if (never_yields(d)) {
+		tell(all, "does not yield", who,
 			"hand it fewer messages a poll (.batch, .poll_us), call weir_consume "
 			"for what they cost, or lower WEIR_BUDGET",
 			"%" PRIu64 " of its last %" PRIu64
 			" polls took longer than they may, "
 			"with %.1f messages each, and no budget ended one",
 			d->violations, d->polls, (double)d->messages / (double)d->polls);
-	else if (d->yields * 2 > d->polls && d->violations * 20 < d->polls)
-		tell(r, "yields too often", who,
-			"raise WEIR_BUDGET (or poll_budget of weir_tiers), or let it count "
-			"less with weir_consume",
-			"%" PRIu64 " of its last %" PRIu64
-			" polls were ended by the budget, "
-			"after %.1f messages each, though hardly one took too long",
-			d->yields, d->polls, (double)d->messages / (double)d->polls);
-}
-
-/* What it had done at the first look; NULL: it was not there. */
-static const weir_look_consumer *
-before_of(const weir_look_consumer *before, size_t count, const weir_look_consumer *c)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (before[i].node == c->node && before[i].number == c->number)
-			return &before[i];
+		return 1;
 	}
-	return NULL;
+	if (d->yields * 2 <= d->polls || d->violations * 20 >= d->polls)
+		return 0;
+	tell(all, "yields too often", who,
+		"raise WEIR_BUDGET (or poll_budget of weir_tiers), or let it count "
+		"less with weir_consume",
+		"%" PRIu64 " of its last %" PRIu64 " polls were ended by the budget, "
+		"after %.1f messages each, though hardly one took too long",
+		d->yields, d->polls, (double)d->messages / (double)d->polls);
+	return 1;
 }
 
+/* Why it is slow, if it is: one cause. Where the budget is why its handler, or that of its
+ * neighbours, takes so long, that is said instead. */
 static void
-look_at_consumers(struct report *r, const struct crowd *crowd,
-	const weir_look_consumer *before, size_t count)
+look_at_consumer(struct findings *all, const struct crowd *crowd,
+	struct slow_before *before, const weir_look_consumer *c)
 {
-	for (size_t i = 0; i < crowd->consumer_count; i++) {
-		const weir_look_consumer *c = &crowd->consumers[i];
-		const weir_look_consumer *b = before_of(before, count, c);
-		struct deed d = {.c = c};
-		if (!b)
-			continue;
-		d.polls = c->polls - b->polls;
-		d.messages = c->messages - b->messages;
-		d.violations = c->violations - b->violations;
-		d.yields = c->yields - b->yields;
-		look_at_consumer(r, crowd, &d);
-	}
+	const struct cause_look *then;
+	const weir_look_consumer *b = slow_before_of(before, c, &then);
+	char who[2 * WEIR_NAME_MAX + 64];
+	struct cause_look now;
+	if (!b)
+		return;
+	struct deed d = {.polls = c->polls - b->polls,
+		.messages = c->messages - b->messages,
+		.violations = c->violations - b->violations,
+		.yields = c->yields - b->yields};
+	struct cause_found found = slow_why(before, crowd, c, then, &now);
+	who_is(crowd, c, who, sizeof(who));
+	if (found.cause <= CAUSE_POLLED_LATE && look_at_budget(all, &d, who))
+		return;
+	if (found.cause != CAUSE_NONE)
+		slow_tell(all, &found, &now, who);
 }
 
 /* ---- the machine ---------------------------------------------------------------------------- */
@@ -188,13 +162,13 @@ governor(char *to, int size)
 }
 
 static void
-look_at_machine(struct report *r)
+look_at_machine(struct findings *all)
 {
 	uint64_t late = lateness();
 	char by[GOVERNOR_BYTES];
 	governor(by, sizeof(by));
 	if (late > LATE_NS)
-		tell(r, "timers are late", "this machine",
+		tell(all, "timers are late", "this machine",
 			"switch power saving off (cpupower frequency-set -g performance, fewer "
 			"idle states), a smaller timer slack, fewer programs on its cores, or "
 			".idle = WEIR_IDLE_SPIN",
@@ -205,63 +179,77 @@ look_at_machine(struct report *r)
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
+/* The first look, and glances until it is time for the second one. */
 static int
-report(struct report *r, const char *bus)
+look_on(struct slow_before *before, const char *bus)
 {
-	weir_look_consumer *before = NULL;
 	struct crowd crowd = {0};
 	int rc = consumers_take(&crowd, bus);
-	size_t count = crowd.consumer_count;
-	if (!rc && count) {
-		before = malloc(count * sizeof(*before));
-		if (before)
-			memcpy(before, crowd.consumers, count * sizeof(*before));
-		else
-			count = 0;
+	uint64_t now_ns = weir_now_ns();
+	uint64_t until_ns = now_ns + (uint64_t)(for_ms ? for_ms : LOOK_MS) * 1000000;
+	if (!rc)
+		slow_keep(before, &crowd);
+	while (!rc && now_ns < until_ns) {
+		uint64_t next_ns = now_ns + GLANCE_NS;
+		if (tool_wait(-1, next_ns < until_ns ? next_ns : until_ns) < 0)
+			rc = TOOL_INTERRUPTED;
+		slow_glance(before, &crowd);
+		now_ns = weir_now_ns();
 	}
 	look_close(&crowd.look);
-	if (!rc) {
-		uint64_t until_ns =
-			weir_now_ns() + (uint64_t)(for_ms ? for_ms : LOOK_MS) * 1000000;
-		(void)tool_wait(-1, until_ns);
-		memset(&crowd, 0, sizeof(crowd));
-		rc = consumers_take(&crowd, bus);
-		for (size_t i = 0; !rc && i < crowd.loop_count; i++)
-			look_at_loop(r, &crowd.loops[i]);
-		if (!rc)
-			look_at_consumers(r, &crowd, before, count);
-		look_close(&crowd.look);
-	}
-	free(before);
+	return rc;
+}
+
+static int
+look_then(struct findings *all, struct slow_before *before, const char *bus)
+{
+	struct crowd crowd = {0};
+	int rc = consumers_take(&crowd, bus);
+	for (size_t i = 0; !rc && i < crowd.loop_count; i++)
+		look_at_loop(all, &crowd.loops[i]);
+	for (size_t i = 0; !rc && i < crowd.consumer_count; i++)
+		look_at_consumer(all, &crowd, before, &crowd.consumers[i]);
+	look_close(&crowd.look);
+	return rc;
+}
+
+static int
+report(struct findings *all, const char *bus)
+{
+	struct slow_before before = {.count = 0};
+	int rc = look_on(&before, bus);
+	if (!rc)
+		rc = look_then(all, &before, bus);
+	slow_drop(&before);
 	return rc;
 }
 
 static int
 run(int argc, char **argv)
 {
-	struct report r = {.found = 0};
+	struct findings all = {.count = 0};
 	const char *bus = argc ? argv[0] : tool_bus();
 	int rc;
 	if (argc > 1)
 		return tool_usage("doctor takes a bus, and no '%s'", argv[1]);
-	json_init(&r.j, stdout);
+	json_init(&all.j, stdout);
 	if (tool.out == TOOL_JSON) {
-		json_object(&r.j, NULL);
-		json_str(&r.j, "bus", bus);
-		json_array(&r.j, "findings");
+		json_object(&all.j, NULL);
+		json_str(&all.j, "bus", bus);
+		json_array(&all.j, "findings");
 	}
-	rc = report(&r, bus);
+	rc = report(&all, bus);
 	if (!rc)
-		look_at_machine(&r);
+		look_at_machine(&all);
 	if (tool.out == TOOL_JSON) {
-		json_end_array(&r.j);
-		json_end_object(&r.j);
+		json_end_array(&all.j);
+		json_end_object(&all.j);
 	}
 	if (rc)
 		return rc;
-	if (!r.found)
+	if (!all.count)
 		tool_say("nothing is wrong, as far as can be seen");
-	return r.found ? TOOL_NO : TOOL_YES;
+	return all.count ? TOOL_NO : TOOL_YES;
 }
 
 static const struct tool_opt opts[] = {
@@ -272,8 +260,9 @@ static const struct tool_opt opts[] = {
 
 const struct tool_verb verb_doctor = {"doctor", "[BUS]",
 	"what is wrong with consumers and machine, and what to try", opts,
-	"  Looks at the loops of all processes, without attaching, and measures how late this\n"
-	"  machine's timers are. Causes: not seen, debug build, does not yield, yields too\n"
-	"  often, timers are late.\n"
+	"  Looks at the loops of all processes, twice and without attaching, and measures how\n"
+	"  late this machine's timers are. Of each consumer that is behind it names one cause:\n"
+	"  slow handler, polled late, not polling, stopped, throttled, descheduled, page faults.\n"
+	"  The others: not seen, debug build, does not yield, yields too often, timers are late.\n"
 	"  Exit 1 if something was found.\n",
 	run, 0, 0};

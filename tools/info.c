@@ -2,6 +2,8 @@
 #include "tools/info.h"
 
 #include <inttypes.h>
+#include <string.h>
+#include <weir/loop.h>
 
 #include "tools/reader.h"
 #include "tools/show.h"
@@ -51,11 +53,15 @@ stream_of(const struct crowd *crowd, const weir_look_reader *reader)
 	return NULL;
 }
 
-/* "loop", "lane", or "owner": read by the program, when it wants. */
+/* "loop", "further loop", "lane", or "owner": read by the program, when it wants. */
 static const char *
 place_of(const weir_look_consumer *c)
 {
-	return c->kind == WEIR_KIND_PULLED ? "owner" : c->percent ? "loop" : "lane";
+	if (c->kind == WEIR_KIND_PULLED)
+		return "owner";
+	if (!c->loop)
+		return "loop";
+	return c->loop == WEIR_LOOP_LANE ? "lane" : "further loop";
 }
 
 /* ---- text ----------------------------------------------------------------------------------- */
@@ -133,12 +139,13 @@ info_text(FILE *out, struct crowd *crowd, const weir_look_consumer *c)
 	static const struct {
 		const char *place, *words;
 	} places[] = {{"loop", "on the loop of its process"},
+		{"further loop", "on a further loop of its process"},
 		{"lane", "in a lane, a thread of its own"},
 		{"owner", "read by its program, when that wants"}};
 	struct sum sum = sum_of(crowd, c);
 	why_state(out, crowd, c);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (places[i].place == place_of(c))
+		if (!strcmp(places[i].place, place_of(c)))
 			fprintf(out, "  place   %s; weight %" PRIu32 "\n",
 				places[i].words, c->weight);
 	}

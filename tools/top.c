@@ -100,11 +100,12 @@ compare_loops(const struct top_look *before, struct top_look *now)
 	}
 }
 
-/* How often it was polled in turn; one that is read by its owner or in a lane never is. */
+/* How often it was polled in turn on the bus's own loop; one that is read by its owner or has
+ * another loop never is. */
 static uint64_t
 turns_between(const struct top_consumer *before, const struct top_consumer *now)
 {
-	if (!before || now->is.kind == WEIR_KIND_PULLED || !now->is.percent ||
+	if (!before || now->is.kind == WEIR_KIND_PULLED || now->is.loop ||
 		now->is.polls < before->is.polls)
 		return 0;
 	return now->is.polls - before->is.polls;

@@ -152,10 +152,49 @@ turn_for_another(void *ctx)
 	return verdict;
 }
 
+#if WEIR_METRICS
+
+/* Where there is no room for a roster the bus does its work all the same: nobody is shown. */
+static void
+show_loop(struct weir_bus *bus)
+{
+	struct wr_node *node = &bus->node;
+
+	if (wr_roster_open(&bus->roster, node->id, node->name, !node->in_process, NULL) < 0)
+		return;
+	wr_roster_thread(&bus->roster);
+	wr_reactor_show(&bus->reactor, &bus->roster);
+	if (!node->in_process)
+		node->roster = &bus->roster.region;
+}
+
+static void
+show_thread(struct weir_bus *bus)
+{
+	wr_roster_thread(&bus->roster);
+}
+
+static void
+hide_loop(struct weir_bus *bus)
+{
+	wr_roster_close(&bus->roster);
+}
+
+#else
+
+#define show_loop(bus)   ((void)0)
+#define hide_loop(bus)   ((void)0)
+#define show_thread(bus) ((void)0)
+
+#endif
+
 static void
 arrive_on_thread(void *ctx)
 {
-	wr_ties_adopt(ctx);
+	struct weir_bus *bus = ctx;
+
+	wr_ties_adopt(bus);
+	show_thread(bus);
 }
 
 /* Handlers that do not return are found by a thread of the library's. */
@@ -205,34 +244,6 @@ listen_up(struct weir_bus *bus, struct weir_error *err)
 			io == WR_IO_EPOLL ? "epoll" : "epoll or poll");
 	return rc;
 }
-
-#if WEIR_METRICS
-
-/* Where there is no room for a roster the bus does its work all the same: nobody is shown. */
-static void
-show_loop(struct weir_bus *bus)
-{
-	struct wr_node *node = &bus->node;
-
-	if (wr_roster_open(&bus->roster, node->id, node->name, !node->in_process, NULL) < 0)
-		return;
-	wr_reactor_show(&bus->reactor, &bus->roster);
-	if (!node->in_process)
-		node->roster = &bus->roster.region;
-}
-
-static void
-hide_loop(struct weir_bus *bus)
-{
-	wr_roster_close(&bus->roster);
-}
-
-#else
-
-#define show_loop(bus) ((void)0)
-#define hide_loop(bus) ((void)0)
-
-#endif
 
 static int
 bus_open(struct weir_bus *bus, const weir_bus_opts *opts)
@@ -400,8 +411,10 @@ weir_adopt(weir_bus *bus)
 	if (rc < 0)
 		return rc;
 	wr_ties_adopt(bus);
-	if (bus->opened)
+	if (bus->opened) {
+		show_thread(bus);
 		wr_post_adopt(&bus->crew.home.post);
+	}
 	return 0;
 }
 

@@ -58,6 +58,14 @@ roster_of_node(const weir_look *look, uint64_t node)
 
 /* ---- reading one ------------------------------------------------------------------------------ */
 
+static uint32_t
+loop_of(const struct wr_seen *seen)
+{
+	if (seen->about.where == WR_IN_LANE)
+		return WEIR_LOOP_LANE;
+	return seen->about.where == WR_AT_FURTHER;
+}
+
 static weir_look_consumer
 consumer_of(const weir_look_loop *loop, const struct wr_seen *seen, uint32_t place)
 {
@@ -72,7 +80,8 @@ consumer_of(const weir_look_loop *loop, const struct wr_seen *seen, uint32_t pla
 		.active = seen->active,
 		.since_ns = seen->about.since_ns,
 		.measured = seen->times != 0,
-		.place = place};
+		.place = place,
+		.loop = loop_of(seen)};
 	const uint64_t *word = seen->stats.words;
 
 	c.polls = *word++;
@@ -106,6 +115,8 @@ fill_loop(weir_look_loop *loop, const void *roster)
 	loop->timers = *word++;
 	loop->violations = *word++;
 	loop->threshold_ns = wr_roster_limit_ns(roster);
+	loop->begun = wr_roster_begun(roster);
+	loop->thread = wr_roster_thread_of(roster);
 }
 
 /* Who does not answer says its name here. */

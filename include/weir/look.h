@@ -142,6 +142,8 @@ typedef struct weir_look_loop {
 	uint64_t violations;
 	char name[WEIR_NAME_MAX + 1]; /* of the node */
 	uint64_t threshold_ns; /* that a poll may take before it counts against its consumer */
+	uint64_t begun;  /* turns; more than have ended while the loop is in one */
+	uint32_t thread; /* that has the loop, as the kernel numbers it */
 } weir_look_loop;
 
 /* One consumer on it. */
@@ -164,8 +166,10 @@ typedef struct weir_look_consumer {
 	uint64_t yields;
 	uint64_t promotions;
 	uint64_t demotions;
-	uint32_t measured;            /* 1: its times are taken, see weir_measure */
-	uint32_t place;               /* where on the roster it stands */
+	uint32_t measured; /* 1: its times are taken, see weir_measure */
+	uint32_t place;    /* where on the roster it stands */
+	uint32_t loop; /* that it is polled by: 0 the bus's own, 1 a further one, WEIR_LOOP_LANE
+			  a lane */
 	char name[WEIR_NAME_MAX + 1]; /* what it subscribes; "" for the others */
 } weir_look_consumer;
 

@@ -5,16 +5,23 @@
  *
  *	idle N    one task that always has something to do, and N that never have again
  *	slow T    a subscription to 'slow' whose handler takes 2 ms until it is at tier T
- *	batches   a subscription whose polls hand on so much that they take too long
- *	eager     a subscription that uses its budget up with each message
  *	batches   a subscription whose polls take 2 ms, of 20 messages
  *	eager     a subscription that uses its budget up with each message
  *	times     a subscription to 'timed' that has had 50 messages while it was measured
+ *
+ * A subscription to 'ailing', which somebody else publishes, that is slow because
+ *
+ *	sleeps    its handler sleeps for 5 ms
+ *	late      20 tasks of its loop sleep for 5 ms each time
+ *	away      its owner is elsewhere
+ *	short     its handler needs 0.3 ms, and its thread has not enough of a core
+ *	pages     its handler takes memory from the kernel, and gives it back
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <weir/loop.h>
 
@@ -119,6 +126,71 @@ feed(weir_bus *bus, weir_bus *other, const char *topic, uint64_t ns, int tier, i
 	}
 }
 
+static int
+take_pages(void *ctx, const weir_msg *msg)
+{
+	enum { PAGES = 2048, PAGE = 4096 };
+	static char *mem;
+	(void)ctx, (void)msg;
+	if (!mem)
+		mem = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED || madvise(mem, (size_t)PAGES * PAGE, MADV_NOHUGEPAGE) < 0)
+		abort();
+	for (size_t i = 0; i < PAGES; i++)
+		mem[i * PAGE] = 1;
+	return madvise(mem, (size_t)PAGES * PAGE, MADV_DONTNEED);
+}
+
+static int
+take_sleeping(void *ctx, const weir_msg *msg)
+{
+	(void)ctx, (void)msg;
+	usleep(5000);
+	return 0;
+}
+
+static int
+sleep_often(void *ctx)
+{
+	(void)ctx;
+	usleep(5000);
+	return WEIR_STEP_MORE;
+}
+
+/* Whoever is not in its loop has to see by itself that it is to end. */
+static void
+be_elsewhere(void)
+{
+	char byte;
+	say("ready");
+	while (read(0, &byte, 1) > 0)
+		;
+}
+
+/* True if it is one of those that ail. */
+static int
+ail(weir_bus *bus, const char *what)
+{
+	static uint64_t each_ns;
+	weir_msg_fn handler = take;
+	if (!strcmp(what, "sleeps"))
+		handler = take_sleeping;
+	else if (!strcmp(what, "pages"))
+		handler = take_pages;
+	else if (!strcmp(what, "short"))
+		each_ns = 300000;
+	else if (strcmp(what, "late") && strcmp(what, "away"))
+		return 0;
+	(void)weir_subscribe(
+		bus, "ailing", .on_msg = handler, .ctx = &each_ns, .batch = 1);
+	for (int i = 0; !strcmp(what, "late") && i < 20; i++)
+		(void)weir_spawn(bus, sleep_often);
+	if (!strcmp(what, "away"))
+		be_elsewhere();
+	return 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -130,7 +202,9 @@ main(int argc, char **argv)
 	int number = argc > 3 ? atoi(argv[3]) : 0;
 	own = bus;
 	(void)weir_watch_fd(bus, 0, .on_ready = end);
-	if (!strcmp(argv[2], "idle"))
+	if (ail(bus, argv[2]))
+		;
+	else if (!strcmp(argv[2], "idle"))
 		idle(bus, number);
 	else if (!strcmp(argv[2], "slow"))
 		feed(bus, other, "slow", 2000000, number, 0);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/loop.h>
 
 enum { SECOND = 1000000000 };
 
@@ -190,7 +191,7 @@ P24_shares_are_of_those_that_were_polled(void)
 	EXPECT(now.consumers[4].want < 0); /* it was not polled at all */
 	/* In a lane it takes nobody's turns. */
 	make_looks();
-	consumers[1][1].is.percent = 0;
+	consumers[1][1].is.loop = WEIR_LOOP_LANE;
 	top_compare(&before, &now);
 	NEAR(now.consumers[0].want, 10.0 / 13);
 	EXPECT(now.consumers[1].want < 0);
