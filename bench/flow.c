@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/lib/beside.h"
 #include "bench/lib/cases.h"
 #include "bench/lib/clock.h"
 #include "bench/lib/crew.h"
@@ -20,7 +21,7 @@
 #include "bench/ours/ours.h"
 #endif
 
-enum { HEALTHY = 7, SIZE = 1024, PACED_PER_S = 20000 };
+enum { HEALTHY = 7, SIZE = 1024, PACED_PER_S = 20000, TURNS = 2 };
 static const double PEERS_S = 0.5, NATS_S = 1.2;
 enum { PATIENCE_S = 20 }; /* of a quick run, which may be one of many on the machine */
 
@@ -67,6 +68,7 @@ run_once(const struct gen_bus *bus, const struct scenario *scenario,
 		.healthy = HEALTHY,
 		.slow = slow,
 		.way = scenario->way,
+		.turns = TURNS,
 		.gap_ns = load->gap_ns,
 		.seconds = least,
 		/* A bus that tells nothing has nothing that could be waited for. */
@@ -94,150 +96,6 @@ run_pairs(const struct gen_bus *bus, const struct scenario *scenario,
 		}
 }
 
-static double
-rate_of(const struct slow_result *r)
-{
-	return r->figures.msgs_per_s;
-}
-
-static double
-delivered_of(const struct slow_result *r)
-{
-	return r->figures.delivered_per_s;
-}
-
-static double
-p50_of(const struct slow_result *r)
-{
-	return r->figures.p50_ns;
-}
-
-static double
-p99_of(const struct slow_result *r)
-{
-	return r->figures.p99_ns;
-}
-
-static double
-p999_of(const struct slow_result *r)
-{
-	return r->figures.p999_ns;
-}
-
-static double
-max_of(const struct slow_result *r)
-{
-	return r->figures.max_ns;
-}
-
-typedef double (*figure_fn)(const struct slow_result *);
-
-static double
-median_by(const struct slow_result *results, int runs, figure_fn figure)
-{
-	double values[BENCH_RUNS_MAX];
-	for (int i = 0; i < runs; i++)
-		values[i] = figure(&results[i]);
-	return stat_median_of(values, runs).median;
-}
-
-static struct stat_median
-ratio_by(const struct pairs *p, figure_fn figure)
-{
-	double with[BENCH_RUNS_MAX], without[BENCH_RUNS_MAX];
-	for (int i = 0; i < p->runs; i++) {
-		with[i] = figure(&p->with[i]);
-		without[i] = figure(&p->without[i]);
-	}
-	return stat_ratio_of(with, without, p->runs);
-}
-
-/* ---- what each stall was --------------------------------------------------------------- */
-
-/* Why a slow one was not put out twice. */
-static void
-say_never(const char *who, int run, const struct slow_result *r, int slow)
-{
-	for (int i = 0; i < slow; i++) {
-		const struct slow_end *end = &r->ends[i];
-		char how[64];
-		if (end->out >= 2)
-			continue;
-		snprintf(how, sizeof how, "%s",
-			end->broken              ? "was put off by the bus"
-				: end->out == 0  ? "was not put out"
-				: end->back == 0 ? "did not come back"
-						 : "was back, and not put out again");
-		bench_row_note("%s, run %d: slow reader %d %s: after %.0f ms it was %.0f "
-			       "messages behind and had lost %.0f",
-			who, run, HEALTHY + i + 1, how, 1e3 * r->seconds, end->behind,
-			end->missed);
-	}
-}
-
-/* When, who, why, at what cost; and why not twice. */
-static void
-say_stalls(const char *who, const struct scenario *scenario, const struct pairs *p)
-{
-	for (int run = 0; run < p->runs; run++) {
-		const struct slow_result *r = &p->with[run];
-		for (int i = 0; i < r->stall_count; i++) {
-			const struct slow_stall *s = &r->stalls[i];
-			char back[48] = "it did not come back";
-			if (isfinite(s->back_ms))
-				snprintf(back, sizeof back, "back at %.0f ms", s->back_ms);
-			bench_row_note("%s, run %d: at %.0f ms %s reader %d was put out, "
-				       "%s; it cost %.2f ms; %s",
-				who, run + 1, s->at_ms,
-				s->reader < HEALTHY ? "HEALTHY" : "slow", s->reader + 1,
-				s->why, s->cost_ms, back);
-		}
-		say_never(who, run + 1, r, scenario->slow);
-	}
-}
-
-/* ---- rows ------------------------------------------------------------------------------ */
-
-static struct bench_row
-row_of(const char *name, const struct gen_bus *bus, const char *work, int slow, int runs)
-{
-	struct bench_row row = bench_row_of(name, bus->name, work);
-	row.size = SIZE;
-	row.publishers = 1;
-	row.subscribers = HEALTHY + slow;
-	row.wait = gen_wait_name(bus->idle);
-	row.runs = runs;
-	return row;
-}
-
-static double
-lost_of(const struct slow_result *results, int runs)
-{
-	double lost = 0;
-	for (int i = 0; i < runs; i++)
-		lost += results[i].figures.lost;
-	return runs ? lost : NAN;
-}
-
-/* One lost in one run is not nothing: the mean, not the median. */
-static double
-lost_share_of(const struct slow_result *results, int runs)
-{
-	double share = 0;
-	for (int i = 0; i < runs; i++)
-		share += results[i].lost_share;
-	return runs ? share / runs : NAN;
-}
-
-static void
-put_latencies(struct bench_row *row, const struct slow_result *results, int runs)
-{
-	row->p50_ns = median_by(results, runs, p50_of);
-	row->p99_ns = median_by(results, runs, p99_of);
-	row->p999_ns = median_by(results, runs, p999_of);
-	row->max_ns = median_by(results, runs, max_of);
-}
-
 /* The seven alone: what the ratios of the next rows are taken to. */
 static void
 show_without(const char *name, const struct gen_bus *bus, const struct load *load,
@@ -245,11 +103,11 @@ show_without(const char *name, const struct gen_bus *bus, const struct load *loa
 {
 	char work[80];
 	snprintf(work, sizeof work, "%d healthy, %s", HEALTHY, load->name);
-	struct bench_row row = row_of(name, bus, work, 0, p->runs);
-	row.msgs_per_s = median_by(p->without, p->runs, rate_of);
-	row.delivered_per_s = median_by(p->without, p->runs, delivered_of);
-	row.lost = lost_of(p->without, p->runs);
-	put_latencies(&row, p->without, p->runs);
+	struct bench_row row = beside_row(name, bus, work, SIZE, HEALTHY, p->runs);
+	row.msgs_per_s = beside_median(p->without, p->runs, beside_rate);
+	row.delivered_per_s = beside_median(p->without, p->runs, beside_delivered);
+	row.lost = beside_lost(p->without, p->runs);
+	beside_latencies(&row, p->without, p->runs);
 	bench_row_print(&row, (struct bench_goal){0});
 }
 
@@ -262,30 +120,33 @@ show_with(const char *name, const struct gen_bus *bus, const char *what, int slo
 	const struct bench_goal none = {0};
 	char work[96];
 	snprintf(work, sizeof work, "beside %s, %s: publisher", what, load->name);
-	struct bench_row row = row_of(name, bus, work, slow, p->runs);
-	row.msgs_per_s = median_by(p->with, p->runs, rate_of);
-	bench_row_ratio(&row, "7 healthy", ratio_by(p, rate_of));
+	struct bench_row row = beside_row(name, bus, work, SIZE, HEALTHY + slow, p->runs);
+	row.msgs_per_s = beside_median(p->with, p->runs, beside_rate);
+	bench_row_ratio(&row, "7 healthy",
+		beside_ratio(p->with, p->without, p->runs, beside_rate));
 	bench_row_print(&row, judged ? (struct bench_goal){GOAL_AT_LEAST, 0.95, 0} : none);
 
 	snprintf(work, sizeof work, "beside %s, %s: delivered to 7", what, load->name);
-	row = row_of(name, bus, work, slow, p->runs);
-	row.delivered_per_s = median_by(p->with, p->runs, delivered_of);
-	bench_row_ratio(&row, "7 healthy", ratio_by(p, delivered_of));
+	row = beside_row(name, bus, work, SIZE, HEALTHY + slow, p->runs);
+	row.delivered_per_s = beside_median(p->with, p->runs, beside_delivered);
+	bench_row_ratio(&row, "7 healthy",
+		beside_ratio(p->with, p->without, p->runs, beside_delivered));
 	bench_row_print(&row, none);
 
 	if (load->gap_ns > 0) {
 		snprintf(work, sizeof work, "beside %s, %s: p99 of 7", what, load->name);
-		row = row_of(name, bus, work, slow, p->runs);
-		put_latencies(&row, p->with, p->runs);
-		bench_row_ratio(&row, "7 healthy", ratio_by(p, p99_of));
+		row = beside_row(name, bus, work, SIZE, HEALTHY + slow, p->runs);
+		beside_latencies(&row, p->with, p->runs);
+		bench_row_ratio(&row, "7 healthy",
+			beside_ratio(p->with, p->without, p->runs, beside_p99));
 		bench_row_print(&row,
 			judged ? (struct bench_goal){GOAL_AT_MOST, 1.2, 0} : none);
 	}
 
 	snprintf(work, sizeof work, "beside %s, %s: lost by 7", what, load->name);
-	row = row_of(name, bus, work, slow, p->runs);
-	row.lost = lost_of(p->with, p->runs);
-	row.value = lost_share_of(p->with, p->runs);
+	row = beside_row(name, bus, work, SIZE, HEALTHY + slow, p->runs);
+	row.lost = beside_lost(p->with, p->runs);
+	row.value = beside_lost_share(p->with, p->runs);
 	row.unit = "a message";
 	bench_row_print(&row, judged ? (struct bench_goal){GOAL_AT_MOST, 0, 0} : none);
 }
@@ -309,14 +170,15 @@ show_exactly(const char *name, const struct gen_bus *bus,
 	}
 	snprintf(work, sizeof work, "beside %s, %s: exactly the slow put out",
 		scenario->what, load->name);
-	struct bench_row row = row_of(name, bus, work, scenario->slow, p->runs);
+	struct bench_row row =
+		beside_row(name, bus, work, SIZE, HEALTHY + scenario->slow, p->runs);
 	row.value = p->runs ? (double)exact / p->runs : NAN;
 	row.unit = "yes";
 	bench_row_print(&row, (struct bench_goal){GOAL_AT_LEAST, 1, 0});
 
 	snprintf(work, sizeof work, "beside %s, %s: cost until put out", scenario->what,
 		load->name);
-	row = row_of(name, bus, work, scenario->slow, stalls);
+	row = beside_row(name, bus, work, SIZE, HEALTHY + scenario->slow, stalls);
 	row.value = stat_median_of(costs, stalls).median;
 	row.unit = "ms";
 	bench_row_print(&row, (struct bench_goal){0});
@@ -336,7 +198,8 @@ measure(const char *name, const struct gen_bus *bus, const struct scenario *scen
 		snprintf(who, sizeof who, "%s beside %s, %s", bus->name, scenario->what,
 			load->name);
 		if (bus->heed)
-			say_stalls(who, scenario, &p);
+			beside_say_stalls(
+				who, p.with, p.runs, HEALTHY, scenario->slow, TURNS);
 		show_without(name, bus, load, &p);
 		show_with(name, bus, scenario->what, scenario->slow, load, &p,
 			bus->heed != NULL);
@@ -413,18 +276,6 @@ measure_peer(const char *name, const struct gen_bus *bus)
 	return rc;
 }
 
-/* Peers are optional, but that one is not there is said. */
-static int
-absent(const char *name, const char *why)
-{
-	char work[96];
-	snprintf(work, sizeof work, "not measured: %s", why);
-	struct bench_row row = bench_row_of(name, name, work);
-	row.runs = 0;
-	bench_row_print(&row, (struct bench_goal){0});
-	return BENCH_GOOD;
-}
-
 static int
 case_gate(void)
 {
@@ -437,7 +288,7 @@ case_nng(void)
 #ifdef BENCH_NNG
 	return measure_peer("nng", &nng_pub);
 #else
-	return absent("nng", "built without libnng");
+	return bench_absent("nng", "built without libnng");
 #endif
 }
 
@@ -447,7 +298,7 @@ case_zmq(void)
 #ifdef BENCH_ZMQ
 	return measure_peer("zmq", &zmq_pub);
 #else
-	return absent("zmq", "built without libzmq");
+	return bench_absent("zmq", "built without libzmq");
 #endif
 }
 
@@ -457,7 +308,7 @@ case_nodrop(void)
 #ifdef BENCH_ZMQ
 	return measure_peer("nodrop", &zmq_nodrop);
 #else
-	return absent("nodrop", "built without libzmq");
+	return bench_absent("nodrop", "built without libzmq");
 #endif
 }
 
@@ -466,10 +317,10 @@ case_nats(void)
 {
 #ifdef BENCH_NATS
 	if (!nats_server())
-		return absent("nats", "nats-server is not installed");
+		return bench_absent("nats", "nats-server is not installed");
 	return measure_peer("nats", &nats_core);
 #else
-	return absent("nats", "built without libnats");
+	return bench_absent("nats", "built without libnats");
 #endif
 }
 

@@ -14,8 +14,10 @@
 static int
 usage(const struct bench_program *program, FILE *to)
 {
-	fprintf(to, "usage: %s [--json] [--case NAME] [--quick] [--runs N]\n\n",
-		program->name);
+	fprintf(to, "usage: %s [--json] [--case NAME] [--quick%s] [--runs N]%s%s\n\n",
+		program->name, program->runs_full ? "|--full" : "",
+		program->has_peers ? " [--peer NAME]" : "",
+		program->draws ? " [--plot DIR]" : "");
 	for (const struct bench_case *c = program->cases; c->name; c++)
 		fprintf(to, "  %-11s %s\n", c->name, c->what);
 	return to == stderr ? BENCH_UNMEASURED : BENCH_GOOD;
@@ -31,6 +33,13 @@ parse(const struct bench_program *program, int argc, char **argv, const char **o
 			options->json = 1;
 		else if (strcmp(argv[i], "--quick") == 0)
 			options->quick = 1;
+		else if (strcmp(argv[i], "--full") == 0 && program->runs_full)
+			options->full = 1;
+		else if (strcmp(argv[i], "--peer") == 0 && i + 1 < argc &&
+			program->has_peers)
+			options->peer = argv[++i];
+		else if (strcmp(argv[i], "--plot") == 0 && i + 1 < argc && program->draws)
+			options->plot = argv[++i];
 		else if (strcmp(argv[i], "--case") == 0 && i + 1 < argc)
 			*only = argv[++i];
 		else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
@@ -38,12 +47,28 @@ parse(const struct bench_program *program, int argc, char **argv, const char **o
 		else
 			return strcmp(argv[i], "--help") == 0 ? 'h' : '?';
 	}
+	if (options->quick && options->full)
+		return '?';
 	if (options->runs <= 0)
-		options->runs = options->quick ? program->runs_quick : program->runs;
+		options->runs = options->quick ? program->runs_quick
+			: options->full        ? program->runs_full
+					       : program->runs;
 	if (options->runs > BENCH_RUNS_MAX)
 		options->runs = BENCH_RUNS_MAX;
-	options->few = options->runs < program->few ? options->runs : program->few;
+	int few = options->full ? program->few_full : program->few;
+	options->few = options->runs < few ? options->runs : few;
 	return 0;
+}
+
+int
+bench_absent(const char *name, const char *why)
+{
+	char work[96];
+	snprintf(work, sizeof work, "not measured: %s", why);
+	struct bench_row row = bench_row_of(name, name, work);
+	row.runs = 0;
+	bench_row_print(&row, (struct bench_goal){0});
+	return BENCH_GOOD;
 }
 
 static int

@@ -22,7 +22,10 @@ struct gen_plan {
 	enum gen_wait wait;
 	const char *dir; /* for sockets */
 	int unpinned;    /* both cores for everybody */
-	void *bus;       /* what prepare has made for the processes to share */
+	int together;    /* readers that one process opens, 0: one */
+	int loops;       /* that call them, of a bus that has loops; 0: one */
+	size_t window; /* bytes that are kept for readers; 0: what the bus has chosen */
+	void *bus;     /* what prepare has made for the processes to share */
 };
 
 struct gen_side; /* one process's end: handles of the bus under test */
@@ -62,6 +65,14 @@ struct gen_bus {
 	/* Hands what is there to fn; waits as the plan says if there is nothing.
 	 * Returns how many messages there were, or < 0. */
 	int (*drain)(struct gen_side *side, gen_read_fn fn, void *ctx);
+	/* The same, but does not wait. NULL: only one reader of a process. */
+	int (*drain_now)(struct gen_side *side, gen_read_fn fn, void *ctx);
+	/* Of a bus that calls readers itself: from now on fn is called with what arrives for
+	 * this one, by whatever thread, while drain of the first one is called. NULL: the
+	 * generator drains each of them. */
+	void (*serve)(struct gen_side *side, gen_read_fn fn, void *ctx);
+	/* How many messages the bus has told this reader that it lost. NULL: it never tells. */
+	uint64_t (*told)(struct gen_side *side);
 	void (*close)(struct gen_side *side);
 };
 
