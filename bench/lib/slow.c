@@ -748,6 +748,9 @@ work(struct crew *crew, int index, void *arg)
 static void
 latency_of(const struct hist *hist, struct slow_latency *latency)
 {
+	*latency = (struct slow_latency){NAN, NAN, NAN, NAN};
+	if (hist->count == 0)
+		return;
 	latency->p50_ns = hist_quantile(hist, 0.5) * bench_ns_per_tick;
 	latency->p99_ns = hist_quantile(hist, 0.99) * bench_ns_per_tick;
 	latency->p999_ns = hist_quantile(hist, 0.999) * bench_ns_per_tick;

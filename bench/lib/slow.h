@@ -90,7 +90,8 @@ struct slow_result {
 	} ends[SLOW_MAX];
 };
 
-enum { SLOW_PAUSE_MS = 100 };
+/* By then the slow one has been found, and its window has been full. */
+enum { SLOW_PAUSE_MS = 400 };
 
 /* 0, or -1 if it could not be run. */
 int slow_run(const struct gen_bus *bus, struct slow_plan plan, struct slow_result *result);

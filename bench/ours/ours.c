@@ -6,6 +6,7 @@
 #include <weir/weir.h>
 
 enum { DRAIN_MAX = 64, BATCH = 16, ARRIVE_MS = 10000, TURN_MS = 1000 };
+enum { HARD_US = 1000, TICK_US = 250 };
 
 struct gen_side {
 	weir_bus *bus;
@@ -19,6 +20,7 @@ struct gen_side {
 	weir_claim_t claims[BATCH];
 	weir_msg msgs[DRAIN_MAX];
 	size_t wanted; /* of them */
+	uint64_t told; /* messages that it was told it lost */
 };
 
 static const char *const topics[] = {"bench.there", "bench.back"};
@@ -40,14 +42,26 @@ ours_close(struct gen_side *side)
 	free(side);
 }
 
+static const uint32_t idles[] = {[GEN_SPIN] = WEIR_IDLE_SPIN,
+	[GEN_YIELD] = WEIR_IDLE_YIELD,
+	[GEN_PARK] = WEIR_IDLE_PARK,
+	[GEN_ADAPTIVE] = WEIR_IDLE_ADAPTIVE};
+
+/* The side, or NULL with the reason written, if something has failed. */
+static struct gen_side *
+whole(struct gen_side *side, const weir_error *error, char *why, size_t size)
+{
+	if (!error->code)
+		return side;
+	snprintf(why, size, "%s", error->text);
+	ours_close(side);
+	return NULL;
+}
+
 static struct gen_side *
 open_side(const struct gen_plan *plan, int out, int in, size_t batch,
 	enum weir_policy policy, char *why, size_t size)
 {
-	static const uint32_t idles[] = {[GEN_SPIN] = WEIR_IDLE_SPIN,
-		[GEN_YIELD] = WEIR_IDLE_YIELD,
-		[GEN_PARK] = WEIR_IDLE_PARK,
-		[GEN_ADAPTIVE] = WEIR_IDLE_ADAPTIVE};
 	struct gen_side *side = calloc(1, sizeof *side);
 	if (!side)
 		return NULL;
@@ -59,7 +73,8 @@ open_side(const struct gen_plan *plan, int out, int in, size_t batch,
 		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
 	const weir_error *error = weir_why(side->bus);
 	if (!error->code && out >= 0) {
-		side->pub = weir_advertise(side->bus, topics[out], .wait_ms = WEIR_FOREVER,
+		side->pub = weir_advertise(side->bus, topics[out],
+			.wait_ms = WEIR_FOREVER, .window = plan->window,
 			.stamp = batch > 1 ? WEIR_STAMP_BATCH : WEIR_STAMP_EACH);
 		error = weir_pub_why(side->pub);
 	}
@@ -68,11 +83,7 @@ open_side(const struct gen_plan *plan, int out, int in, size_t batch,
 			.on_batch = side->pull ? NULL : on_batch, .ctx = side);
 		error = weir_sub_why(side->sub);
 	}
-	if (!error->code)
-		return side;
-	snprintf(why, size, "%s", error->text);
-	ours_close(side);
-	return NULL;
+	return whole(side, error, why, size);
 }
 
 static struct gen_side *
@@ -91,6 +102,74 @@ static struct gen_side *
 flow_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 {
 	return open_side(plan, out, in, 1, WEIR_DROP_OLDEST, why, size);
+}
+
+static int
+on_message(void *ctx, const weir_msg *msg)
+{
+	struct gen_side *side = ctx;
+	side->told += msg->lost;
+	(void)side->fn(side->ctx, msg->data, msg->len);
+	return 0;
+}
+
+/* The bus that the readers of this process share. */
+static struct {
+	weir_bus *bus;
+	int sides;
+} shared;
+
+static struct gen_side *
+host_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	if (out >= 0)
+		return flow_open(plan, out, in, why, size);
+	struct gen_side *side = calloc(1, sizeof *side);
+	if (!side)
+		return NULL;
+	if (shared.sides++ == 0)
+		shared.bus = weir_open("bench", .dir = plan->dir,
+			.idle = idles[plan->wait],
+			.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS,
+			.loops = plan->loops > 1 ? (uint32_t)plan->loops - 1 : 0,
+			.hard_us = HARD_US, .tick_us = TICK_US);
+	side->bus = shared.bus;
+	side->sub = weir_subscribe(side->bus, topics[in], .on_msg = on_message,
+		.ctx = side,
+		.moves = WEIR_MOVE_LANE | (plan->loops > 1 ? WEIR_MOVE_LOOPS : 0u));
+	return whole(side,
+		weir_why(side->bus)->code ? weir_why(side->bus) : weir_sub_why(side->sub),
+		why, size);
+}
+
+static void
+host_serve(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	side->ctx = ctx;
+	side->fn = fn;
+}
+
+/* One alone has been told nothing yet of who is called. */
+static int
+host_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	if (fn)
+		host_serve(side, fn, ctx);
+	return weir_turn(side->bus, TURN_MS);
+}
+
+static uint64_t
+host_told(struct gen_side *side)
+{
+	return side->told;
+}
+
+static void
+host_close(struct gen_side *side)
+{
+	if (side->bus != shared.bus || --shared.sides == 0)
+		weir_close(side->bus);
+	free(side);
 }
 
 static int
@@ -217,3 +296,20 @@ const struct gen_bus ours_flow = {.name = "ours",
 	.heed = flow_heed,
 	.drain = ours_drain,
 	.close = ours_close};
+
+const struct gen_bus ours_host = {.name = "ours",
+	.settings =
+		"defaults (adaptive idling, WEIR_DROP_OLDEST with a budget of 5 ms in "
+		"100 ms) but for a window of 4 MiB; subscriptions may move "
+		"(WEIR_MOVE_LANE, on several loops WEIR_MOVE_LOOPS too), .hard_us 1000, "
+		".tick_us 250, .wait_ms = WEIR_FOREVER, every message stamped",
+	.idle = GEN_ADAPTIVE,
+	.open = host_open,
+	.await = ours_await,
+	.claim = ours_claim,
+	.commit = ours_commit,
+	.heed = flow_heed,
+	.drain = host_drain,
+	.serve = host_serve,
+	.told = host_told,
+	.close = host_close};

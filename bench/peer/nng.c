@@ -9,7 +9,7 @@
 
 #include "bench/peer/peer.h"
 
-enum { BUFFERS = 128, PUB_BUFFERS = 8192 };
+enum { BUFFERS = 128, PUB_BUFFERS = 8192, DRAIN_MAX = 64 };
 
 struct gen_side {
 	nng_socket out, in;
@@ -123,6 +123,22 @@ push_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 	return 1;
 }
 
+static int
+push_drain_now(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	nng_msg *msg;
+	int count = 0;
+	while (count < DRAIN_MAX) {
+		int rc = nng_recvmsg(side->in, &msg, NNG_FLAG_NONBLOCK);
+		if (rc != 0)
+			return rc == NNG_EAGAIN ? count : -1;
+		fn(ctx, nng_msg_body(msg), nng_msg_len(msg));
+		nng_msg_free(msg);
+		count++;
+	}
+	return count;
+}
+
 const struct gen_bus nng_push = {.name = "nng-push",
 	.settings = "libnng, ipc, push0/pull0, send-buffer 128, nng_sendmsg and nng_recvmsg "
 		    "without a copy, blocking",
@@ -141,4 +157,5 @@ const struct gen_bus nng_pub = {.name = "nng-pub",
 	.claim = push_claim,
 	.commit = push_commit,
 	.drain = push_drain,
+	.drain_now = push_drain_now,
 	.close = pub_close};

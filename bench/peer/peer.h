@@ -16,7 +16,8 @@ extern const struct gen_bus nng_push; /* ipc, push0/pull0 */
 extern const struct gen_bus nng_pub;  /* ipc, pub0/sub0 */
 #endif
 #ifdef BENCH_NATS
-extern const struct gen_bus nats_core; /* a server on the loopback device */
+extern const struct gen_bus nats_core;      /* a server on the loopback device */
+extern const struct gen_bus nats_jetstream; /* a stream in the memory of such a server */
 /* Where its server is, NULL if it is not installed. */
 const char *nats_server(void);
 #endif

@@ -16,6 +16,12 @@ struct gen_side {
 	zmq_msg_t msg;
 };
 
+/* What the sockets of this process share: one I/O thread. */
+static struct {
+	void *context;
+	int sides;
+} shared;
+
 static void
 zmq_side_close(struct gen_side *side)
 {
@@ -23,7 +29,7 @@ zmq_side_close(struct gen_side *side)
 		zmq_close(side->out);
 	if (side->in)
 		zmq_close(side->in);
-	if (side->context)
+	if (side->context && --shared.sides == 0)
 		zmq_ctx_term(side->context);
 	free(side);
 }
@@ -50,7 +56,10 @@ open_pair(const struct gen_plan *plan, int out, int in, int out_type, int in_typ
 	struct gen_side *side = calloc(1, sizeof *side);
 	int rc = -1;
 	if (side) {
-		side->context = zmq_ctx_new();
+		if (shared.sides == 0)
+			shared.context = zmq_ctx_new();
+		side->context = shared.context;
+		shared.sides += side->context != NULL;
 		side->size = plan->size;
 		rc = side->context ? 0 : -1;
 	}
@@ -131,15 +140,15 @@ zmq_commit(struct gen_side *side)
 	return 0;
 }
 
-/* The first one waits; then what is there is taken without waiting. */
+/* What is there; the first one is waited for unless `flags` says otherwise. */
 static int
-zmq_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
+receive(struct gen_side *side, int flags, gen_read_fn fn, void *ctx)
 {
 	int count = 0, ended = 0;
 	while (count < DRAIN_MAX && !ended) {
 		zmq_msg_t msg;
 		zmq_msg_init(&msg);
-		if (zmq_msg_recv(&msg, side->in, count ? ZMQ_DONTWAIT : 0) < 0) {
+		if (zmq_msg_recv(&msg, side->in, count ? ZMQ_DONTWAIT : flags) < 0) {
 			int error = zmq_errno();
 			zmq_msg_close(&msg);
 			if (error == EINTR)
@@ -151,6 +160,18 @@ zmq_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 		count++;
 	}
 	return count;
+}
+
+static int
+zmq_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	return receive(side, 0, fn, ctx);
+}
+
+static int
+zmq_drain_now(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	return receive(side, ZMQ_DONTWAIT, fn, ctx);
 }
 
 const struct gen_bus zmq_push = {.name = "zmq-push",
@@ -171,6 +192,7 @@ const struct gen_bus zmq_pub = {.name = "zmq-pub",
 	.claim = zmq_claim,
 	.commit = zmq_commit,
 	.drain = zmq_drain,
+	.drain_now = zmq_drain_now,
 	.close = zmq_side_close};
 
 const struct gen_bus zmq_nodrop = {.name = "zmq-nodrop",
@@ -182,4 +204,5 @@ const struct gen_bus zmq_nodrop = {.name = "zmq-nodrop",
 	.claim = zmq_claim,
 	.commit = zmq_commit,
 	.drain = zmq_drain,
+	.drain_now = zmq_drain_now,
 	.close = zmq_side_close};

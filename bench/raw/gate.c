@@ -131,7 +131,7 @@ gate_commit(struct gen_side *side)
 }
 
 static int
-gate_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
+gate_take(struct gen_side *side, gen_read_fn fn, void *ctx)
 {
 	int count = 0, ended = 0;
 	while (count < DRAIN_MAX && !ended) {
@@ -143,6 +143,13 @@ gate_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
 		atomic_store_explicit(side->taken, ++side->tail, memory_order_release);
 		count++;
 	}
+	return count;
+}
+
+static int
+gate_drain(struct gen_side *side, gen_read_fn fn, void *ctx)
+{
+	int count = gate_take(side, fn, ctx);
 	if (count)
 		side->idle = 0;
 	else
@@ -166,4 +173,5 @@ const struct gen_bus raw_gate = {.name = "gate",
 	.claim = gate_claim,
 	.commit = gate_commit,
 	.drain = gate_drain,
+	.drain_now = gate_take,
 	.close = gate_close};
