@@ -300,7 +300,7 @@ const struct gen_bus ours_flow = {.name = "ours",
 const struct gen_bus ours_host = {.name = "ours",
 	.settings =
 		"defaults (adaptive idling, WEIR_DROP_OLDEST with a budget of 5 ms in "
-		"100 ms) but for a window of 4 MiB; subscriptions may move "
+		"100 ms) but for a window of 4 MiB at 20,000/s; subscriptions may move "
 		"(WEIR_MOVE_LANE, on several loops WEIR_MOVE_LOOPS too), .hard_us 1000, "
 		".tick_us 250, .wait_ms = WEIR_FOREVER, every message stamped",
 	.idle = GEN_ADAPTIVE,
