@@ -3,6 +3,8 @@
 dir = ARG1
 has(name) = system(sprintf("test -s '%s/%s.dat' && echo 1 || echo 0", dir, name)) + 0
 file(name) = sprintf("%s/%s.dat", dir, name)
+# How many of a file's lines have a number there: a way that was not run has none.
+count(name, column) = system(sprintf("awk '$%d != \"NaN\" {n++} END {print n + 0}' '%s/%s.dat' 2>/dev/null || echo 0", column, dir, name)) + 0
 
 shapes = "one several processes"
 titles = "'handlers on one loop' 'handlers on four loops' 'handlers in processes'"
@@ -35,9 +37,15 @@ do for [s=1:3] {
 		name = "rate-".word(shapes, s)."-".load
 		set title word(titles, s).(load eq "flat" ? ", flat out" : ", 20,000 messages a second")
 		set arrow 1 from graph 0, first 0.95 to graph 1, first 0.95 nohead dashtype 2 linecolor "#444444" front
-		if (has(name)) {
-			plot for [w=1:4] file(name) using 3*w-1:3*w:3*w+1:xtic(1) \
-				linecolor rgb color[w] title (s == 1 && load eq "flat" ? word(ways, w) : "")
+		run = ""
+		do for [w=1:4] {
+			if (count(name, 3*w-1) > 0) {
+				run = run." ".w
+			}
+		}
+		if (words(run) > 0) {
+			plot for [w in run] file(name) using 3*w-1:3*w:3*w+1:xtic(1) \
+				linecolor rgb color[int(w)] title (s == 1 && load eq "flat" ? word(ways, int(w)) : "")
 		} else {
 			set multiplot next
 		}
@@ -58,10 +66,16 @@ set ytics ("100 us" 1e2, "1 ms" 1e3, "10 ms" 1e4, "100 ms" 1e5, "1 s" 1e6)
 do for [s=1:3] {
 	name = "p99-".word(shapes, s)
 	set title word(titles, s)
-	if (has(name)) {
+	run = ""
+	do for [w=1:4] {
+		if (count(name, 3*w+2) > 0) {
+			run = run." ".w
+		}
+	}
+	if (words(run) > 0) {
 		plot file(name) using 2:xtic(1) linecolor rgb color[5] title (s == 1 ? "no slow one" : ""), \
-			for [w=1:4] file(name) using 3*w+2:xtic(1) linecolor rgb color[w] \
-			title (s == 1 ? word(ways, w) : "")
+			for [w in run] file(name) using 3*w+2:xtic(1) linecolor rgb color[int(w)] \
+			title (s == 1 ? word(ways, int(w)) : "")
 	} else {
 		set multiplot next
 	}

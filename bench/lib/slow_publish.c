@@ -56,7 +56,9 @@ note(struct run *run, const struct gen_verdict *verdict)
 		struct slow_stall *stall = &run->stalls[run->stall_count++];
 		stall->reader = i;
 		stall->at_ms = ms;
-		stall->cost_ms = (verdict->cost_ns - reader->cost_ns) / 1e6;
+		/* One that has cost less is another one of the process. */
+		stall->cost_ms =
+			(verdict->cost_ns - fmin(reader->cost_ns, verdict->cost_ns)) / 1e6;
 		stall->back_ms = NAN;
 		snprintf(stall->why, sizeof stall->why, "%s", verdict->why);
 	}
