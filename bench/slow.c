@@ -292,8 +292,16 @@ put_rate(struct bench_row *row, const struct cell *c)
 {
 	row->msgs_per_s = beside_median(c->results, c->runs, beside_rate);
 	row->delivered_per_s = beside_median(c->results, c->runs, beside_delivered);
-	row->value = 100 * beside_median(c->results, c->runs, beside_blocked);
-	row->unit = "% blocked";
+}
+
+static void
+show_blocked(const struct cell *c)
+{
+	char work[96];
+	struct bench_row row = row_of(c, "blocked", work, sizeof work);
+	row.value = 100 * beside_median(c->results, c->runs, beside_blocked);
+	row.unit = "%";
+	bench_row_print(&row, (struct bench_goal){0});
 }
 
 /* What the ratios of the next rows are taken to. */
@@ -306,6 +314,7 @@ show_reference(const struct cell *c)
 	row.lost = beside_lost(c->results, c->runs);
 	beside_latencies(&row, c->results, c->runs);
 	bench_row_print(&row, (struct bench_goal){0});
+	show_blocked(c);
 }
 
 static void
@@ -321,7 +330,6 @@ show_rate(const struct cell *c)
 				 : (struct bench_goal){0});
 	if (!c->hog)
 		return;
-	row.value = NAN;
 	bench_row_ratio(&row, kinds[HOG].name,
 		beside_ratio(c->results, c->hog, c->runs, beside_rate));
 	bench_row_print(&row, (struct bench_goal){0});
@@ -432,6 +440,7 @@ show_cell(const struct cell *c)
 	if (c->subject->bus->heed)
 		beside_say_stalls(who, c->results, c->runs, HEALTHY, 1, 1);
 	show_rate(c);
+	show_blocked(c);
 	if (c->load->gap_ns > 0)
 		show_latency(c);
 	show_losses(c);

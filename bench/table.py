@@ -77,21 +77,22 @@ def untold(rows):
 
 def alone(cell, peer):
     flat, paced = (cell.get((ALONE, load, "", None)) for load in LOADS)
-    return (f"**{peer}**", "none", rate(flat["msgs_per_s"]) if flat else "-", share(flat),
-            rate(paced["msgs_per_s"]) if paced else "-", share(paced), times(paced), "",
+    blocked = [share(cell.get((ALONE, load, "blocked", None))) for load in LOADS]
+    return (f"**{peer}**", "none", rate(flat["msgs_per_s"]) if flat else "-", blocked[0],
+            rate(paced["msgs_per_s"]) if paced else "-", blocked[1], times(paced), "",
             losses([flat, paced]), "")
 
 
 def beside(cell, way):
     flat, paced = ({which: cell.get((way, load, which, of)) for which, of in (
-        ("publisher", ALONE), ("latency of 7", ALONE), ("after the pause", ALONE),
+        ("publisher", ALONE), ("blocked", None), ("latency of 7", ALONE), ("after the pause", ALONE),
         ("lost by 7", None), ("lost by the slow one, and of that untold", None))}
         for load in LOADS)
     if not any(flat.values()) and not any(paced.values()):
         return None
     last = "lost by the slow one, and of that untold"
-    return ("", way, ratio(flat["publisher"]), share(flat["publisher"]),
-            ratio(paced["publisher"]), share(paced["publisher"]), times(paced["latency of 7"]),
+    return ("", way, ratio(flat["publisher"]), share(flat["blocked"]),
+            ratio(paced["publisher"]), share(paced["blocked"]), times(paced["latency of 7"]),
             ratio(paced["after the pause"]), losses([flat["lost by 7"], paced["lost by 7"]]),
             untold([flat[last], paced[last]]))
 

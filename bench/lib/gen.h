@@ -22,8 +22,7 @@ struct gen_plan {
 	enum gen_wait wait;
 	const char *dir; /* for sockets */
 	int unpinned;    /* both cores for everybody */
-	int together;    /* readers that one process opens, 0: one */
-	int loops;       /* that call them, of a bus that has loops; 0: one */
+	int loops;       /* of a process of readers, where the bus has loops; 0: one */
 	size_t window; /* bytes that are kept for readers; 0: what the bus has chosen */
 	void *bus;     /* what prepare has made for the processes to share */
 };

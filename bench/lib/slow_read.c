@@ -160,8 +160,6 @@ read_served(struct host *host)
 {
 	const struct gen_bus *bus = host->run->bus;
 	int left = 1;
-	for (int i = 0; i < host->count; i++)
-		bus->serve(host->readings[i].side, read_message, &host->readings[i]);
 	while (left) {
 		if (bus->drain(host->readings[0].side, NULL, NULL) < 0)
 			return -1;
@@ -250,7 +248,6 @@ slow_open_host(struct host *host, struct run *run, int first, char *why, size_t 
 	host->run = run;
 	host->count = run->plan.shape == SLOW_PROCESSES ? 1 : run->readers;
 	host->loops = run->plan.shape == SLOW_SEVERAL ? SLOW_LOOPS : 1;
-	plan.together = host->count;
 	plan.loops = host->loops;
 	for (int i = 0; i < host->count; i++) {
 		struct reading *r = &host->readings[i];
@@ -262,6 +259,9 @@ slow_open_host(struct host *host, struct run *run, int first, char *why, size_t 
 		r->side = run->bus->open(&plan, -1, 0, why, size);
 		if (!r->side)
 			return -1;
+		/* Before anything is published: its own threads may call at once. */
+		if (host->count > 1 && run->bus->serve)
+			run->bus->serve(r->side, read_message, r);
 	}
 	return 0;
 }
