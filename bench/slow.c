@@ -66,7 +66,7 @@ enum { LOADS = sizeof loads / sizeof *loads };
 /* How long a run is, in seconds. */
 static const struct length {
 	double before, ours, peers, nats;
-} quick_length = {0.05, 0.5, 0.5, 0.5}, core_length = {0.1, 0.8, 0.6, 0.8},
+} quick_length = {0.05, 0.3, 0.3, 0.3}, core_length = {0.1, 0.8, 0.6, 0.8},
   full_length = {0.3, 1.2, 0.8, 1.2};
 
 /* ---- who is measured ------------------------------------------------------------------- */

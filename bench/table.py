@@ -43,12 +43,17 @@ def times(row):
     return " / ".join(time(row[key]) for key in keys) if row else ""
 
 
+def times_as_much(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
 def ratio(row):
     if not row or row["ratio"] is None:
         return "-"
     if row["runs"] < 2:
-        return f"{row['ratio']:.2f}"
-    return f"{row['ratio']:.2f} [{row['lo']:.2f}, {row['hi']:.2f}]"
+        return times_as_much(row["ratio"])
+    lo, hi = times_as_much(row["lo"]), times_as_much(row["hi"])
+    return f"{times_as_much(row['ratio'])} [{lo}, {hi}]"
 
 
 def rate(per_s):
