@@ -79,7 +79,9 @@ def yardstick(b):
     check(got[f"{beside}: latency of 7"]["max_ns"] > 50e6, "who was held up was late")
     with open(os.path.join(folder, "line-several-gate.dat"), encoding="utf-8") as data:
         times = [float(line.split()[0]) for line in data]
-    check(times[0] < 0 < times[-1] and times == sorted(times), "times before and after", times)
+    check(times[0] < 0 and times == sorted(times), "times before and after", times)
+    # The ring holds 0.2 s of messages; what was due in the last 0.1 s was sent afterwards.
+    check(times[-1] >= 280, "what could not be sent was left out", times[-1])
     check("pictures are in" in err or "no pictures, but their data" in err, err)
     table = os.path.join(os.path.dirname(__file__), "../../bench/table.py")
     made = subprocess.run([sys.executable, "-B", table, os.path.join(b.dir, "run.jsonl")],
