@@ -194,14 +194,16 @@ beside_say_stalls(const char *who, const struct slow_result *with, int runs,
 		const struct slow_result *r = &with[run];
 		for (int i = 0; i < r->stall_count; i++) {
 			const struct slow_stall *s = &r->stalls[i];
-			char back[48] = "it did not come back";
+			char back[48] = "it did not come back", reader[48] = "a reader";
 			if (isfinite(s->back_ms))
 				snprintf(back, sizeof back, "back at %.0f ms", s->back_ms);
-			bench_row_note("%s, run %d: at %.0f ms %s reader %d was put out, "
-				       "%s; it cost %.2f ms; %s",
-				who, run + 1, s->at_ms,
-				s->reader < healthy ? "HEALTHY" : "slow", s->reader + 1,
-				s->why, s->cost_ms, back);
+			if (s->reader >= 0)
+				snprintf(reader, sizeof reader, "%s reader %d",
+					s->reader < healthy ? "HEALTHY" : "slow",
+					s->reader + 1);
+			bench_row_note("%s, run %d: at %.0f ms %s was put out, %s; it cost "
+				       "%.2f ms; %s",
+				who, run + 1, s->at_ms, reader, s->why, s->cost_ms, back);
 		}
 		if (!isnan(r->figures.lost))
 			say_never(who, run + 1, r, healthy, slow, turns);

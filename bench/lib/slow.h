@@ -63,7 +63,8 @@ struct slow_latency {
 
 /* Once a reader was not waited for any more. */
 struct slow_stall {
-	int reader; /* its number; the healthy ones come first */
+	int reader; /* its number; the healthy ones come first; -1: one of several in a
+		       process, and it is not said which */
 	double at_ms;
 	double cost_ms; /* that it cost the publisher since the last time */
 	double back_ms; /* when it was waited for again; NaN: never */

@@ -31,30 +31,48 @@ put(struct run *run, struct gen_side *side, unsigned phase, uint64_t ticks)
 	return 0;
 }
 
+/* The reader that is meant. Of several in one process it is not said which it was, so it
+ * counts as the slow one; that the healthy lose nothing is counted. */
+static int
+reader_of(const struct run *run, const struct gen_verdict *verdict)
+{
+	int i = run->plan.shape != SLOW_PROCESSES && run->plan.slow ? run->plan.healthy
+								    : 0;
+	while (i < run->readers && look(&run->reader[i].pid) != verdict->pid)
+		i++;
+	return i;
+}
+
+static void
+note_back(struct run *run, int reader, double ms)
+{
+	for (int s = 0; s < run->stall_count; s++) {
+		struct slow_stall *stall = &run->stalls[s];
+		if (stall->reader != reader || !isnan(stall->back_ms))
+			continue;
+		stall->back_ms = ms;
+		return;
+	}
+}
+
 static void
 note(struct run *run, const struct gen_verdict *verdict)
 {
 	uint64_t now = bench_ticks();
 	double ms = bench_ns(now - look(&run->begin)) / 1e6;
-	/* Of several in one process it is not said which it was; that the healthy lose
-	 * nothing is counted. */
-	int i = run->plan.shape != SLOW_PROCESSES && run->plan.slow ? run->plan.healthy
-								    : 0;
-	while (i < run->readers && look(&run->reader[i].pid) != verdict->pid)
-		i++;
+	int i = reader_of(run, verdict);
+	int named = run->plan.shape == SLOW_PROCESSES ? i : -1;
 	if (i == run->readers)
 		return;
 	struct reader *reader = &run->reader[i];
 	if (verdict->back) {
-		for (int s = 0; s < run->stall_count; s++)
-			if (run->stalls[s].reader == i && isnan(run->stalls[s].back_ms))
-				run->stalls[s].back_ms = ms;
+		note_back(run, named, ms);
 		atomic_fetch_add(&reader->back, 1);
 		return;
 	}
 	if (run->stall_count < SLOW_STALLS_MAX) {
 		struct slow_stall *stall = &run->stalls[run->stall_count++];
-		stall->reader = i;
+		stall->reader = named;
 		stall->at_ms = ms;
 		/* One that has cost less is another one of the process. */
 		stall->cost_ms =
