@@ -71,7 +71,7 @@ static const struct length {
 
 /* ---- who is measured ------------------------------------------------------------------- */
 
-enum { BUSES_MAX = 8 };
+enum { BUSES_MAX = 9 };
 
 /* A bus and what its runs gave. */
 struct subject {
@@ -79,6 +79,7 @@ struct subject {
 	const struct gen_bus *bus;
 	const char *absent; /* why it cannot be measured; NULL: it can */
 	int ours;
+	int variant;  /* of ours: in the full set, and where it is asked for by name */
 	int one_loop; /* knows nothing else */
 	int server;   /* has buffers of sockets and of a server to fill first */
 	struct slow_result *results[LOADS][KINDS];
@@ -96,7 +97,8 @@ add(const char *name, const struct gen_bus *bus, const char *absent)
 	subjects[subject_count++] = (struct subject){.name = name,
 		.bus = bus,
 		.absent = absent,
-		.ours = strcmp(name, "ours") == 0,
+		.ours = strncmp(name, "ours", 4) == 0,
+		.variant = strcmp(name, "ours-time") == 0,
 		.one_loop = strcmp(name, "loop") == 0,
 		.server = strcmp(name, "nats") == 0 || strcmp(name, "jetstream") == 0};
 }
@@ -120,6 +122,7 @@ add_all(void)
 	subject_count = 0;
 #ifdef BENCH_OURS
 	add("ours", &ours_host, NULL);
+	add("ours-time", &ours_host_by_time, NULL);
 #endif
 	add("loop", &raw_loop, NULL);
 	add("gate", &raw_gate, NULL);
@@ -144,6 +147,8 @@ takes_part(const struct subject *subject, const struct shape *shape)
 {
 	if (subject->absent || (subject->one_loop && shape->shape != SLOW_ONE))
 		return 0;
+	if (subject->variant)
+		return (options.full || options.peer) && shape->shape != SLOW_PROCESSES;
 	return subject->ours || options.full || options.peer ||
 		shape->shape != SLOW_SEVERAL;
 }

@@ -120,7 +120,8 @@ static struct {
 } shared;
 
 static struct gen_side *
-host_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+open_host(const struct gen_plan *plan, const char *discipline, int out, int in,
+	char *why, size_t size)
 {
 	if (out >= 0)
 		return flow_open(plan, out, in, why, size);
@@ -132,7 +133,7 @@ host_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 			.idle = idles[plan->wait],
 			.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS,
 			.loops = plan->loops > 1 ? (uint32_t)plan->loops - 1 : 0,
-			.hard_us = HARD_US, .tick_us = TICK_US);
+			.hard_us = HARD_US, .tick_us = TICK_US, .discipline = discipline);
 	side->bus = shared.bus;
 	side->sub = weir_subscribe(side->bus, topics[in], .on_msg = on_message,
 		.ctx = side,
@@ -140,6 +141,18 @@ host_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
 	return whole(side,
 		weir_why(side->bus)->code ? weir_why(side->bus) : weir_sub_why(side->sub),
 		why, size);
+}
+
+static struct gen_side *
+host_open(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	return open_host(plan, "priority", out, in, why, size);
+}
+
+static struct gen_side *
+host_open_by_time(const struct gen_plan *plan, int out, int in, char *why, size_t size)
+{
+	return open_host(plan, "time", out, in, why, size);
 }
 
 static void
@@ -305,6 +318,19 @@ const struct gen_bus ours_host = {.name = "ours",
 		".tick_us 250, .wait_ms = WEIR_FOREVER, every message stamped",
 	.idle = GEN_ADAPTIVE,
 	.open = host_open,
+	.await = ours_await,
+	.claim = ours_claim,
+	.commit = ours_commit,
+	.heed = flow_heed,
+	.drain = host_drain,
+	.serve = host_serve,
+	.told = host_told,
+	.close = host_close};
+
+const struct gen_bus ours_host_by_time = {.name = "ours-time",
+	.settings = "as ours, and .discipline = \"time\": a poll counts as long as it took",
+	.idle = GEN_ADAPTIVE,
+	.open = host_open_by_time,
 	.await = ours_await,
 	.claim = ours_claim,
 	.commit = ours_commit,

@@ -8,7 +8,8 @@
 extern const struct gen_bus ours;       /* defaults: a claim, a commit, a stamp each */
 extern const struct gen_bus ours_batch; /* 16 claims, one commit, one stamp */
 extern const struct gen_bus ours_flow;  /* readers under the default policy */
-extern const struct gen_bus ours_host; /* the same, several of a process on its loops */
+extern const struct gen_bus ours_host; /* the same, several of a process on its loops, */
+extern const struct gen_bus ours_host_by_time; /* where a poll counts as long as it took */
 
 /*
  * CPU nanoseconds of the publisher's thread per message, alone on core 0, with so many
