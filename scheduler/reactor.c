@@ -459,6 +459,8 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 {
 	struct wr_tier_signs signs = {.now_ns = now_ns,
 		.poll_ns = poll_ns,
+		.part = wr_turn_quarters(&task->turn),
+		.round = wr_select_round(&r->queue.select),
 		.overdrawn = r->allowance.overdrawn};
 	struct wr_tier_change change;
 

@@ -90,6 +90,22 @@ weigh_in(struct verdict *verdict, uint64_t *most, uint64_t weight, enum wr_tier_
 	}
 }
 
+/* Where its polls are measured it is known how much of the time was its own. */
+static bool
+is_hindered(const struct wr_tier *t, const struct wr_tier_signs *signs, uint64_t gap_ns)
+{
+	return t->tier != WR_TIER_MONITOR && signs->round > signs->part &&
+		(uint64_t)t->own_ns * 2 * signs->round < gap_ns * signs->part;
+}
+
+static void
+add_own(struct wr_tier *t, uint64_t poll_ns)
+{
+	uint64_t own_ns = t->own_ns + poll_ns;
+
+	t->own_ns = own_ns < UINT32_MAX ? (uint32_t)own_ns : UINT32_MAX;
+}
+
 /* Only what was so at the last look as well was so meanwhile. */
 static void
 weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
@@ -97,15 +113,21 @@ weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 {
 	uint64_t gap_ns = since(t->looked_ns, signs->now_ns);
 	uint8_t was = t->flags, is = 0;
+	bool hindered;
 
+	add_own(t, signs->poll_ns);
 	if (gap_ns < WR_TIER_LAG_LOOK_NS)
 		return;
+	hindered = is_hindered(t, signs, gap_ns);
 	t->looked_ns = signs->now_ns;
+	t->own_ns = 0;
 	gap_ns = gap_ns < WR_TIER_LAG_GAP_NS ? gap_ns : WR_TIER_LAG_GAP_NS;
 	is |= signs->lag > LAG_SOME ? WAS_SOME : 0;
 	is |= signs->lag > LAG_MUCH ? WAS_MUCH : 0;
 	is |= rules->age_ns != 0 && signs->age_ns > rules->age_ns ? WAS_OLD : 0;
 	t->flags = (uint8_t)((was & ~(WAS_SOME | WAS_MUCH | WAS_OLD)) | is);
+	if (hindered)
+		return;
 	if (is & was & WAS_MUCH)
 		weigh_in(verdict, most, gap_ns >> LAG_MUCH_SHIFT, WR_TIER_WHY_LAG);
 	else if (is & was & WAS_SOME)
@@ -240,6 +262,7 @@ may_return(const struct wr_tier *t, const struct wr_tier_rules *rules,
 	return t->good >= rules->good_polls[t->tier] && t->penalty < ceilings[t->tier] &&
 		since(t->changed_ns, signs->now_ns) >= min_ns &&
 		since(t->bad_ns, signs->now_ns) >= rules->demotion_ns &&
+		!(t->flags & (WAS_SOME | WAS_MUCH | WAS_OLD)) &&
 		(!isolated || signs->lag <= LAG_CAUGHT_UP);
 }
 

@@ -17,6 +17,10 @@
  *   8 ms of lag beyond three quarters of its quota, or 32 ms beyond half of it;
  *   8 ms in which its oldest unread message is older than it may be.
  *
+ * Lag and age count against who causes them. Who has neighbours, and whose polls took less than
+ * half of its part of the time since they were looked at last, lags because of those: from warn
+ * on, where its polls are measured, that does not count, and it stays where it is meanwhile.
+ *
  * How many are too many is given for each tier, as k violations in a row, and that is exact:
  *
  *   one violation is worth 1/k of the way from this tier's floor to the next;
@@ -29,8 +33,8 @@
  * another change than a least time.
  *
  * Back, one tier at a time, comes who has enough good polls in a row, has been at the tier
- * long enough, did nothing wrong for a while, and whose penalty has decayed below 400, 1000
- * and 400 points. An isolated one has caught up besides, to a tenth of its quota, and serves
+ * long enough, did nothing wrong for a while, is not far behind, and whose penalty has
+ * decayed below 400, 1000 and 400 points. An isolated one has caught up besides, to a tenth of its quota, and serves
  * a dwell: 250 ms, twice that for each relapse within ten minutes, a minute at most.
  *
  * Polls between good and too long are neither: they break no row and begin none. Priority has
@@ -87,7 +91,8 @@ struct wr_tier {
 	uint8_t tier;
 	uint8_t flags;
 	uint8_t isolations;
-	uint8_t unused[5];
+	uint8_t unused;
+	uint32_t own_ns; /* that its polls took since the last look at lag and age */
 };
 
 _Static_assert(sizeof(struct wr_tier) == 64, "a cache line for each consumer");
@@ -99,7 +104,10 @@ struct wr_tier_signs {
 	uint64_t stall_ns; /* charged for the waiting of others */
 	uint64_t age_ns;   /* of its oldest unread message */
 	uint32_t lag;      /* of its quota, in thousandths */
-	bool overdrawn;    /* it went on after its budget was used up */
+	uint32_t part,
+		round; /* of a round, its polls and those of all that have something to do,
+				 itself among them, in the same unit; 0: it has no neighbours */
+	bool overdrawn; /* it went on after its budget was used up */
 };
 
 /* A transition, with what led to it. */

@@ -359,6 +359,84 @@ who_blocks_and_gets_no_lane_is_refused(const char *name)
 	(void)weir_close(b);
 }
 
+/* ---- beside a slow one ------------------------------------------------------------------- */
+
+struct pourer {
+	const char *name;
+	pthread_t thread;
+	atomic_bool over;
+};
+
+/* As fast as its readers let it. */
+static void *
+pour(void *arg)
+{
+	struct pourer *pourer = arg;
+	weir_bus *bus = rig_bus(pourer->name);
+	weir_pub *pub = weir_advertise(bus, "t", .window = 4 << 20);
+	char message[256] = {0};
+
+	CHECK_EQ(weir_wait_subscribers(pub, 2, WEIR_FOREVER), 2);
+	while (!atomic_load(&pourer->over))
+		CHECK_EQ(weir_send(pub, message, sizeof(message)), 0);
+	CHECK_EQ(weir_close(bus), 0);
+	return NULL;
+}
+
+/* 64 of them take less than a poll may. */
+static int
+take_slowly(void *ctx, const weir_msg *msg)
+{
+	uint64_t until_ns = weir_now_ns() + 5000;
+
+	(void)ctx;
+	(void)msg;
+	while (weir_now_ns() < until_ns)
+		;
+	return 0;
+}
+
+static int
+take(void *ctx, const weir_msg *msg)
+{
+	(void)msg;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+/* It has as many turns as the slow one, so it lags as far: that is not its fault. Its publisher
+ * outruns both, and waits for it. */
+static void
+N1_who_shares_a_loop_with_a_slow_one_is_not_isolated(const char *name)
+{
+	struct pourer pourer = {.name = name};
+	weir_bus *b = bus_with(name, 0, "balanced");
+	weir_sub *slow = weir_subscribe(
+		b, "t", .on_msg = take_slowly, .batch = 64, .moves = WEIR_MOVE_LANE);
+	uint64_t taken = 0, enough;
+	weir_sub *mate =
+		weir_subscribe(b, "t", .on_msg = take, .ctx = &taken, .batch = 64);
+	int worst = 0;
+
+	REQUIRE_EQ(pthread_create(&pourer.thread, NULL, pour, &pourer), 0);
+	while (weir_sub_tier(slow) < 3) {
+		CHECK(weir_turn(b, 0) >= 0);
+		worst = weir_sub_tier(mate) > worst ? weir_sub_tier(mate) : worst;
+	}
+	enough = taken + 20000;
+	while (taken < enough) {
+		CHECK(weir_turn(b, 1) >= 0);
+		worst = weir_sub_tier(mate) > worst ? weir_sub_tier(mate) : worst;
+	}
+	wr_test_note("its worst tier: %d, lost %llu", worst,
+		(unsigned long long)rig_sub_stats(mate).lost);
+	CHECK(worst < 3);
+	CHECK_EQ(rig_sub_stats(mate).lost, 0);
+	atomic_store(&pourer.over, true);
+	CHECK_EQ(weir_close(b), 0);
+	CHECK_EQ(pthread_join(pourer.thread, NULL), 0);
+}
+
 /* The lane's thread has a low priority, as the bus says. */
 static void
 P32_a_lane_has_the_priority_that_was_asked_for(const char *name)
@@ -642,6 +720,7 @@ what_cannot_be_is_refused_by_name(const char *name)
 	X(K53_an_idle_one_is_woken_where_it_belongs) \
 	X(consumers_are_placed_where_there_is_least) X(a_loop_with_too_much_gives_some_away) \
 	X(P2_an_isolated_consumer_has_a_lane_and_comes_back) \
+	X(N1_who_shares_a_loop_with_a_slow_one_is_not_isolated) \
 	X(P32_a_lane_has_the_priority_that_was_asked_for) X(who_blocks_and_gets_no_lane_is_refused) X(P2_who_may_not_move_is_isolated_in_place) X(P32_who_blocks_has_a_lane_from_the_start) \
 	X(each_verdict_from_elsewhere_ends_a_run) X(what_a_callback_may_call_elsewhere) \
 	X(calls_from_home_reach_it_wherever_it_is) X(a_bus_closes_while_others_work) \

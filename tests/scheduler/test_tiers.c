@@ -330,6 +330,50 @@ P2_lag_and_age_count_by_their_time(void)
 	CHECK_EQ(change.limit_ns, 100 * MS);
 }
 
+/* Far behind for so long, with two polls a millisecond of `poll_ns` each; the highest tier. */
+static unsigned
+lag_for(uint64_t ns, uint64_t poll_ns, uint32_t part, uint32_t round)
+{
+	uint64_t until = now + ns;
+	unsigned highest = tier.tier;
+
+	while (now < until) {
+		now += MS / 2 - poll_ns;
+		(void)poll_with((struct wr_tier_signs){
+			.poll_ns = poll_ns, .lag = 1000, .part = part, .round = round});
+		highest = tier.tier > highest ? tier.tier : highest;
+	}
+	return highest;
+}
+
+/* Of two of the same weight a fair part is half of the time: 250 us of two polls in each
+ * millisecond. Who has less than half of that is held up by the other one. */
+static void
+P2_lag_that_neighbours_cause_does_not_count(void)
+{
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 120 * US, 4, 8), WR_TIER_WARN);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 130 * US, 4, 8), WR_TIER_ISOLATE);
+	/* Of a weight that is a quarter of all. */
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 60 * US, 3, 12), WR_TIER_WARN);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 70 * US, 3, 12), WR_TIER_ISOLATE);
+	/* Who has no neighbours has nobody to blame. */
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 1 * US, 4, 4), WR_TIER_ISOLATE);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 1 * US, 0, 0), WR_TIER_ISOLATE);
+	/* While it is behind it stays, and then it comes back. */
+	make("balanced");
+	CHECK_EQ(lag_for(60 * MS, 1 * US, 4, 8), WR_TIER_WARN);
+	CHECK_EQ(lag_for(3 * S, 1 * US, 4, 8), WR_TIER_WARN);
+	CHECK_EQ(tier.tier, WR_TIER_WARN);
+	CHECK(behave(3 * S));
+	CHECK_EQ(tier.tier, WR_TIER_MONITOR);
+}
+
 /* Looked at every microsecond, lag is still the time that it lasted. */
 static void
 P2_lag_does_not_depend_on_how_often_one_looks(void)
@@ -844,6 +888,7 @@ static const struct wr_test tests[] = {TEST(P15_the_kth_violation_in_a_row_promo
 	TEST(P31_the_penalty_halves_in_500_ms),
 	TEST(P2_a_stall_budget_leads_to_isolation),
 	TEST(P2_lag_and_age_count_by_their_time),
+	TEST(P2_lag_that_neighbours_cause_does_not_count),
 	TEST(P2_lag_does_not_depend_on_how_often_one_looks), TEST(P2_bursts_are_no_lag),
 	TEST(P2_who_goes_on_after_its_budget_violates),
 	TEST(P15_each_guard_of_a_demotion), TEST(P15_neither_good_nor_bad_is_neither),
