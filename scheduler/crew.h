@@ -164,8 +164,9 @@ void wr_roamer_tiered(struct wr_roamer *roamer, const struct wr_tier_change *cha
  * be on any. */
 int wr_roamer_move(struct wr_roamer *roamer, uint32_t index);
 
-/* Its poll has come to an end on a thread whose loop was taken meanwhile: it goes where it belongs, and is
- * not to be touched any more; a verdict is taken home with it. */
+/* Its poll has come to an end on a thread whose loop was taken meanwhile, and it is off that
+ * (wr_post_await_left): it goes where it belongs, and is not to be touched any more; a verdict
+ * is taken home with it. */
 void wr_roamer_returns(struct wr_roamer *roamer, int verdict);
 
 /* It has been given another weight, in the home loop's hands. */

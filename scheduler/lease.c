@@ -75,7 +75,8 @@ wr_lease_take(struct wr_lease *lease, uint64_t seen)
 		return take_by_exchange(lease, seen);
 	wr_store_relaxed(lease_want, &lease->want, poll | WR_WANT_LOOP);
 	wr_fence_heavy(lease_heavy);
-	if (wr_load_acquire(lease_again, &lease->run) != seen) {
+	if (wr_load_acquire(lease_again, &lease->run) != seen &&
+		!WR_MUTANT(LEASE_NOAGAIN)) {
 		wr_store_release(lease_leave, &lease->want, 0);
 		return false;
 	}

@@ -25,6 +25,7 @@
 
 #include "bus/atomic.h"
 #include "bus/lines.h"
+#include "bus/mutant.h"
 #include "bus/os/thread.h"
 #include "scheduler/budget.h"
 
@@ -98,7 +99,8 @@ wr_lease_end(struct wr_lease *lease)
 	wr_store_relaxed(lease_end, &lease->run, held);
 	wr_fence_light(lease_light);
 	want = wr_load_relaxed(lease_look, &lease->want);
-	if (__builtin_expect(want >> WR_LEASE_BITS != lease->number, 1))
+	if (__builtin_expect(want >> WR_LEASE_BITS != lease->number, 1) ||
+		WR_MUTANT(LEASE_NOLOOK))
 		return true;
 	return !wr_lease_resolve(lease, want);
 }

@@ -7,6 +7,7 @@
 #include <weir/loop.h>
 
 #include "bus/handle.h"
+#include "bus/mutant.h"
 #include "bus/os/core.h"
 #include "bus/os/rank.h"
 #include "bus/os/thread.h"
@@ -27,10 +28,10 @@ static struct {
 	struct wr_post *posts;
 	struct spare *idle; /* threads that wait for a post */
 	uint32_t idle_count, spares, stuck;
-	uint32_t owed; /* spares to be made, once nobody is kept waiting by that */
-	bool runs;     /* there is a sentinel */
-	bool rises;    /* who is ranked lower can be given back what it had */
-	wr_a64 parked; /* the sentinel sleeps until somebody wakes it */
+	uint32_t coming; /* of the spares: they have not yet begun to wait */
+	bool runs;       /* there is a sentinel */
+	bool rises;      /* who is ranked lower can be given back what it had */
+	wr_a64 parked;   /* the sentinel sleeps until somebody wakes it */
 } relief = {.lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
 	.woken = PTHREAD_COND_INITIALIZER};
@@ -58,7 +59,7 @@ in_child(void)
 	pthread_cond_init(&relief.woken, NULL);
 	relief.posts = NULL;
 	relief.idle = NULL;
-	relief.idle_count = relief.spares = relief.stuck = relief.owed = 0;
+	relief.idle_count = relief.spares = relief.stuck = relief.coming = 0;
 	relief.runs = false;
 	wr_stat_set(&relief.parked, 0);
 }
@@ -79,7 +80,8 @@ static void
 give(struct wr_post *post, struct wr_lease *lease)
 {
 	post->lease = lease;
-	post->suspect = (struct wr_suspect){.looked_ns = post->suspect.looked_ns};
+	if (!WR_MUTANT(RELIEF_OLDSUSPECT))
+		post->suspect = (struct wr_suspect){.looked_ns = post->suspect.looked_ns};
 }
 
 /* It is the first claimant's. With the lock. */
@@ -133,6 +135,16 @@ take_verdict(struct wr_post *post)
 	return verdict;
 }
 
+void
+wr_post_await_left(void)
+{
+	if (WR_MUTANT(RELIEF_NOTLEFT))
+		return;
+	/* From taking it to giving it to somebody the sentinel has the lock. */
+	pthread_mutex_lock(&relief.lock);
+	pthread_mutex_unlock(&relief.lock);
+}
+
 int
 wr_post_regain(struct wr_post *post, struct wr_lease *lease)
 {
@@ -144,13 +156,17 @@ wr_post_regain(struct wr_post *post, struct wr_lease *lease)
 	wr_thread_raise(&lease->thread);
 	claim(post, &claimant);
 	wr_reactor_wake(post->reactor);
-	(void)wr_bell_ring(post->reactor->bell);
-	wait_for_grant(&claimant);
+	if (!WR_MUTANT(RELIEF_NORING))
+		(void)wr_bell_ring(post->reactor->bell);
+	if (!WR_MUTANT(RELIEF_BARGE))
+		wait_for_grant(&claimant);
 	post->abroad--;
 	pthread_cond_broadcast(&relief.changed);
 	pthread_mutex_unlock(&relief.lock);
 	arrive(post);
-	return lease == &post->own ? take_verdict(post) : 0;
+	if (lease == &post->own)
+		return take_verdict(post);
+	return WR_MUTANT(RELIEF_NOVERDICT) ? 0 : post->verdict;
 }
 
 /* What a turn of somebody else leaves in it is not ours. */
@@ -190,7 +206,8 @@ note_time(wr_a64 *last_ns, wr_a64 *most_ns, uint64_t ns)
 static void
 stand_in(struct wr_post *post)
 {
-	while (!post->kind->over(post) && wr_stat_get(&post->wanted) == 0)
+	while (!post->kind->over(post) &&
+		(wr_stat_get(&post->wanted) == 0 || WR_MUTANT(RELIEF_STAYS)))
 		post->kind->turn(post);
 	pthread_mutex_lock(&relief.lock);
 	while (!post->claimants)
@@ -236,6 +253,7 @@ spare_main(void *arg)
 
 	spare->lease = wr_lines_alloc(sizeof(*spare->lease));
 	pthread_mutex_lock(&relief.lock);
+	relief.coming--;
 	if (spare->lease)
 		wr_lease_init(spare->lease, false);
 	while (spare->lease && stay(spare)) {
@@ -265,10 +283,12 @@ add_spare(void)
 	if (wr_thread_start(&thread, "weir-spare", spare_main, spare) != 0) {
 		pthread_cond_destroy(&spare->called);
 		free(spare);
+		relief.coming += WR_MUTANT(RELIEF_SPAREONCE);
 		return false;
 	}
 	(void)pthread_detach(thread);
 	relief.spares++;
+	relief.coming++;
 	return true;
 }
 
@@ -306,7 +326,8 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	struct wr_relief_stats *stats = &post->stats;
 	uint64_t decided_ns = wr_now_ns();
 
-	if ((!post->claimants && !relief.idle) || relief.stuck >= WEIR_STUCK_MAX) {
+	if ((!post->claimants && !relief.idle && !WR_MUTANT(RELIEF_HALFWAY)) ||
+		relief.stuck >= WEIR_STUCK_MAX) {
 		wr_stat_add(&stats->saturated, 1);
 		return;
 	}
@@ -323,16 +344,16 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	lower(post, lease);
 	post->kind->left(post, lease->task, now_ns);
 	pass_on(post);
-	relief.owed++;
 }
 
 /* Returns how soon it should be looked at again, if it is suspect; else UINT64_MAX. With the
- * lock. */
+ * lock. The clock is read behind what it is about: so no poll is taken for an older one. */
 static uint64_t
-look_at(struct wr_post *post, uint64_t now_ns, uint64_t tick_ns)
+look_at(struct wr_post *post, uint64_t tick_ns)
 {
 	struct wr_lease *lease = post->lease;
 	uint64_t word = wr_lease_seen(lease);
+	uint64_t now_ns = wr_now_ns();
 	struct wr_evidence evidence;
 	enum wr_finding found;
 
@@ -341,6 +362,7 @@ look_at(struct wr_post *post, uint64_t now_ns, uint64_t tick_ns)
 		return UINT64_MAX;
 	evidence.ran_ns = wr_thread_ran_ns(&lease->thread);
 	evidence.waits = wr_thread_waits(&lease->thread);
+	evidence.taken_ns = wr_now_ns();
 	found = wr_suspect_judge(&post->suspect, &evidence, now_ns, post->hard_ns);
 	if (found == WR_FOUND_LONG)
 		wr_lease_hint(lease, word);
@@ -384,18 +406,24 @@ shortest_tick(void)
 	return tick_ns;
 }
 
+/* As many spares as should wait: not at once when one is called, which would keep its post
+ * waiting, and again at each look as long as a thread is refused. */
+static void
+make_up_spares(void)
+{
+	while (relief.idle_count + relief.coming < WR_SPARES && add_spare())
+		;
+}
+
 /* Returns how long it is until the next look. */
 static uint64_t
 look_at_all(uint64_t tick_ns)
 {
-	uint64_t now_ns = wr_now_ns();
 	uint64_t next_ns = shortest_tick();
 
-	for (; relief.owed > 0; relief.owed--)
-		if (relief.idle_count < WR_SPARES)
-			(void)add_spare();
+	make_up_spares();
 	for (struct wr_post *post = relief.posts; post; post = post->next) {
-		uint64_t wait_ns = look_at(post, now_ns, tick_ns);
+		uint64_t wait_ns = look_at(post, tick_ns);
 
 		if (wait_ns < next_ns)
 			next_ns = wait_ns;
@@ -536,6 +564,8 @@ wr_post_watch(struct wr_post *post)
 		unlink_post(post);
 	wr_stat_set(&relief.parked, 0);
 	pthread_cond_signal(&relief.woken);
+	if (!WR_MUTANT(RELIEF_NOTTOLD))
+		pthread_cond_broadcast(&relief.changed);
 	pthread_mutex_unlock(&relief.lock);
 	return rc;
 }

@@ -100,9 +100,14 @@ int wr_post_watch(struct wr_post *post);
  * all its handlers have returned. */
 void wr_post_unwatch(struct wr_post *post);
 
+/* A thread whose loop was taken waits until its task is off that: before this has returned the
+ * sentinel may have it in its hands. */
+void wr_post_await_left(void);
+
 /* The thread that has been left behind has handed on what it had in its hands: it has the loop
  * again when this returns. `lease` is the one that it was left with. Returns a verdict that was
- * given meanwhile, if the calling thread is the loop's own. */
+ * given meanwhile, which ends the turn that the calling thread is in; it remains the loop's
+ * until its own thread is told. */
 int wr_post_regain(struct wr_post *post, struct wr_lease *lease);
 
 /* Between two turns: gives it to those who need it, and has it again when it returns. Its own

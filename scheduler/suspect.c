@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "scheduler/suspect.h"
 
+#include "bus/mutant.h"
+
 static void
 begin(struct wr_suspect *s, uint64_t word, uint64_t now_ns)
 {
@@ -11,7 +13,8 @@ bool
 wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_ns,
 	uint64_t planned_ns)
 {
-	bool late = now_ns - s->looked_ns > planned_ns + WR_SUSPECT_LATE_NS;
+	bool late = !WR_MUTANT(SUSPECT_NOTLATE) &&
+		now_ns - s->looked_ns > planned_ns + WR_SUSPECT_LATE_NS;
 
 	if (!handler || late || word != s->word) {
 		begin(s, handler && !late ? word : 0, now_ns);
@@ -26,14 +29,25 @@ static enum wr_finding
 find(const struct wr_suspect *s, const struct wr_evidence *evidence, uint64_t now_ns,
 	uint64_t hard_ns)
 {
-	uint64_t ran_ns = evidence->ran_ns - s->ran_ns;
+	/* A kernel that does not tell has it at zero. */
+	uint64_t ran_ns = evidence->ran_ns > s->ran_ns ? evidence->ran_ns - s->ran_ns : 0;
 
-	if (ran_ns >= hard_ns / 5 * 4)
+	if (ran_ns >= hard_ns / 5 * 4 || WR_MUTANT(SUSPECT_WALL))
 		return WR_FOUND_SPINNING;
-	if (s->waited)
+	if (s->waits_ns != 0 && now_ns - s->waits_ns >= hard_ns)
 		return WR_FOUND_WAITING;
 	return ran_ns >= (now_ns - s->asked_ns) / 5 * 4 ? WR_FOUND_LONG
 							: WR_FOUND_NO_CORE;
+}
+
+/* What counts is from the first look that saw it wait. */
+static void
+note_state(struct wr_suspect *s, bool waits, uint64_t now_ns)
+{
+	if (!waits)
+		s->waits_ns = 0;
+	else if (s->waits_ns == 0 && !WR_MUTANT(SUSPECT_EVERRAN))
+		s->waits_ns = now_ns;
 }
 
 enum wr_finding
@@ -42,12 +56,17 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 {
 	enum wr_finding found;
 
+	if (evidence->taken_ns > now_ns + WR_SUSPECT_LATE_NS &&
+		!WR_MUTANT(SUSPECT_LATEWITHIN)) {
+		begin(s, 0, evidence->taken_ns);
+		return WR_FOUND_NOTHING;
+	}
 	if (s->asked_ns == 0) {
 		s->asked_ns = now_ns;
-		s->waited = true;
+		s->waits_ns = s->since_ns;
 		s->ran_ns = evidence->ran_ns;
 	}
-	s->waited = s->waited && evidence->waits;
+	note_state(s, evidence->waits, now_ns);
 	if (now_ns - s->since_ns < hard_ns / 2)
 		return WR_FOUND_NOTHING;
 	/* What is known of less than half of the time is not evidence. */
@@ -58,8 +77,11 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 		s->times = 0;
 		return found;
 	}
-	s->times++;
-	return hard_ns <= WR_SUSPECT_SURE_NS && s->times < 2 ? WR_FOUND_LONG : found;
+	s->times = found == s->found ? s->times + 1 : 1;
+	s->found = found;
+	return hard_ns <= WR_SUSPECT_SURE_NS && s->times < 2 && !WR_MUTANT(SUSPECT_ONCE)
+		? WR_FOUND_LONG
+		: found;
 }
 
 uint64_t

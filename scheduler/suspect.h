@@ -5,13 +5,13 @@
  * To tell them apart:
  *
  *   it spins   if its thread has run for four fifths of that time in this poll;
- *   it waits   if its thread waited in the kernel at each look;
- *   else it could have run and did not: it is excused.
+ *   it waits   if its thread waited in the kernel at each look, or at each for that time;
+ *   else it could have run and did not: it is excused, for now.
  *
- * Nothing is held against anybody when the one who looks was late itself: then the machine was
- * (stopped, suspended, in a debugger, taken away by its hypervisor). Where the hard budget is
- * a millisecond or less, one look may be wrong by what the kernel counts in ticks: two looks in
- * a row have to say the same.
+ * Nothing is held against anybody when the one who looks was late itself, between two looks or
+ * within one: then the machine was (stopped, suspended, in a debugger, taken away by its
+ * hypervisor). Where the hard budget is a millisecond or less, one look may be wrong by what
+ * the kernel counts in ticks: two looks in a row have to say the same.
  *
  * Pure: time and what was seen come in.
  */
@@ -28,22 +28,6 @@ enum {
 		8 /* so often within the hard budget it is looked at who is past it */
 };
 
-struct wr_suspect {
-	uint64_t word;      /* of the lease, at the last look */
-	uint64_t since_ns;  /* when that was seen first */
-	uint64_t looked_ns; /* the last look */
-	uint64_t asked_ns;  /* when evidence was taken first; 0: not yet */
-	uint64_t ran_ns;    /* that its thread had run by then */
-	uint32_t times;     /* that it was found stuck, in a row */
-	bool waited;        /* at each of these looks it waited */
-};
-
-/* What was seen of the thread of who is suspect. */
-struct wr_evidence {
-	uint64_t ran_ns; /* that it has run, ever */
-	bool waits;
-};
-
 enum wr_finding {
 	WR_FOUND_NOTHING = 0,
 	WR_FOUND_LONG, /* it has taken half of its budget: it should come to an end */
@@ -52,12 +36,31 @@ enum wr_finding {
 	WR_FOUND_NO_CORE /* its time is over, and it is excused */
 };
 
-/* A look, planned so long after the last one. `handler` says that the word is that of a handler. True if it
- * is the same poll as at the last look: then evidence is wanted. */
+struct wr_suspect {
+	uint64_t word;         /* of the lease, at the last look */
+	uint64_t since_ns;     /* when that was seen first */
+	uint64_t looked_ns;    /* the last look */
+	uint64_t asked_ns;     /* when evidence was taken first; 0: not yet */
+	uint64_t ran_ns;       /* that its thread had run by then */
+	enum wr_finding found; /* by the last look: that it spins, or waits */
+	uint32_t times;        /* that the same was found, in a row */
+	uint64_t waits_ns; /* since when it waited at each look; 0: at the last it did not */
+};
+
+/* What was seen of the thread of who is suspect. */
+struct wr_evidence {
+	uint64_t ran_ns; /* that it has run, ever */
+	bool waits;
+	uint64_t taken_ns; /* when all of it had been seen */
+};
+
+/* A look, planned so long after the last one; now_ns is when the word had been seen. `handler`
+ * says that it is that of a handler. True if it is the same poll as at the last look: then
+ * evidence is wanted. */
 bool wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_ns,
 	uint64_t planned_ns);
 
-/* What follows from it. */
+/* What follows from it; now_ns as in the look. */
 enum wr_finding wr_suspect_judge(struct wr_suspect *s,
 	const struct wr_evidence *evidence, uint64_t now_ns, uint64_t hard_ns);
 

@@ -797,6 +797,7 @@ read_let_go(struct weir_sub *sub, int *verdict)
 		return work;
 	}
 	sub->lease = NULL;
+	wr_post_await_left();
 	wr_roamer_returns(&sub->roams, *verdict);
 	*verdict = wr_post_regain(post, lease);
 	return work;

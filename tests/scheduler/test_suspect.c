@@ -110,6 +110,18 @@ N2_who_waited_only_for_a_part_is_excused(void)
 	CHECK_EQ(find(0, true, HARD, &looks), WR_FOUND_NO_CORE);
 }
 
+/* It ran for a moment, or could have, and then waits without end. */
+static void
+N2_who_waits_from_some_time_on_is_found(void)
+{
+	make();
+	(void)look(POLL, 0, false, HARD);
+	CHECK_EQ(look(POLL, TICK / 2, false, HARD), WR_FOUND_NOTHING);
+	for (int i = 0; i < HARD / TICK; i++)
+		CHECK(look(POLL, 0, true, HARD) != WR_FOUND_WAITING);
+	CHECK_EQ(look(POLL, 0, true, HARD), WR_FOUND_WAITING);
+}
+
 /* A short hard budget, and the kernel's ticks: it takes two looks. */
 static void
 N2_a_short_time_is_confirmed(void)
@@ -120,6 +132,17 @@ N2_a_short_time_is_confirmed(void)
 	CHECK_EQ(find(TICK, false, HARD / 2, &looks), WR_FOUND_SPINNING);
 	/* It was asked first one look after it was seen first. */
 	CHECK_EQ(looks, 3 + HARD / 2 / TICK);
+}
+
+/* Both have to say the same: to have waited does not confirm that it spins. */
+static void
+N2_two_looks_confirm_the_same(void)
+{
+	make();
+	for (int i = 0; i < HARD / 2 / TICK + 1; i++)
+		CHECK(look(POLL, 0, true, HARD / 2) < WR_FOUND_SPINNING);
+	CHECK_EQ(look(POLL, HARD, false, HARD / 2), WR_FOUND_LONG);
+	CHECK_EQ(look(POLL, TICK, false, HARD / 2), WR_FOUND_SPINNING);
 }
 
 /* What is known of less than half of its time is not evidence. */
@@ -163,6 +186,34 @@ N2_a_late_look_drops_what_was_seen(void)
 	CHECK_EQ(look(POLL, (uint64_t)10 * TICK, false, HARD), WR_FOUND_NOTHING);
 	CHECK_EQ(find(TICK, false, HARD, &looks), WR_FOUND_SPINNING);
 	CHECK_EQ(looks, 1 + HARD / TICK);
+}
+
+/* It was late within the look: what the kernel said was not of the time that it was asked for. */
+static void
+N2_a_look_that_takes_too_long_is_none(void)
+{
+	int looks;
+
+	make();
+	for (int i = 0; i < HARD / TICK; i++)
+		CHECK(look(POLL, TICK / 8, false, HARD) < WR_FOUND_SPINNING);
+	evidence.taken_ns = now + TICK + WR_SUSPECT_LATE_NS + 1;
+	CHECK_EQ(look(POLL, (uint64_t)10 * HARD, false, HARD), WR_FOUND_NOTHING);
+	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), UINT64_MAX);
+	now = evidence.taken_ns;
+	CHECK_EQ(find(TICK, false, HARD, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 1 + HARD / TICK);
+}
+
+/* A clock that the kernel refuses for once tells nothing. */
+static void
+N2_what_the_kernel_does_not_tell_is_not_held_against_anybody(void)
+{
+	make();
+	for (int i = 0; i < HARD / TICK; i++)
+		CHECK(look(POLL, TICK / 8, false, HARD) < WR_FOUND_SPINNING);
+	evidence.ran_ns = 0;
+	CHECK_EQ(look(POLL, 0, false, HARD), WR_FOUND_NO_CORE);
 }
 
 /* A look that was planned to be soon is not late because the kernel's sleep is longer. */
@@ -249,7 +300,11 @@ static const struct wr_test tests[] = {TEST(N2_who_spins_is_found_when_its_time_
 	TEST(N2_what_it_has_run_counts_however_long_that_took),
 	TEST(N2_who_waited_only_for_a_part_is_excused),
 	TEST(N2_it_is_not_judged_by_a_moment), TEST(N2_a_short_time_is_confirmed),
+	TEST(N2_two_looks_confirm_the_same),
+	TEST(N2_who_waits_from_some_time_on_is_found),
 	TEST(N2_another_poll_begins_anew), TEST(N2_a_late_look_drops_what_was_seen),
+	TEST(N2_a_look_that_takes_too_long_is_none),
+	TEST(N2_what_the_kernel_does_not_tell_is_not_held_against_anybody),
 	TEST(N2_a_short_sleep_is_never_late),
 	TEST(N2_at_half_of_its_time_it_is_asked_to_end),
 	TEST(it_is_looked_at_when_it_matters), TEST(P1_whatever_the_machine_does),
