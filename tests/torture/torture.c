@@ -47,6 +47,7 @@ static const struct {
 	{"modes", scenario_modes},
 	{"room", scenario_room},
 	{"relay", scenario_relay},
+	{"handoff", scenario_handoff},
 };
 
 enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
@@ -95,6 +96,24 @@ static const struct {
 	{"ROOM_NORING", "sim", NULL},
 	{"MOVE_LINKFIRST", "sim", NULL},
 	{"BOOKS_FORGET", "sim", NULL},
+	{"LEASE_NOAGAIN", "handoff", NULL},
+	{"LEASE_NOLOOK", "handoff", NULL},
+	{"SUSPECT_ONCE", "handoff", NULL},
+	{"SUSPECT_NOTLATE", "handoff", NULL},
+	{"SUSPECT_LATEWITHIN", "-",
+		"handoff shows it within some ten thousand rounds, which takes too long here; "
+		"suspect/N2_a_look_that_takes_too_long_is_none shows it at once"},
+	{"SUSPECT_WALL", "handoff", NULL},
+	{"SUSPECT_EVERRAN", "handoff", NULL},
+	{"RELIEF_SPAREONCE", "handoff", NULL},
+	{"RELIEF_HALFWAY", "handoff", NULL},
+	{"RELIEF_OLDSUSPECT", "handoff", NULL},
+	{"RELIEF_NOTLEFT", "handoff", NULL},
+	{"RELIEF_BARGE", "handoff", NULL},
+	{"RELIEF_NORING", "handoff", NULL},
+	{"RELIEF_STAYS", "handoff", NULL},
+	{"RELIEF_NOVERDICT", "handoff", NULL},
+	{"RELIEF_NOTTOLD", "handoff", NULL},
 };
 
 enum { CATCHES = sizeof(catches) / sizeof(catches[0]) };

@@ -96,5 +96,6 @@ void scenario_fences(uint64_t seed);
 void scenario_modes(uint64_t seed);
 void scenario_room(uint64_t seed);
 void scenario_relay(uint64_t seed);
+void scenario_handoff(uint64_t seed);
 
 #endif

@@ -12,6 +12,7 @@ _Atomic bool sleep_forever;
 bool (*wrap_lock)(pthread_mutex_t *lock);
 bool (*wrap_wait)(int fd);
 bool (*wrap_rest)(void);
+bool (*wrap_sleep)(const struct timespec *time);
 
 int
 __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
@@ -49,6 +50,8 @@ __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *most,
 int
 __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 {
+	if (wrap_sleep && wrap_sleep(time))
+		return 0;
 	return wrap_rest && wrap_rest() ? 0 : __real_nanosleep(time, left);
 }
 
