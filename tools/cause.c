@@ -6,8 +6,8 @@
 enum {
 	BEHIND_NS = 50000000, /* who needs longer for what waits for it is slow */
 	GROUP = 8,       /* polls that a loop times together, within the limit of one */
-	MINOR_NS = 1000, /* what a page fault costs at least: to enter the kernel, */
-	MAJOR_NS = 100000, /* to clear a page; to read one from a fast disk */
+	MINOR_NS = 4000, /* what a page fault costs at most: enter the kernel, clear a page */
+	MAJOR_NS = 100000, /* and at least, if the page comes from a fast disk */
 	OFTEN = 20         /* one poll of so many over the limit is no accident */
 };
 
@@ -139,17 +139,27 @@ divide_further(struct parts *p, uint64_t *left, const struct cause_look *then,
 	blame_itself(p, then, now);
 }
 
+/*
+ * What page faults have cost at most: for those that read no disk the kernel has no number, so
+ * it is what the thread has spent in the kernel, and no more than they can have taken of it.
+ */
+static uint64_t
+faults_ns(const struct cause_vitals *then, const struct cause_vitals *now)
+{
+	double minor_ns = (double)since(now->minor, then->minor) * MINOR_NS;
+	double major_ns = (double)since(now->major, then->major) * MAJOR_NS;
+	double system_ns = (double)since(now->system_ns, then->system_ns);
+	double ns = (minor_ns < system_ns ? minor_ns : system_ns) + major_ns;
+	return ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18;
+}
+
 /* Handlers are what the time goes to, unless at least half of a handler's is page faults. */
 static void
 divide_faults(struct parts *p, const struct cause_vitals *then,
 	const struct cause_vitals *now)
 {
-	uint64_t minor = since(now->minor, then->minor);
-	uint64_t major = since(now->major, then->major);
-	uint64_t faults_ns = minor * MINOR_NS + major * MAJOR_NS;
-	if (faults_ns < p->ns[CAUSE_SLOW_HANDLER] / 2)
-		return;
-	if (!minor && !major)
+	uint64_t ns = faults_ns(then, now);
+	if (!ns || ns < p->ns[CAUSE_SLOW_HANDLER] / 2)
 		return;
 	p->ns[CAUSE_PAGE_FAULTS] = p->ns[CAUSE_SLOW_HANDLER];
 	p->ns[CAUSE_SLOW_HANDLER] = 0;
@@ -216,7 +226,9 @@ cause_of(const struct cause_look *then, const struct cause_look *now)
 		.turns = since(now->turns, then->turns),
 		.poll_ns = polls ? since(now->busy_ns, then->busy_ns) / polls : 0,
 		.gap_ns = polls ? time_ns / polls : 0,
+		.delayed_ns = delayed(u, v, time_ns),
 		.throttles = since(v->throttles, u->throttles),
+		.throttled_ns = since(v->throttled_ns, u->throttled_ns),
 		.minor = since(v->minor, u->minor),
 		.major = since(v->major, u->major),
 		.stuck_ns = now->stuck_ns,

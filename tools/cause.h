@@ -34,6 +34,7 @@ struct cause_vitals {
 	char state; /* as in /proc/PID/stat; 0: nothing is known */
 	uint64_t ran_ns;
 	uint64_t delayed_ns;              /* that it was ready to run and had no core */
+	uint64_t system_ns;               /* that it ran in the kernel, by the tick */
 	uint64_t minor, major;            /* page faults */
 	uint64_t throttles, throttled_ns; /* of its control groups */
 };
@@ -79,7 +80,8 @@ struct cause_found {
 	uint64_t turns;
 	uint64_t poll_ns; /* of one of its polls, where they were measured; else 0 */
 	uint64_t gap_ns;  /* from one of its polls to the next; 0: there were none */
-	uint64_t throttles;
+	uint64_t delayed_ns;
+	uint64_t throttles, throttled_ns;
 	uint64_t minor, major;
 	uint64_t stuck_ns;
 	uint64_t limit_ns;

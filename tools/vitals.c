@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <weir/loop.h>
 
 enum {
@@ -28,22 +29,26 @@ read_small(const char *path, char *to, size_t size)
 	return got > 0;
 }
 
-/* State and page faults are the first and the 8th and 10th field behind the name, which may
- * contain anything. */
+/* State, page faults and time in the kernel are the first, 8th, 10th and 13th field behind the
+ * name, which may contain anything. */
 static void
 add_stat(struct cause_vitals *v, const char *path)
 {
 	char text[FILE_BYTES], state;
-	uint64_t minor, major;
+	uint64_t minor, major, system;
+	long ticks = sysconf(_SC_CLK_TCK);
 	const char *end;
 	if (!read_small(path, text, sizeof(text)) || !(end = strrchr(text, ')')))
 		return;
-	if (sscanf(end + 1, " %c %*d %*d %*d %*d %*d %*u %" SCNu64 " %*u %" SCNu64,
-		    &state, &minor, &major) != 3)
+	if (sscanf(end + 1,
+		    " %c %*d %*d %*d %*d %*d %*u %" SCNu64 " %*u %" SCNu64
+		    " %*u %*u %" SCNu64,
+		    &state, &minor, &major, &system) != 4)
 		return;
 	v->state = state;
 	v->minor += minor;
 	v->major += major;
+	v->system_ns += system * (1000000000 / (uint64_t)(ticks > 0 ? ticks : 100));
 }
 
 static void
