@@ -8,6 +8,30 @@
 
 enum { WHAT_BYTES = 400 };
 
+/* The numbers that show it, as they are; null of what is not about the time between two looks. */
+static void
+evidence_json(struct json *j, const struct cause_found *found)
+{
+	if (!found) {
+		json_null(j, "evidence");
+		return;
+	}
+	json_object(j, "evidence");
+	json_u64(j, "polls", found->polls);
+	json_u64(j, "violations", found->violations);
+	json_u64(j, "poll_ns", found->poll_ns);
+	json_u64(j, "threshold_ns", found->limit_ns);
+	json_u64(j, "stuck_ns", found->stuck_ns);
+	json_u64(j, "gap_ns", found->gap_ns);
+	json_u64(j, "turns", found->turns);
+	json_u64(j, "delayed_ns", found->delayed_ns);
+	json_u64(j, "throttles", found->throttles);
+	json_u64(j, "throttled_ns", found->throttled_ns);
+	json_u64(j, "minor_faults", found->minor);
+	json_u64(j, "major_faults", found->major);
+	json_end_object(j);
+}
+
 static void
 time_json(struct json *j, const struct cause_found *found)
 {
@@ -40,5 +64,6 @@ finding_tell(struct findings *all, const struct cause_found *found, const char *
 	json_str(&all->j, "what", what);
 	json_str(&all->j, "try", advice);
 	time_json(&all->j, found);
+	evidence_json(&all->j, found);
 	json_end_object(&all->j);
 }

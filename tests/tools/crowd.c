@@ -11,11 +11,18 @@
  *
  * A subscription to 'ailing', which somebody else publishes, that is slow because
  *
+ *	burns     its handler computes for 3 ms
  *	sleeps    its handler sleeps for 5 ms
- *	late      20 tasks of its loop sleep for 5 ms each time
- *	away      its owner is elsewhere
+ *	stuck     its handler does not return, and its loop goes on without it
+ *	further   its handler computes for 3 ms, on a further loop; its own one sleeps
+ *	late      40 tasks of its loop compute for 0.5 ms each, which is not too long
+ *	away      its owner is elsewhere, and never turns its loop
+ *	seldom    its owner is elsewhere for 20 ms between two turns
+ *	unread    its owner turns the loop, and never takes a message
  *	short     its handler needs 0.3 ms, and its thread has not enough of a core
  *	pages     its handler takes memory from the kernel, and gives it back
+ *
+ * or is not: 'well', whose handler needs 0.01 ms.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,13 +33,15 @@
 #include <weir/loop.h>
 
 static int steps;
+static int ended;
 
 static int
 end(void *ctx, int fd)
 {
 	char byte;
 	(void)ctx;
-	return read(fd, &byte, 1) == 0 ? 1 : 0;
+	ended = read(fd, &byte, 1) == 0;
+	return ended;
 }
 
 static int
@@ -129,7 +138,7 @@ feed(weir_bus *bus, weir_bus *other, const char *topic, uint64_t ns, int tier, i
 static int
 take_pages(void *ctx, const weir_msg *msg)
 {
-	enum { PAGES = 2048, PAGE = 4096 };
+	enum { PAGES = 1024, PAGE = 4096 };
 	static char *mem;
 	(void)ctx, (void)msg;
 	if (!mem)
@@ -151,43 +160,69 @@ take_sleeping(void *ctx, const weir_msg *msg)
 }
 
 static int
-sleep_often(void *ctx)
+take_for_ever(void *ctx, const weir_msg *msg)
 {
+	char byte;
+	(void)ctx, (void)msg;
+	while (read(0, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+static int
+compute_often(void *ctx)
+{
+	static uint64_t half_ms = 500000;
 	(void)ctx;
-	usleep(5000);
+	(void)take(&half_ms, NULL);
 	return WEIR_STEP_MORE;
 }
 
-/* Whoever is not in its loop has to see by itself that it is to end. */
+/* Until stdin ends; each turn of the loop, if there are any, comes after so many us. */
 static void
-be_elsewhere(void)
+be_elsewhere(weir_bus *bus, unsigned us)
 {
 	char byte;
 	say("ready");
-	while (read(0, &byte, 1) > 0)
+	for (; us && !ended; usleep(us))
+		(void)weir_turn(bus, 0);
+	while (!us && read(0, &byte, 1) > 0)
 		;
 }
 
-/* True if it is one of those that ail. */
+/* True if it is one of those. */
 static int
 ail(weir_bus *bus, const char *what)
 {
 	static uint64_t each_ns;
 	weir_msg_fn handler = take;
-	if (!strcmp(what, "sleeps"))
-		handler = take_sleeping;
-	else if (!strcmp(what, "pages"))
-		handler = take_pages;
+	unsigned moves = !strcmp(what, "stuck") ? WEIR_MOVE_LANE
+		: !strcmp(what, "further")      ? WEIR_MOVE_LOOPS
+						: 0;
+	if (!strcmp(what, "burns") || !strcmp(what, "further"))
+		each_ns = 3000000;
 	else if (!strcmp(what, "short"))
 		each_ns = 300000;
-	else if (strcmp(what, "late") && strcmp(what, "away"))
+	else if (!strcmp(what, "well"))
+		each_ns = 10000;
+	else if (!strcmp(what, "sleeps"))
+		handler = take_sleeping;
+	else if (!strcmp(what, "stuck"))
+		handler = take_for_ever;
+	else if (!strcmp(what, "pages"))
+		handler = take_pages;
+	else if (!strcmp(what, "unread"))
+		handler = NULL;
+	else if (strcmp(what, "late") && strcmp(what, "away") && strcmp(what, "seldom"))
 		return 0;
-	(void)weir_subscribe(
-		bus, "ailing", .on_msg = handler, .ctx = &each_ns, .batch = 1);
-	for (int i = 0; !strcmp(what, "late") && i < 20; i++)
-		(void)weir_spawn(bus, sleep_often);
+	(void)weir_subscribe(bus, "ailing", .on_msg = handler, .ctx = &each_ns,
+		.batch = 1, .moves = moves);
+	for (int i = 0; !strcmp(what, "late") && i < 40; i++)
+		(void)weir_spawn(bus, compute_often);
 	if (!strcmp(what, "away"))
-		be_elsewhere();
+		be_elsewhere(bus, 0);
+	if (!strcmp(what, "seldom"))
+		be_elsewhere(bus, 20000);
 	return 1;
 }
 
@@ -196,8 +231,8 @@ main(int argc, char **argv)
 {
 	if (argc < 3)
 		return 2;
-	weir_bus *bus =
-		weir_open(argv[1], .node = "crowd", .tiers = "balanced promotion_ms=1");
+	weir_bus *bus = weir_open(argv[1], .node = "crowd",
+		.tiers = "balanced promotion_ms=1", .loops = !strcmp(argv[2], "further"));
 	weir_bus *other = weir_open(argv[1], .node = "feeder");
 	int number = argc > 3 ? atoi(argv[3]) : 0;
 	own = bus;
