@@ -7,8 +7,10 @@ enum {
 	BEHIND_NS = 50000000, /* who needs longer for what waits for it is slow */
 	GROUP = 8,       /* polls that a loop times together, within the limit of one */
 	MINOR_NS = 4000, /* what a page fault costs at most: enter the kernel, clear a page */
-	MAJOR_NS = 100000, /* and at least, if the page comes from a fast disk */
-	OFTEN = 20         /* one poll of so many over the limit is no accident */
+	MAJOR_NS = 100000,   /* and at least, if the page comes from a fast disk */
+	OFTEN = 20,          /* one poll of so many over the limit is no accident */
+	GLANCES_ENOUGH = 20, /* fewer say nothing of how the time was divided */
+	SMALL = 10           /* what has less than so little of the time is no cause */
 };
 
 /* How the time is divided; in the order of enum cause. */
@@ -90,6 +92,16 @@ divide_kernel(struct parts *p, uint64_t *left, const struct cause_vitals *then,
 	p->ns[CAUSE_DESCHEDULED] = take(left, since(delayed_ns, throttled_ns));
 }
 
+/* How long the loop was in no turn, as far as glances tell. */
+static uint64_t
+outside(const struct cause_look *then, const struct cause_look *now)
+{
+	if (now->glances < GLANCES_ENOUGH)
+		return 0;
+	return share(now->at_ns - then->at_ns, since(now->glances, now->inside),
+		now->glances);
+}
+
 /* What was spent outside the loop, what the loop measured, and what is left. */
 static void
 divide_loop(struct parts *p, uint64_t *left, const struct cause_look *then,
@@ -100,8 +112,7 @@ divide_loop(struct parts *p, uint64_t *left, const struct cause_look *then,
 	uint64_t all_ns = since(now->loop_busy_ns, then->loop_busy_ns);
 	uint64_t own_polls = since(now->polls, then->polls);
 	uint64_t all_polls = since(now->loop_polls, then->loop_polls);
-	uint64_t outside_ns = share(now->at_ns - then->at_ns,
-		since(now->glances, now->inside), now->glances);
+	uint64_t outside_ns = outside(then, now);
 	(void)take(left, idle_ns);
 	p->ns[CAUSE_NOT_POLLING] = take(left, since(outside_ns, idle_ns));
 	p->ns[CAUSE_SLOW_HANDLER] = take(left, own_ns);
@@ -241,6 +252,8 @@ cause_of(const struct cause_look *then, const struct cause_look *now)
 		divide(&p, then, now);
 	}
 	f.cause = largest(&p);
+	if (p.ns[f.cause] < time_ns / SMALL)
+		f.cause = CAUSE_NONE;
 	f.part_ns = p.ns[f.cause];
 	return f;
 }

@@ -98,6 +98,9 @@ static const struct second seconds[] = {
 
 	{"another thread has the loop: what all did counts", CAUSE_DESCHEDULED, 10, 90,
 		10, 0, 10, 0, 10, 90, 0, 100, 900, .other_thread = 1, .state = 'R'},
+	{"its loop is idle for 950 ms: the rest is too little", CAUSE_NONE, 10, 40,
+		.turns = 10, .loop_polls = 10, .loop_busy = 40, .idle = 950,
+		.outside = 95, .state = 'S'},
 	{"its loop is idle, and nothing is seen", CAUSE_NONE, .turns = 5, .idle = 1000,
 		.outside = 100, .state = 'S'},
 };
@@ -203,6 +206,27 @@ N8_who_is_slow(void)
 	expect(!cause_is_slow(&one, &one), "no time has passed", "slow");
 }
 
+/* Too few glances are none. */
+static void
+N8_few_glances_say_nothing(void)
+{
+	struct second s = {.polls = 500,
+		.busy = 800,
+		.violations = 500,
+		.turns = 500,
+		.loop_polls = 500,
+		.loop_busy = 800,
+		.ran = 800,
+		.outside = 90,
+		.state = 'R'};
+	struct cause_look then, now;
+	fill(&s, &then, &now);
+	expect(cause_of(&then, &now).cause == CAUSE_NOT_POLLING, "a hundred", "no glance");
+	now.glances = 10;
+	now.inside = 1;
+	expect(cause_of(&then, &now).cause == CAUSE_SLOW_HANDLER, "ten", "counted");
+}
+
 /* What comes from a stranger's memory may be anything. */
 static void
 N8_garbage_names_something(void)
@@ -243,6 +267,7 @@ main(void)
 {
 	N8_one_cause_each();
 	N8_who_is_slow();
+	N8_few_glances_say_nothing();
 	N8_garbage_names_something();
 	N8_names();
 	return failures != 0;
