@@ -76,7 +76,7 @@ number_behind(const char *text, const char *key)
 static void
 add_group(struct cause_vitals *v, const char *root, const char *group)
 {
-	char path[PATH_BYTES + 64], text[FILE_BYTES];
+	char path[2 * PATH_BYTES + 64], text[FILE_BYTES];
 	snprintf(path, sizeof(path), "%s%s/cpu.stat", root, group);
 	if (!read_small(path, text, sizeof(text)))
 		return;
@@ -85,8 +85,8 @@ add_group(struct cause_vitals *v, const char *root, const char *group)
 	v->throttled_ns += number_behind(text, "throttled_time "); /* of version 1 */
 }
 
-/* A group, and all that it is in, for each may have a quota. What is not below what is mounted
- * here cannot be looked at. */
+/* A group, and all that it is in, for each may have a quota: the outermost one that is seen too,
+ * which in a container is its own. What is not below what is mounted here cannot be looked at. */
 static void
 add_path(struct cause_vitals *v, const char *root, char *group)
 {
@@ -98,32 +98,34 @@ add_path(struct cause_vitals *v, const char *root, char *group)
 			add_group(v, root, group);
 		*slash = 0;
 	}
+	add_group(v, root, "");
 }
 
 /* "0::PATH" of version 2, "N:cpu:PATH" or "N:cpu,cpuacct:PATH" of version 1, where those are
  * mounted by custom. */
 static void
-add_line(struct cause_vitals *v, char *line)
+add_line(struct cause_vitals *v, const char *root, char *line)
 {
 	static const char *const trees[][2] = {{"0::", "/sys/fs/cgroup"},
 		{"0::", "/sys/fs/cgroup/unified"}, {":cpu:", "/sys/fs/cgroup/cpu"},
 		{":cpu,cpuacct:", "/sys/fs/cgroup/cpu,cpuacct"}};
 	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
-		char group[PATH_BYTES];
+		char group[PATH_BYTES], tree[PATH_BYTES];
 		const char *at = strstr(line, trees[i][0]);
 		if (!at || (trees[i][0][0] == '0' && at != line))
 			continue;
 		snprintf(group, sizeof(group), "%s", at + strlen(trees[i][0]));
-		add_path(v, trees[i][1], group);
+		snprintf(tree, sizeof(tree), "%s%s", root, trees[i][1]);
+		add_path(v, tree, group);
 	}
 }
 
 static void
-add_groups(struct cause_vitals *v, char *text)
+add_groups(struct cause_vitals *v, const char *root, char *text)
 {
 	char *rest = text, *line;
 	while ((line = strsep(&rest, "\n")))
-		add_line(v, line);
+		add_line(v, root, line);
 }
 
 /* ---- threads ----------------------------------------------------------------------------- */
@@ -131,39 +133,41 @@ add_groups(struct cause_vitals *v, char *text)
 /* Threads are mostly in the same groups as the thread before them, which count once; *last is
  * what the kernel said of those. */
 static void
-add_thread(struct cause_vitals *v, uint32_t pid, uint32_t tid, char last[PATH_BYTES])
+add_thread(struct cause_vitals *v, const char *root, uint32_t pid, uint32_t tid,
+	char last[PATH_BYTES])
 {
-	char path[64], groups[PATH_BYTES];
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/stat", pid, tid);
-	add_stat(v, path);
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/schedstat",
+	char path[PATH_BYTES + 64], groups[PATH_BYTES];
+	snprintf(path, sizeof(path), "%s/proc/%" PRIu32 "/task/%" PRIu32 "/stat", root,
 		pid, tid);
+	add_stat(v, path);
+	snprintf(path, sizeof(path), "%s/proc/%" PRIu32 "/task/%" PRIu32 "/schedstat",
+		root, pid, tid);
 	add_schedstat(v, path);
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/cgroup", pid,
-		tid);
+	snprintf(path, sizeof(path), "%s/proc/%" PRIu32 "/task/%" PRIu32 "/cgroup",
+		root, pid, tid);
 	if (!read_small(path, groups, sizeof(groups)) || !strcmp(groups, last))
 		return;
 	memcpy(last, groups, sizeof(groups));
-	add_groups(v, groups);
+	add_groups(v, root, groups);
 }
 
 struct cause_vitals
-vitals_take(uint32_t pid, uint32_t tid)
+vitals_take(const char *root, uint32_t pid, uint32_t tid)
 {
 	struct cause_vitals v = {.state = 0};
-	char path[64], last[PATH_BYTES] = "";
+	char path[PATH_BYTES + 64], last[PATH_BYTES] = "";
 	const struct dirent *entry;
 	DIR *dir;
 	if (tid) {
-		add_thread(&v, pid, tid, last);
+		add_thread(&v, root, pid, tid, last);
 		return v;
 	}
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task", pid);
+	snprintf(path, sizeof(path), "%s/proc/%" PRIu32 "/task", root, pid);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
 		if (tid)
-			add_thread(&v, pid, tid, last);
+			add_thread(&v, root, pid, tid, last);
 	}
 	if (dir)
 		closedir(dir);
@@ -234,7 +238,7 @@ vitals_look(struct cause_look *look, const struct crowd *crowd,
 	look->hard = is_hard(crowd, c);
 	look->stuck_ns = stuck_ns(look, c, before);
 	look->thread = c->loop ? 0 : loop->thread;
-	look->whole = vitals_take(c->pid, 0);
-	look->vitals = look->thread ? vitals_take(c->pid, look->thread) : look->whole;
+	look->whole = vitals_take("", c->pid, 0);
+	look->vitals = look->thread ? vitals_take("", c->pid, look->thread) : look->whole;
 	return 1;
 }

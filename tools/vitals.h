@@ -13,10 +13,10 @@
 /*
  * What the kernel says of that thread, or of all threads of the process together if tid is
  * 0, and of the control groups above it. What it does not say, or does not let
- * us see, stays 0. Reads some small files of /proc and /sys: about 50 us, and 20 for each
- * further thread.
+ * us see, stays 0. Reads some small files of /proc and /sys, below root (""): about 50 us, and
+ * 20 for each further thread.
  */
-struct cause_vitals vitals_take(uint32_t pid, uint32_t tid);
+struct cause_vitals vitals_take(const char *root, uint32_t pid, uint32_t tid);
 
 /* One look at a consumer. `before` is the look before it, NULL: this is the first one. False:
  * it does not read, or nothing waits for it, or its books could not be counted. */
