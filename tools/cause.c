@@ -9,7 +9,7 @@ enum {
 	MINOR_NS = 4000, /* what a page fault costs at most: enter the kernel, clear a page */
 	MAJOR_NS = 100000,   /* and at least, if the page comes from a fast disk */
 	OFTEN = 20,          /* one poll of so many over the limit is no accident */
-	GLANCES_ENOUGH = 20, /* fewer say nothing of how the time was divided */
+	GLANCES_ENOUGH = 10, /* fewer say nothing of how the time was divided */
 	SMALL = 10           /* what has less than so little of the time is no cause */
 };
 

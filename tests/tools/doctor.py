@@ -17,9 +17,9 @@ EVIDENCE = {"polls", "violations", "poll_ns", "threshold_ns", "stuck_ns", "gap_n
             "delayed_ns", "throttles", "throttled_ns", "minor_faults", "major_faults"}
 
 
-def findings(b, crowd=None, **kw):
+def findings(b, crowd=None, time="300ms", **kw):
     """What it says of one process (crowd) or of the machine; its exit code is held to it."""
-    code, out, err = b.run("doctor", "--for", "300ms", "-o", "json", **kw)
+    code, out, err = b.run("doctor", "--for", time, "-o", "json", **kw)
     got = json.loads(out)
     equal(got["bus"], "default", "bus")
     equal(code, 1 if got["findings"] else 0, err)
@@ -118,7 +118,7 @@ class Ailing:
 
     def causes(self):
         """What is said of it. There is one cause at most."""
-        got = [f for f in findings(self.b, self.crowd) if "ailing" in f["who"]]
+        got = [f for f in findings(self.b, self.crowd, "250ms") if "ailing" in f["who"]]
         check(len(got) <= 1, "more than one cause:", got)
         return got
 
@@ -136,7 +136,7 @@ class Ailing:
             return got
         (f,) = await_true(look, cause)
         check(0 < f["part_ns"] <= f["time_ns"], f)
-        check(f["time_ns"] >= 300e6, f)
+        check(f["time_ns"] >= 250e6, f)
         check(re.match(r"[\d,]+ messages? waits? for it: (its|a poll) ", f["what"]), f)
         check(len(f["try"]) > 20, f)
         return f
