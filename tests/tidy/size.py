@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-LINES_MAX = 40000
+LINES_MAX = 44000
 LIBRARY_KIB_MAX = 512
 
 KNOWN = {
