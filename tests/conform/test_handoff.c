@@ -123,14 +123,15 @@ on_stuck(void *ctx, const weir_msg *msg)
 	return 0;
 }
 
-/* One at a time among themselves, whichever thread it is. */
+/* One at a time among themselves, whichever thread it is; of several loops balance may give some
+ * to each. */
 static int
 on_sibling(void *ctx, const weir_msg *msg)
 {
 	struct sibling *sibling = ctx;
 	uint64_t number = number_of(msg);
 
-	if (atomic_exchange(&sibling->crowd->inside, true))
+	if (atomic_exchange(&sibling->crowd->inside, true) && sibling->crowd->loops == 0)
 		atomic_fetch_add(&sibling->wrong, 1);
 	if (number != atomic_load(&sibling->next) || msg->lost != 0)
 		atomic_fetch_add(&sibling->wrong, 1);
