@@ -24,7 +24,7 @@ struct wr_row {
 	uint64_t sub;
 	const struct wr_slot *slot; /* its words, in its node's region */
 	uint32_t slot_index;        /* the place of the slot there */
-	uint32_t seat; /* its place among what readers are charged, in the stream's region */
+	uint32_t seat; /* its place among what readers are told, in the stream's region */
 	struct wr_bell *bell;  /* of its node */
 	struct wr_link *local; /* its reader, where that is in this process */
 	uint64_t from;         /* gates here until it has set its cursor */
@@ -41,7 +41,9 @@ struct wr_row {
 	bool evicted; /* it broke the protocol: no service, and its pins count no more */
 	enum wr_blame blame; /* by the last look while waiting: it is to be detached */
 	struct wr_account account;
-	struct wr_sched_probe probe; /* of its thread */
+	struct wr_sched_probe probe; /* of its thread, */
+	uint64_t asked_ns;           /* when that was asked last, 0: never, */
+	uint64_t said_ns; /* and how long others kept it, by its loop, as far as it counted */
 	uint32_t pid;
 	uint32_t uid;
 	char name[WR_NAME_BYTES];

@@ -16,7 +16,7 @@
 #include "bus/atomic.h"
 
 enum {
-	WR_LAYOUT = 3, /* changes with every incompatible change of this file */
+	WR_LAYOUT = 4, /* changes with every incompatible change of this file */
 	WR_LINE = 64,  /* what two cores pass to each other at once */
 	WR_PAGE = 4096,
 	WR_FRAME = 16,        /* bytes of a frame header */
@@ -183,17 +183,24 @@ _Static_assert(sizeof(struct wr_stream_hdr) <= WR_PAGE, "stream header");
 _Static_assert(offsetof(struct wr_stream_hdr, head) % WR_LINE == 0, "own line");
 
 /*
- * On pages behind the header: for each reader, in the place that it was given with its row,
- * what its loop is told that it was charged for the waiting of others, in nanoseconds.
+ * On pages behind the header: what the loop of each reader is told, in the place that the
+ * reader was given with its row.
  * writer: publisher, while it waits for room; its steward, before a reader has the place
  */
-enum { WR_STREAM_HEADER = WR_PAGE + WEIR_SUBSCRIBERS_MAX * (int)sizeof(wr_a64) };
+struct wr_told {
+	wr_a64 charged_ns; /* for the waiting of others */
+	wr_a64 overspent; /* 1: it is left behind, for it had spent its budget; else 0 */
+};
+
+enum {
+	WR_STREAM_HEADER = WR_PAGE + WEIR_SUBSCRIBERS_MAX * (int)sizeof(struct wr_told)
+};
 _Static_assert(WR_STREAM_HEADER % WR_PAGE == 0, "segments begin with a page");
 
-static inline wr_a64 *
-wr_stream_charged(struct wr_stream_hdr *hdr, uint32_t seat)
+static inline struct wr_told *
+wr_stream_told(struct wr_stream_hdr *hdr, uint32_t seat)
 {
-	return (wr_a64 *)(void *)((uint8_t *)hdr + WR_PAGE) + seat;
+	return (struct wr_told *)(void *)((uint8_t *)hdr + WR_PAGE) + seat;
 }
 
 /* ---- a node's region ------------------------------------------------------------------ */
@@ -234,9 +241,10 @@ struct wr_slot {
 	_Alignas(WR_LINE) wr_a64 lost[WR_LOSTS];
 	wr_a64 from; /* number of the claim that it began with */
 	wr_a64 tid;  /* of its thread */
+	wr_a64 hindered_ns; /* that its thread was with others while it had something to read */
 	/* writer: the node, between two uses of the slot */
 	wr_a64 stream; /* whose stream it is about, 0 = free; for lookers */
-	uint64_t rest[9];
+	uint64_t rest[8];
 };
 _Static_assert(sizeof(struct wr_slot) == 256, "slot");
 _Static_assert(offsetof(struct wr_slot, passed) == WR_LINE, "what gates is one line");

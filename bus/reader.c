@@ -616,11 +616,24 @@ wr_reader_age_ns(const struct wr_reader *r, uint64_t now_ns)
 uint64_t
 wr_reader_charged_ns(struct wr_reader *r)
 {
-	uint64_t now_ns = wr_stat_get(wr_stream_charged(r->store->hdr, r->seat));
+	uint64_t now_ns =
+		wr_stat_get(&wr_stream_told(r->store->hdr, r->seat)->charged_ns);
 	uint64_t more_ns = now_ns > r->charged_ns ? now_ns - r->charged_ns : 0;
 
 	r->charged_ns += more_ns;
 	return more_ns;
+}
+
+bool
+wr_reader_overspent(const struct wr_reader *r)
+{
+	return wr_stat_get(&wr_stream_told(r->store->hdr, r->seat)->overspent) != 0;
+}
+
+void
+wr_reader_hindered(struct wr_reader *r, uint64_t ns)
+{
+	wr_stat_add(&r->slot->hindered_ns, ns);
 }
 
 bool
@@ -792,6 +805,7 @@ wr_reader_slot_clear(struct wr_slot *slot)
 		wr_stat_set(&slot->lost[why], 0);
 	wr_stat_set(&slot->from, 0);
 	wr_stat_set(&slot->tid, 0);
+	wr_stat_set(&slot->hindered_ns, 0);
 	wr_stat_set(&slot->stream, 0);
 	wr_store_release(books_even, &slot->steps, steps);
 }

@@ -162,6 +162,13 @@ uint64_t wr_reader_age_ns(const struct wr_reader *r, uint64_t now_ns);
  * publisher says, so that a hostile one can say anything here. */
 uint64_t wr_reader_charged_ns(struct wr_reader *r);
 
+/* True while it is left behind because it had spent its budget: as its publisher says, too. */
+bool wr_reader_overspent(const struct wr_reader *r);
+
+/* So much more time its thread was with others while it had something to read: its publisher
+ * may excuse it for that. */
+void wr_reader_hindered(struct wr_reader *r, uint64_t ns);
+
 /* True if the publisher leaves the fence of the sleeping pair to us. */
 bool wr_reader_heavy(const struct wr_reader *r);
 

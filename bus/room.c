@@ -79,13 +79,27 @@ wr_room_read(struct wr_writer *w)
 
 /* ---- who pays ---------------------------------------------------------------------------- */
 
-static uint64_t
+static struct wr_excuse
 excuse(void *ctx, struct wr_row *row)
 {
 	uint32_t tid = (uint32_t)wr_stat_get(&row->slot->tid);
+	uint64_t said_ns = wr_stat_get(&row->slot->hindered_ns);
+	uint64_t now_ns = wr_now_ns(), since_ns = now_ns - row->asked_ns;
+	struct wr_excuse excuse = {
+		.no_core_ns = wr_sched_waited(&row->probe, row->pid, tid, now_ns)};
+	uint64_t rest_ns =
+		since_ns > excuse.no_core_ns ? since_ns - excuse.no_core_ns : 0;
 
 	(void)ctx;
-	return wr_sched_waited(&row->probe, row->pid, tid, wr_now_ns());
+	if (row->asked_ns != 0 && said_ns > row->said_ns)
+		excuse.hindered_ns = said_ns - row->said_ns;
+	/* No more than passed, and once: it may have had no core while it was with others. A
+	 * loop says so now and then, so the rest may count at the next question. */
+	if (excuse.hindered_ns > rest_ns)
+		excuse.hindered_ns = rest_ns;
+	row->said_ns += excuse.hindered_ns;
+	row->asked_ns = now_ns;
+	return excuse;
 }
 
 /* Tells how long it has waited since the last look. What is more than it meant to sleep, it
@@ -101,11 +115,15 @@ tell_time(struct wr_room *room, struct wr_stall_view *view)
 void
 wr_room_say_charge(struct wr_writer *w, const struct wr_row *row)
 {
-	for (struct wr_zone *zone = w->pool.zone; zone; zone = zone->older) {
-		wr_a64 *said = wr_stream_charged(zone->store->hdr, row->seat);
+	uint64_t overspent = !row->gate && wr_account_overspent(&row->account);
 
-		if (wr_stat_get(said) != row->account.told_ns)
-			wr_stat_set(said, row->account.told_ns);
+	for (struct wr_zone *zone = w->pool.zone; zone; zone = zone->older) {
+		struct wr_told *said = wr_stream_told(zone->store->hdr, row->seat);
+
+		if (wr_stat_get(&said->charged_ns) != row->account.told_ns)
+			wr_stat_set(&said->charged_ns, row->account.told_ns);
+		if (wr_stat_get(&said->overspent) != overspent)
+			wr_stat_set(&said->overspent, overspent);
 	}
 }
 
@@ -200,6 +218,7 @@ wr_room_admit(struct wr_writer *w, uint64_t needed)
 			changed = true;
 		} else if (takes_back(w, row, now)) {
 			w->room.returns++;
+			wr_room_say_charge(w, row);
 			if (w->ops.verdict)
 				w->ops.verdict(w->ops.ctx, w, row);
 			changed = true;

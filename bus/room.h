@@ -53,7 +53,8 @@ uint64_t wr_room_read(struct wr_writer *w);
 uint64_t wr_room_admit(struct wr_writer *w, uint64_t needed);
 
 /* Says in every region that its reader may stand in what a row was charged, as far as its
- * loop is to be told (account.told_ns); of all rows. With the lock. */
+ * loop is to be told (account.told_ns), and whether it is left behind for it; of all rows.
+ * With the lock. */
 void wr_room_say_charge(struct wr_writer *w, const struct wr_row *row);
 void wr_room_say_charges(struct wr_writer *w);
 

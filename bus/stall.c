@@ -173,14 +173,38 @@ take_back(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
 	stall->spent_ns -= wr_slide_forgive(&stall->spent, ns);
 }
 
+/* Of what others kept it from, what it is excused for: what it was charged, and up to one
+ * budget of the last 100 ms. */
+static uint64_t
+excused_for_others(struct wr_account *account, uint64_t ns, uint64_t now_ns)
+{
+	uint64_t had_ns = wr_slide_sum(&account->shared, now_ns);
+	uint64_t left_ns = account->budget_ns > had_ns ? account->budget_ns - had_ns : 0;
+	uint64_t spent_ns = wr_slide_sum(&account->spent, now_ns);
+
+	left_ns = left_ns < spent_ns ? left_ns : spent_ns;
+	ns = ns < left_ns ? ns : left_ns;
+	wr_slide_add(&account->shared, now_ns, ns);
+	return ns;
+}
+
 /*
- * What the reader could not help is taken back from all its accounts, and from the stream's
- * what it was charged of that. Each question is about the time since the last one, so what
- * is answered must count wherever it matters.
+ * Asks what the reader could not help, and takes it back from all its accounts, and from the
+ * stream's what it was charged of that. Each question is about the time since the last one, so
+ * what is answered must count wherever it matters.
  */
 static void
-forgive(struct wr_stall *stall, struct wr_account *account, uint64_t ns)
+forgive(struct wr_stall *stall, struct wr_row *row, const struct wr_stall_view *view)
 {
+	struct wr_account *account = &row->account;
+	struct wr_excuse excuse;
+	uint64_t ns;
+
+	if (!view->excuse)
+		return;
+	excuse = view->excuse(view->ctx, row);
+	ns = excuse.no_core_ns +
+		excused_for_others(account, excuse.hindered_ns, view->now_ns);
 	account->still_ns -= ns < account->still_ns ? ns : account->still_ns;
 	account->idle_ns -= ns < account->idle_ns ? ns : account->idle_ns;
 	account->behind_ns -= ns < account->behind_ns ? ns : account->behind_ns;
@@ -201,8 +225,7 @@ acquit(struct wr_stall *stall, struct wr_row *row, const struct wr_stall_view *v
 {
 	struct wr_account *account = &row->account;
 
-	if (view->excuse)
-		forgive(stall, account, view->excuse(view->ctx, row));
+	forgive(stall, row, view);
 	/* It works as fast as the others, and had no core: nothing was due. */
 	if (row->blocks && keeps_pace(account, stall))
 		take_back(stall, account, wr_slide_sum(&account->spent, view->now_ns));
@@ -355,8 +378,8 @@ compare(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_view
 		struct wr_account *account = &row->account;
 
 		/* Who could not run is not slow. A verdict stands. */
-		if (!row->blame && is_slower(account, best) && view->excuse)
-			forgive(stall, account, view->excuse(view->ctx, row));
+		if (!row->blame && is_slower(account, best))
+			forgive(stall, row, view);
 		account->slow = row->gate && is_slower(account, best);
 	}
 	begin_comparison(stall, gate, view->now_ns);
@@ -374,8 +397,7 @@ notice_idle(struct wr_stall *stall, struct wr_gate *gate, const struct wr_stall_
 		if (!row->gate || row->blame || account->slow ||
 			account->idle_ns <= BEHIND_ENOUGH)
 			continue;
-		if (view->excuse)
-			forgive(stall, account, view->excuse(view->ctx, row));
+		forgive(stall, row, view);
 		account->slow = account->idle_ns > BEHIND_ENOUGH;
 	}
 }
@@ -492,6 +514,13 @@ wr_account_detached(struct wr_account *account, enum wr_blame blame, uint64_t no
 	account->still_ns = account->idle_ns = 0;
 	account->behind_ns = 0;
 	account->slow = false;
+}
+
+bool
+wr_account_overspent(const struct wr_account *account)
+{
+	return (account->blame == WR_BLAME_BUDGET || account->blame == WR_BLAME_CAP) &&
+		account->budget_ns > 0;
 }
 
 bool

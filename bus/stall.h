@@ -27,14 +27,18 @@
  * a core; a limit on the lag alone loses messages of the healthy.
  *
  * Time in which a blocker was ready to run and had no core is not its own; who turns out to
- * be as fast as the others, without that time, has paid for nothing that it did. Time in which
- * the publisher itself was not scheduled is nobody's. The account of a reader outlives its
+ * be as fast as the others, without that time, has paid for nothing that it did. Nor is time
+ * in which its loop was with others, as its loop says, who may be the slow ones of this very
+ * stream: that is given back up to one budget more, in which those have paid theirs, so that
+ * neither a loop that lies nor one that is always busy elsewhere holds its publisher up for
+ * longer than twice a budget. Time in which the publisher itself was not scheduled is
+ * nobody's. The account of a reader outlives its
  * being detached. All stalls of a stream together have a cap, however many readers take
  * turns: beyond it, whoever is charged more than half of an equal share of it is detached.
  *
  * What a reader is charged its own loop is told, to count it against it there: half a
  * millisecond or more at a time, when what it could not help has been taken back; and when
- * it is detached, the rest.
+ * it is detached for that, the rest, and as long as it is that it is.
  *
  * Pure: time, and what was seen of the readers, come in. Under the writer's lock.
  */
@@ -80,8 +84,9 @@ enum wr_blame {
 struct wr_account {
 	uint64_t budget_ns; /* in any 100 ms; 0: nobody ever waits for it */
 	struct wr_slide spent;
-	uint64_t spent_ns; /* ever */
-	uint64_t told_ns;  /* of that, what its own loop is told; it only grows */
+	struct wr_slide shared; /* given back, since others kept its loop */
+	uint64_t spent_ns;      /* ever */
+	uint64_t told_ns;       /* of that, what its own loop is told; it only grows */
 
 	/* as it was at the last look */
 	uint64_t place; /* its cursor */
@@ -123,6 +128,12 @@ struct wr_stall {
 	bool compared;        /* there was one */
 };
 
+/* What a reader could not help. */
+struct wr_excuse {
+	uint64_t no_core_ns;  /* its thread was ready to run, and did not; */
+	uint64_t hindered_ns; /* apart from that, it was with others, as its loop says */
+};
+
 /* What a look is told. */
 struct wr_stall_view {
 	uint64_t now_ns;
@@ -130,11 +141,11 @@ struct wr_stall_view {
 	uint64_t took_ns;  /* of that, while the publisher could have run */
 	uint64_t head;
 	uint64_t published;
-	/* How long the reader's thread was ready to run and had no core since this was asked
-	 * last; 0 the first time. NULL: never. Costs a look at /proc: asked once about each who
-	 * begins to pay, then about who would be detached otherwise, and at each look about
-	 * one whose loop would be told. */
-	uint64_t (*excuse)(void *ctx, struct wr_row *row);
+	/* What the reader could not help since this was asked last; nothing the first time.
+	 * NULL: never. Costs a look at /proc: asked once about each who begins to pay, then
+	 * about who would be detached otherwise, and at each look about one whose loop would
+	 * be told. */
+	struct wr_excuse (*excuse)(void *ctx, struct wr_row *row);
 	void *ctx;
 };
 
@@ -159,6 +170,9 @@ uint64_t wr_stall_pause_ns(const struct wr_stall *stall, const struct wr_gate *g
 
 /* The wait is over: the next look is a first one. */
 void wr_stall_over(struct wr_stall *stall, struct wr_gate *gate);
+
+/* True if the last detach was because it had cost others what it may. */
+bool wr_account_overspent(const struct wr_account *account);
 
 /* Books a detach: from here on the dwell runs, longer with each relapse. */
 void wr_account_detached(struct wr_account *account, enum wr_blame blame, uint64_t now_ns);

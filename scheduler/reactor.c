@@ -231,6 +231,7 @@ wr_reactor_take(struct wr_reactor *r, struct wr_task *task)
 
 	wr_turn_init(&task->turn, weight);
 	task->measured = task->tier.tier == WR_TIER_MONITOR ? 0 : WR_METER_MEASURED;
+	wr_tier_measured(&task->tier, false);
 	enter(r, task);
 	if (r->rules)
 		leave_turns(r, task);
@@ -464,12 +465,17 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		.overdrawn = r->allowance.overdrawn};
 	struct wr_tier_change change;
 
-	if (task->signs)
+	if (task->signs) {
+		signs.hindered_ns = wr_tier_hindered_ns(&task->tier, &signs);
 		task->signs(task, &signs);
+	}
 	if (poll_ns > r->rules->threshold_ns || signs.overdrawn) {
 		WR_COUNT(&task->stats.violations, 1);
 		WR_COUNT(&r->stats->violations, 1);
 	}
+	/* Who holds up a publisher may be held up itself: that is to be known. */
+	if (signs.stall_ns > 0)
+		task->measured = WR_METER_MEASURED;
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
 	if (change.to > change.from)
@@ -511,8 +517,10 @@ close_group(struct wr_reactor *r)
 	now_ns = wr_meter_close(&r->meter);
 	for (uint32_t i = 0; i < count; i++)
 		if (group[i] && group[i]->signs &&
-			now_ns - group[i]->tier.looked_ns > WR_TIER_LAG_LOOK_NS)
+			now_ns - group[i]->tier.looked_ns > WR_TIER_LAG_LOOK_NS) {
 			judge(r, group[i], 0, now_ns);
+			wr_tier_measured(&group[i]->tier, group[i]->measured > 0);
+		}
 }
 
 /* The books of a poll. Of one that has left nothing is to be told but that. */
@@ -599,6 +607,8 @@ run_suspect(struct wr_reactor *r, struct wr_task *task, int *work, int *verdict)
 	if (task->tier.tier == WR_TIER_MONITOR)
 		task->measured--;
 	judge(r, task, took_ns, start.wall_ns + took_ns);
+	if (task->measured == 0)
+		wr_tier_measured(&task->tier, false);
 	wr_shown_counts(task);
 	return true;
 }

@@ -24,7 +24,15 @@ enum {
 };
 
 /* flags */
-enum { BAD = 1, MOVED = 2, WAS_SOME = 4, WAS_MUCH = 8, WAS_OLD = 16, RETURNED = 32 };
+enum {
+	BAD = 1,
+	MOVED = 2,
+	WAS_SOME = 4,
+	WAS_MUCH = 8,
+	WAS_OLD = 16,
+	RETURNED = 32,
+	UNMEASURED = 64 /* polls since the last look at lag and age */
+};
 
 /* Below these a consumer may come back from a tier. */
 static const uint32_t ceilings[WR_TIERS] = {
@@ -90,12 +98,40 @@ weigh_in(struct verdict *verdict, uint64_t *most, uint64_t weight, enum wr_tier_
 	}
 }
 
-/* Where its polls are measured it is known how much of the time was its own. */
-static bool
-is_hindered(const struct wr_tier *t, const struct wr_tier_signs *signs, uint64_t gap_ns)
+/* What a fair loop would have taken for what it had itself, its neighbours' part and all. */
+static uint64_t
+due_ns(const struct wr_tier *t, const struct wr_tier_signs *signs)
 {
-	return t->tier != WR_TIER_MONITOR && signs->round > signs->part &&
-		(uint64_t)t->own_ns * 2 * signs->round < gap_ns * signs->part;
+	return (t->own_ns + signs->poll_ns) * signs->round / signs->part;
+}
+
+/* True if it is known how much of the time was its own, and that there was somebody else. */
+static bool
+is_shared(const struct wr_tier *t, const struct wr_tier_signs *signs)
+{
+	return signs->poll_ns > 0 && !(t->flags & UNMEASURED) &&
+		signs->round > signs->part && signs->part > 0;
+}
+
+/* It took more than one and a half times its part. */
+static bool
+takes_from_others(const struct wr_tier *t, const struct wr_tier_signs *signs)
+{
+	return is_shared(t, signs) &&
+		due_ns(t, signs) * 2 > since(t->looked_ns, signs->now_ns) * 3;
+}
+
+uint64_t
+wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs *signs)
+{
+	uint64_t gap_ns = since(t->looked_ns, signs->now_ns), due;
+
+	if (gap_ns < WR_TIER_LAG_LOOK_NS || !is_shared(t, signs))
+		return 0;
+	due = due_ns(t, signs);
+	if (due * 2 >= gap_ns)
+		return 0;
+	return gap_ns - due < WR_TIER_LAG_GAP_NS ? gap_ns - due : WR_TIER_LAG_GAP_NS;
 }
 
 static void
@@ -106,19 +142,23 @@ add_own(struct wr_tier *t, uint64_t poll_ns)
 	t->own_ns = own_ns < UINT32_MAX ? (uint32_t)own_ns : UINT32_MAX;
 }
 
-/* Only what was so at the last look as well was so meanwhile. */
+/* Only what was so at the last look as well was so meanwhile. Lag warns; what leads further is
+ * that others pay for it. */
 static void
 weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs, struct verdict *verdict, uint64_t *most)
 {
 	uint64_t gap_ns = since(t->looked_ns, signs->now_ns);
-	uint8_t was = t->flags, is = 0;
-	bool hindered;
+	uint8_t was, is = 0;
+	bool hindered = wr_tier_hindered_ns(t, signs) > 0;
+	bool counts = t->tier == WR_TIER_MONITOR || takes_from_others(t, signs);
 
 	add_own(t, signs->poll_ns);
 	if (gap_ns < WR_TIER_LAG_LOOK_NS)
 		return;
-	hindered = is_hindered(t, signs, gap_ns);
+	if (signs->poll_ns > 0)
+		t->flags &= (uint8_t)~UNMEASURED;
+	was = t->flags;
 	t->looked_ns = signs->now_ns;
 	t->own_ns = 0;
 	gap_ns = gap_ns < WR_TIER_LAG_GAP_NS ? gap_ns : WR_TIER_LAG_GAP_NS;
@@ -128,9 +168,9 @@ weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 	t->flags = (uint8_t)((was & ~(WAS_SOME | WAS_MUCH | WAS_OLD)) | is);
 	if (hindered)
 		return;
-	if (is & was & WAS_MUCH)
+	if (counts && (is & was & WAS_MUCH))
 		weigh_in(verdict, most, gap_ns >> LAG_MUCH_SHIFT, WR_TIER_WHY_LAG);
-	else if (is & was & WAS_SOME)
+	else if (counts && (is & was & WAS_SOME))
 		weigh_in(verdict, most, gap_ns >> LAG_SOME_SHIFT, WR_TIER_WHY_LAG);
 	if (is & was & WAS_OLD)
 		weigh_in(verdict, most, gap_ns >> AGE_SHIFT, WR_TIER_WHY_AGE);
@@ -159,8 +199,17 @@ weigh(struct wr_tier *t, const struct wr_tier_rules *rules,
 void
 wr_tier_init(struct wr_tier *t, uint64_t now_ns)
 {
-	*t = (struct wr_tier){
-		.changed_ns = now_ns, .looked_ns = now_ns, .decayed_ns = now_ns};
+	*t = (struct wr_tier){.changed_ns = now_ns,
+		.looked_ns = now_ns,
+		.decayed_ns = now_ns,
+		.flags = UNMEASURED};
+}
+
+void
+wr_tier_measured(struct wr_tier *t, bool measured)
+{
+	t->flags &= (uint8_t)~UNMEASURED;
+	t->flags |= measured ? 0 : UNMEASURED;
 }
 
 static void
@@ -281,12 +330,38 @@ book_good(struct wr_tier *t, const struct wr_tier_rules *rules,
 	return true;
 }
 
+/* It was left behind, and has taken much more than its part of the time. */
+static bool
+is_culprit(const struct wr_tier *t, const struct wr_tier_rules *rules,
+	const struct wr_tier_signs *signs)
+{
+	return signs->overspent && t->tier != WR_TIER_ISOLATE &&
+		rules->worth[t->tier] != 0 && takes_from_others(t, signs);
+}
+
+static void
+put_out(struct wr_tier *t, const struct wr_tier_rules *rules,
+	const struct wr_tier_signs *signs, struct wr_tier_change *change)
+{
+	decay_to(t, signs->now_ns);
+	change_tier(t, rules, WR_TIER_ISOLATE, WR_TIER_WHY_LEFT, signs, change);
+	if (t->penalty < wr_tier_floors[WR_TIER_ISOLATE])
+		t->penalty = wr_tier_floors[WR_TIER_ISOLATE];
+	t->decayed_ns = t->bad_ns = signs->now_ns;
+	t->flags |= BAD;
+}
+
 bool
 wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs, struct wr_tier_change *change)
 {
+	bool culprit = is_culprit(t, rules, signs);
 	struct verdict verdict = weigh(t, rules, signs);
 
+	if (culprit) {
+		put_out(t, rules, signs, change);
+		return true;
+	}
 	if (verdict.weight > 0)
 		return book_violation(t, rules, signs, verdict, change);
 	if (signs->poll_ns > rules->good_ns[t->tier])
@@ -363,7 +438,8 @@ static const char *const why_names[WR_TIER_WHYS] = {[WR_TIER_WHY_NONE] = "none",
 	[WR_TIER_WHY_HARD] = "hard",
 	[WR_TIER_WHY_OVERLOAD] = "overload",
 	[WR_TIER_WHY_OPERATOR] = "operator",
-	[WR_TIER_WHY_LINEAGE] = "lineage"};
+	[WR_TIER_WHY_LINEAGE] = "lineage",
+	[WR_TIER_WHY_LEFT] = "left"};
 
 const char *
 wr_tier_why_name(unsigned why)
@@ -454,6 +530,9 @@ cause_text(const struct wr_tier_change *c, char *buf, size_t size)
 		break;
 	case WR_TIER_WHY_OVERLOAD:
 		snprintf(buf, size, "the system is overloaded");
+		break;
+	case WR_TIER_WHY_LEFT:
+		snprintf(buf, size, "a publisher left it behind, and it held its loop up");
 		break;
 	case WR_TIER_WHY_LINEAGE:
 		snprintf(buf, size, "it was made by one that is there");

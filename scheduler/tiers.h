@@ -18,8 +18,12 @@
  *   8 ms in which its oldest unread message is older than it may be.
  *
  * Lag and age count against who causes them. Who has neighbours, and whose polls took less than
- * half of its part of the time since they were looked at last, lags because of those: from warn
- * on, where its polls are measured, that does not count, and it stays where it is meanwhile.
+ * half of its part of the time since they were looked at last, is held up by those: while its
+ * polls are measured neither counts. Beyond warn, lag counts only against who took more than
+ * one and a half times its part: who takes no more lags because its publisher is faster than
+ * its loop, and to isolate it would help nobody. Who takes so much and is left behind by a
+ * publisher besides, its stall budget spent, is isolated at once, for each of its polls makes
+ * its neighbours as slow as it is.
  *
  * How many are too many is given for each tier, as k violations in a row, and that is exact:
  *
@@ -75,6 +79,7 @@ enum wr_tier_why {
 	WR_TIER_WHY_OVERLOAD,  /* the whole system is overloaded */
 	WR_TIER_WHY_OPERATOR,  /* somebody said so */
 	WR_TIER_WHY_LINEAGE,   /* who made it is there */
+	WR_TIER_WHY_LEFT,      /* it was left behind, and takes the time of others */
 	WR_TIER_WHYS
 };
 
@@ -102,12 +107,14 @@ struct wr_tier_signs {
 	uint64_t now_ns;
 	uint64_t poll_ns;  /* 0: not measured, and no reason to */
 	uint64_t stall_ns; /* charged for the waiting of others */
-	uint64_t age_ns;   /* of its oldest unread message */
-	uint32_t lag;      /* of its quota, in thousandths */
+	uint64_t hindered_ns; /* see wr_tier_hindered_ns; for whoever adds signs of its own */
+	uint64_t age_ns; /* of its oldest unread message */
+	uint32_t lag;    /* of its quota, in thousandths */
 	uint32_t part,
 		round; /* of a round, its polls and those of all that have something to do,
 				 itself among them, in the same unit; 0: it has no neighbours */
 	bool overdrawn; /* it went on after its budget was used up */
+	bool overspent; /* a publisher leaves it behind, its stall budget spent */
 };
 
 /* A transition, with what led to it. */
@@ -127,9 +134,18 @@ struct wr_tier_change {
 void wr_tier_init(struct wr_tier *t, uint64_t now_ns);
 
 /* After a poll, or when something was charged. True if the tier has changed: then *change
- * says how and why. Never by more than one tier. */
+ * says how and why. By one tier, but for who is isolated because it was left behind. */
 bool wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs, struct wr_tier_change *change);
+
+/* Of the time since the last look at lag and age, what its neighbours took beyond their part:
+ * what it needed itself would have taken the rest, had all kept to their weights. 0 where that
+ * is less than half of the time, or not known: it has none, or not all polls were measured. Of
+ * more than 2^24 ns, so much. */
+uint64_t wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs *signs);
+
+/* From now on its polls are measured, right after a look at lag and age, or they are not. */
+void wr_tier_measured(struct wr_tier *t, bool measured);
 
 /* To this tier at once: a handler that does not return (which costs it no points, so that it
  * comes back after its dwell), an overload, an operator. False if

@@ -180,7 +180,8 @@ typedef struct weir_look_change {
 	uint32_t from;
 	uint32_t to;
 	char reason[16]; /* "overrun", "overdrawn", "stall", "lag", "age", "hard",
-			    "overload", "operator"; "good": it has behaved */
+			    "overload", "operator", "lineage", "left"; "good": it
+			    has behaved */
 	char text[160];  /* for people: "monitor -> warn: a poll took 4 ms, ..." */
 } weir_look_change;
 

@@ -852,7 +852,8 @@ sub_heavy(struct wr_task *task)
 	return false;
 }
 
-/* Of its streams the one that is worst off; and what it was charged in all of them. */
+/* Of its streams the one that is worst off; and what it was charged in all of them. Those that
+ * wait for it are told what its neighbours took. */
 static void
 sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
 {
@@ -868,6 +869,9 @@ sub_signs(struct wr_task *task, struct wr_tier_signs *signs)
 		signs->lag = lag > signs->lag ? lag : signs->lag;
 		signs->age_ns = age_ns > signs->age_ns ? age_ns : signs->age_ns;
 		signs->stall_ns += wr_reader_charged_ns(reader);
+		signs->overspent |= wr_reader_overspent(reader);
+		if (signs->hindered_ns > 0 && lag > 0)
+			wr_reader_hindered(reader, signs->hindered_ns);
 	}
 }
 

@@ -186,9 +186,12 @@ P2_a_reader_is_told_what_it_was_charged(void)
 	told = wait_until_told(&rig, 1, 0);
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), told);
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), 0);
+	CHECK(!wr_reader_overspent(&rig.r[1]));
 	CHECK_EQ(wr_room_wait(rig.w, UINT64_MAX, NULL), 0);
 	CHECK_EQ(outs, 1);
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[1]), spent(&rig, 1) - told);
+	CHECK(wr_reader_overspent(&rig.r[1]));
+	CHECK(!wr_reader_overspent(&rig.r[0]));
 	CHECK_EQ(wr_reader_charged_ns(&rig.r[0]), 0);
 	rig_free(&rig);
 }
@@ -434,6 +437,7 @@ back_by_reading_and_nothing_is_lost_after_that(void)
 		next++;
 	}
 	CHECK_EQ(backs, 0);
+	CHECK(wr_reader_overspent(&rig.r[1]));
 	let_time_pass(&rig, 1);
 	while (rig.w->pool.head_ord < out + 36) {
 		CHECK_EQ(rig_send(&rig, RIG_MAX), 0);
@@ -442,6 +446,7 @@ back_by_reading_and_nothing_is_lost_after_that(void)
 	}
 	CHECK_EQ(backs, 1);
 	CHECK(rig.row[1]->gate);
+	CHECK(!wr_reader_overspent(&rig.r[1]));
 	CHECK_EQ(rig.w->room.returns, 1);
 
 	/* From here on it is waited for like everybody else. */

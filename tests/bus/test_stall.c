@@ -20,7 +20,8 @@ struct box {
 	struct wr_gate gate;
 	struct wr_slot slot;
 	uint64_t now, head, published;
-	uint64_t unscheduled[ROWS]; /* what the next question about it will be answered */
+	uint64_t unscheduled[ROWS]; /* what the next question about it will be answered: no core, */
+	uint64_t hindered[ROWS]; /* or its loop was with others */
 	unsigned asked[ROWS];
 	bool tells; /* there is somebody to ask */
 };
@@ -59,16 +60,17 @@ stand(struct box *box, unsigned i, uint64_t behind, bool blocks)
 	row(box, i)->blocks = blocks;
 }
 
-static uint64_t
+static struct wr_excuse
 excuse(void *ctx, struct wr_row *about)
 {
 	struct box *box = ctx;
 	long i = about - box->gate.rows;
-	uint64_t ns = box->unscheduled[i];
+	struct wr_excuse excuse = {
+		.no_core_ns = box->unscheduled[i], .hindered_ns = box->hindered[i]};
 
-	box->unscheduled[i] = 0;
+	box->unscheduled[i] = box->hindered[i] = 0;
 	box->asked[i]++;
-	return ns;
+	return excuse;
 }
 
 /* So much later, of which the publisher waited took. */
@@ -861,6 +863,63 @@ time_without_a_core_is_given_back(void)
 	spare(&box);
 }
 
+/* Two of one loop, and one of them is slow: as long as it takes to put that one out, the other
+ * is excused by their loop. */
+static void
+N1_who_shares_a_loop_with_a_slow_one_outlasts_it(void)
+{
+	struct box box;
+	unsigned out = 0;
+
+	make(&box, 3);
+	box.tells = true;
+	stand(&box, 1, 4, true);
+	stand(&box, 2, 4, true);
+	(void)look_later(&box, 0, 0);
+	for (int i = 0; i < 20 && !out; i++) {
+		box.hindered[2] += MS;
+		out = look(&box, MS);
+	}
+	CHECK_EQ(out, 1);
+	CHECK_EQ(row(&box, 1)->blame, WR_BLAME_BUDGET);
+	CHECK_EQ(row(&box, 2)->blame, WR_BLAME_NONE);
+	CHECK(spent(&box, 2) <= 2 * MS);
+	spare(&box);
+}
+
+/* A loop that always says so, true or not, buys one budget more of any 100 ms. */
+static void
+N1_neighbours_excuse_for_one_budget_and_no_longer(void)
+{
+	struct box box;
+	uint64_t waited = 0;
+
+	make(&box, 2);
+	box.tells = true;
+	box.stall.cap_ns = 100 * MS;
+	stand(&box, 1, 4, true);
+	(void)look_later(&box, 0, 0);
+	while (waited < 100 * MS && row(&box, 1)->blame == WR_BLAME_NONE) {
+		box.hindered[1] = box.asked[1] ? MS : 0;
+		(void)look(&box, MS);
+		waited += MS;
+	}
+	CHECK_EQ(row(&box, 1)->blame, WR_BLAME_BUDGET);
+	CHECK(waited > 9 * MS);
+	CHECK(waited <= 11 * MS);
+	spare(&box);
+
+	/* So does one that has never moved; and whom nobody waits for has nothing to excuse. */
+	make(&box, 2);
+	box.tells = true;
+	row(&box, 1)->account.budget_ns = 0;
+	stand(&box, 1, 4, true);
+	box.hindered[1] = 1000 * MS;
+	(void)look_later(&box, 0, 0);
+	CHECK_EQ(row(&box, 1)->blame, WR_BLAME_BUDGET);
+	spare(&box);
+}
+
 /* It needed its core for as long as the others did theirs, and had to wait for one: what it
  * was charged while that was not known is taken back, all of it. */
 static void
@@ -1102,11 +1161,11 @@ the_stream_gets_back_no_more_than_the_account_had(void)
 	spare(&box);
 }
 
-static uint64_t
+static struct wr_excuse
 excuse_after_the_verdict(void *ctx, struct wr_row *about)
 {
 	(void)ctx;
-	return about->blame ? 5 * MS : 0;
+	return (struct wr_excuse){.no_core_ns = about->blame ? 5 * MS : 0};
 }
 
 /* What it is detached for is what it was charged for: nothing is given back any more. */
@@ -1397,7 +1456,7 @@ struct world {
 	unsigned logged;
 };
 
-static uint64_t
+static struct wr_excuse
 starved(void *ctx, struct wr_row *about)
 {
 	struct world *world = ctx;
@@ -1409,7 +1468,7 @@ starved(void *ctx, struct wr_row *about)
 		ns += world->box.now - actor->ready_since;
 	actor->ready_since = world->box.now;
 	world->box.unscheduled[i] = 0;
-	return world->box.asked[i]++ ? ns : 0;
+	return (struct wr_excuse){.no_core_ns = world->box.asked[i]++ ? ns : 0};
 }
 
 static void
@@ -1626,6 +1685,8 @@ static const struct wr_test tests[] = {TEST(a_slide_is_never_less_than_any_100_m
 	TEST(P2_its_loop_is_told_what_it_was_charged),
 	TEST(P2_what_it_could_not_help_it_is_not_told),
 	TEST(time_without_a_core_is_given_back),
+	TEST(N1_who_shares_a_loop_with_a_slow_one_outlasts_it),
+	TEST(N1_neighbours_excuse_for_one_budget_and_no_longer),
 	TEST(who_keeps_pace_once_excused_is_acquitted),
 	TEST(who_was_kept_from_running_has_not_stopped), TEST(nobody_is_blamed_unasked),
 	TEST(excused_in_one_place_is_excused_in_all),

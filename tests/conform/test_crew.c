@@ -363,11 +363,12 @@ who_blocks_and_gets_no_lane_is_refused(const char *name)
 
 struct pourer {
 	const char *name;
+	int readers;
 	pthread_t thread;
 	atomic_bool over;
 };
 
-/* As fast as its readers let it. */
+/* As fast as its `readers` let it. */
 static void *
 pour(void *arg)
 {
@@ -376,7 +377,8 @@ pour(void *arg)
 	weir_pub *pub = weir_advertise(bus, "t", .window = 4 << 20);
 	char message[256] = {0};
 
-	CHECK_EQ(weir_wait_subscribers(pub, 2, WEIR_FOREVER), 2);
+	CHECK_EQ(weir_wait_subscribers(pub, pourer->readers, WEIR_FOREVER),
+		pourer->readers);
 	while (!atomic_load(&pourer->over))
 		CHECK_EQ(weir_send(pub, message, sizeof(message)), 0);
 	CHECK_EQ(weir_close(bus), 0);
@@ -409,7 +411,7 @@ take(void *ctx, const weir_msg *msg)
 static void
 N1_who_shares_a_loop_with_a_slow_one_is_not_isolated(const char *name)
 {
-	struct pourer pourer = {.name = name};
+	struct pourer pourer = {.name = name, .readers = 2};
 	weir_bus *b = bus_with(name, 0, "balanced");
 	weir_sub *slow = weir_subscribe(
 		b, "t", .on_msg = take_slowly, .batch = 64, .moves = WEIR_MOVE_LANE);
@@ -432,6 +434,44 @@ N1_who_shares_a_loop_with_a_slow_one_is_not_isolated(const char *name)
 		(unsigned long long)rig_sub_stats(mate).lost);
 	CHECK(worst < 3);
 	CHECK_EQ(rig_sub_stats(mate).lost, 0);
+	atomic_store(&pourer.over, true);
+	CHECK_EQ(weir_close(b), 0);
+	CHECK_EQ(pthread_join(pourer.thread, NULL), 0);
+}
+
+/*
+ * Others keep up on a loop of their own, so the publisher charges those that hold it up: the
+ * slow one, and who has to wait for that one's polls. The slow one is left behind and leaves
+ * the loop at once; its mate is excused until then.
+ */
+static void
+N1_who_shares_a_loop_with_a_slow_one_loses_nothing(const char *name)
+{
+	struct pourer pourer = {.name = name, .readers = 4};
+	weir_bus *b = bus_with(name, 1, "balanced");
+	uint64_t taken[3] = {0}, enough;
+	weir_sub *slow = weir_subscribe(
+		b, "t", .on_msg = take_slowly, .batch = 64, .moves = WEIR_MOVE_LANE);
+	weir_sub *mates[3];
+
+	for (int i = 0; i < 3; i++) {
+		mates[i] = weir_subscribe(b, "t", .on_msg = take, .ctx = &taken[i],
+			.batch = 64, .moves = i > 0 ? WEIR_MOVE_LOOPS : 0);
+		if (i > 0)
+			REQUIRE_EQ(weir_sub_move(mates[i], 1), 0);
+	}
+	REQUIRE_EQ(pthread_create(&pourer.thread, NULL, pour, &pourer), 0);
+	while (weir_sub_tier(slow) < 3)
+		CHECK(weir_turn(b, 0) >= 0);
+	enough = taken[0] + 20000;
+	while (taken[0] < enough)
+		CHECK(weir_turn(b, 1) >= 0);
+	wr_test_note(
+		"the slow one lost %llu", (unsigned long long)rig_sub_stats(slow).lost);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(rig_sub_stats(mates[i]).lost, 0);
+		CHECK(weir_sub_tier(mates[i]) < 3);
+	}
 	atomic_store(&pourer.over, true);
 	CHECK_EQ(weir_close(b), 0);
 	CHECK_EQ(pthread_join(pourer.thread, NULL), 0);
@@ -721,6 +761,7 @@ what_cannot_be_is_refused_by_name(const char *name)
 	X(consumers_are_placed_where_there_is_least) X(a_loop_with_too_much_gives_some_away) \
 	X(P2_an_isolated_consumer_has_a_lane_and_comes_back) \
 	X(N1_who_shares_a_loop_with_a_slow_one_is_not_isolated) \
+	X(N1_who_shares_a_loop_with_a_slow_one_loses_nothing) \
 	X(P32_a_lane_has_the_priority_that_was_asked_for) X(who_blocks_and_gets_no_lane_is_refused) X(P2_who_may_not_move_is_isolated_in_place) X(P32_who_blocks_has_a_lane_from_the_start) \
 	X(each_verdict_from_elsewhere_ends_a_run) X(what_a_callback_may_call_elsewhere) \
 	X(calls_from_home_reach_it_wherever_it_is) X(a_bus_closes_while_others_work) \

@@ -665,7 +665,8 @@ charges_that_lie(void)
 	store = publish_nothing(&st);
 	AWAIT_ON(bus, weir_publishers(reads_both) == 2);
 	for (; !climbed || sent<20000; climbed |= weir_sub_tier(reads_both)> 0) {
-		wr_stat_set(wr_stream_charged(store->hdr, WEIR_SUBSCRIBERS_MAX - 1),
+		wr_stat_set(
+			&wr_stream_told(store->hdr, WEIR_SUBSCRIBERS_MAX - 1)->charged_ns,
 			lies[sent * 5 / 20000 % 5]);
 		REQUIRE_EQ(weir_send(pub, &sent, sizeof(sent)), 0);
 		sent++;

@@ -134,7 +134,7 @@ scribble(struct fuzz *f)
 	if (at >= WR_PAGE / 8)
 		at += (WR_STREAM_HEADER - WR_PAGE) / 8;
 	wr_stat_set((wr_a64 *)(void *)f->store->hdr + at, value);
-	wr_stat_set(wr_stream_charged(f->store->hdr, f->reader.seat), value);
+	wr_stat_set(&wr_stream_told(f->store->hdr, f->reader.seat)->charged_ns, value);
 }
 
 /* A frame that makes sense, at a place where one may be. */

@@ -352,26 +352,121 @@ static void
 P2_lag_that_neighbours_cause_does_not_count(void)
 {
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 120 * US, 4, 8), WR_TIER_WARN);
+	CHECK_EQ(lag_for(3 * S, 120 * US, 4, 8), WR_TIER_MONITOR);
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 130 * US, 4, 8), WR_TIER_ISOLATE);
+	CHECK_EQ(lag_for(3 * S, 130 * US, 4, 8), WR_TIER_WARN);
 	/* Of a weight that is a quarter of all. */
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 60 * US, 3, 12), WR_TIER_WARN);
+	CHECK_EQ(lag_for(3 * S, 60 * US, 3, 12), WR_TIER_MONITOR);
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 70 * US, 3, 12), WR_TIER_ISOLATE);
-	/* Who has no neighbours has nobody to blame. */
+	CHECK_EQ(lag_for(3 * S, 70 * US, 3, 12), WR_TIER_WARN);
+	/* As long as polls are not measured, nobody knows. */
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 1 * US, 4, 4), WR_TIER_ISOLATE);
-	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 1 * US, 0, 0), WR_TIER_ISOLATE);
+	for (int i = 0; i < 3000; i++) {
+		now += MS;
+		(void)poll_with(
+			(struct wr_tier_signs){.lag = 1000, .part = 4, .round = 8});
+	}
+	CHECK_EQ(tier.tier, WR_TIER_WARN);
 	/* While it is behind it stays, and then it comes back. */
 	make("balanced");
-	CHECK_EQ(lag_for(60 * MS, 1 * US, 4, 8), WR_TIER_WARN);
+	CHECK_EQ(lag_for(60 * MS, 240 * US, 4, 8), WR_TIER_WARN);
 	CHECK_EQ(lag_for(3 * S, 1 * US, 4, 8), WR_TIER_WARN);
 	CHECK_EQ(tier.tier, WR_TIER_WARN);
 	CHECK(behave(3 * S));
 	CHECK_EQ(tier.tier, WR_TIER_MONITOR);
+}
+
+/* Beyond warn: who takes no more than its part lags because its publisher is faster than its
+ * loop; and who has no neighbours takes nothing from anybody. */
+static void
+P2_lag_leads_beyond_warn_who_takes_from_others(void)
+{
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 350 * US, 4, 8), WR_TIER_WARN);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 400 * US, 4, 8), WR_TIER_ISOLATE);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 180 * US, 3, 12), WR_TIER_WARN);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 200 * US, 3, 12), WR_TIER_ISOLATE);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 400 * US, 4, 4), WR_TIER_WARN);
+	make("balanced");
+	CHECK_EQ(lag_for(3 * S, 400 * US, 0, 0), WR_TIER_WARN);
+}
+
+/* Who was left behind and takes more than its part need not climb: its neighbours wait. */
+static void
+P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once(void)
+{
+	struct wr_tier_signs signs = {
+		.poll_ns = 400 * US, .stall_ns = 600 * US, .part = 4, .round = 8};
+
+	make("balanced");
+	(void)lag_for(5 * MS, 400 * US, 4, 8);
+	CHECK_EQ(tier.tier, WR_TIER_MONITOR);
+	signs.overspent = true;
+	now += 100 * US;
+	CHECK(poll_with(signs));
+	CHECK_EQ(tier.tier, WR_TIER_ISOLATE);
+	CHECK_EQ(change.from, WR_TIER_MONITOR);
+	CHECK_EQ(change.why, WR_TIER_WHY_LEFT);
+	CHECK_EQ(change.dwell_ns, 250 * MS);
+	CHECK(!poll_with(signs)); /* it is there */
+
+	/* Its neighbour, which was left behind as well. */
+	make("balanced");
+	(void)lag_for(5 * MS, 50 * US, 4, 8);
+	signs.poll_ns = 50 * US;
+	now += 450 * US;
+	CHECK(!poll_with(signs));
+	CHECK_EQ(tier.tier, WR_TIER_MONITOR);
+
+	/* Alone; not measured; or nobody climbs. */
+	make("balanced");
+	(void)lag_for(5 * MS, 400 * US, 4, 4);
+	signs.poll_ns = 400 * US;
+	signs.round = 4;
+	CHECK(!poll_with(signs));
+	make("balanced");
+	signs.round = 8;
+	signs.poll_ns = 0;
+	now += MS;
+	CHECK(!poll_with(signs));
+	make("balanced");
+	(void)lag_for(5 * MS, 400 * US, 4, 8);
+	rules.worth[WR_TIER_MONITOR] = 0;
+	signs.poll_ns = 400 * US;
+	CHECK(!poll_with(signs));
+	CHECK_EQ(tier.tier, WR_TIER_MONITOR);
+}
+
+/* What its neighbours took beyond their part: of a millisecond in which it had 50 us of two
+ * equal ones, a fair loop would have needed 100. */
+static void
+N1_what_neighbours_took_is_known_while_it_is_measured(void)
+{
+	struct wr_tier_signs signs = {.poll_ns = 25 * US, .part = 4, .round = 8};
+
+	make("balanced");
+	(void)lag_for(5 * MS, 25 * US, 4, 8);
+	signs.now_ns = tier.looked_ns + 2 * MS;
+	tier.own_ns = 75 * US;
+	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), 1800 * US);
+	/* No more than a little of a long time, in which it may have had nothing to do. */
+	signs.now_ns = tier.looked_ns + 1000 * MS;
+	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), WR_TIER_LAG_GAP_NS);
+	/* Half of its part is enough; and nobody knows without neighbours, or unmeasured. */
+	signs.now_ns = tier.looked_ns + 2 * MS;
+	tier.own_ns = 475 * US;
+	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), 0);
+	tier.own_ns = 75 * US;
+	signs.round = 4;
+	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), 0);
+	signs.round = 8;
+	wr_tier_measured(&tier, false);
+	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), 0);
 }
 
 /* Looked at every microsecond, lag is still the time that it lasted. */
@@ -772,6 +867,7 @@ P2_a_change_reads_as_a_line(void)
 		{WR_TIER_WHY_OVERLOAD, "the system is overloaded"},
 		{WR_TIER_WHY_OPERATOR, "an operator said so"},
 		{WR_TIER_WHY_LINEAGE, "it was made by one that is there"},
+		{WR_TIER_WHY_LEFT, "a publisher left it behind, and it held its loop up"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -889,6 +985,9 @@ static const struct wr_test tests[] = {TEST(P15_the_kth_violation_in_a_row_promo
 	TEST(P2_a_stall_budget_leads_to_isolation),
 	TEST(P2_lag_and_age_count_by_their_time),
 	TEST(P2_lag_that_neighbours_cause_does_not_count),
+	TEST(P2_lag_leads_beyond_warn_who_takes_from_others),
+	TEST(P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once),
+	TEST(N1_what_neighbours_took_is_known_while_it_is_measured),
 	TEST(P2_lag_does_not_depend_on_how_often_one_looks), TEST(P2_bursts_are_no_lag),
 	TEST(P2_who_goes_on_after_its_budget_violates),
 	TEST(P15_each_guard_of_a_demotion), TEST(P15_neither_good_nor_bad_is_neither),
