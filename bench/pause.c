@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 #include <weir/loop.h>
@@ -30,6 +31,9 @@ enum {
 	BACK_MS = 200,     /* and so long after its dwell it should be back */
 	WATCHED_MS = 2000, /* for the sentinel's share of a core */
 };
+
+#define SENTINEL "weir-sentinel"
+#define DOZER    "bench-dozer"
 
 static struct bench_options options;
 
@@ -244,9 +248,9 @@ case_block(void)
 
 /* ---- the sentinel itself ------------------------------------------------------------------- */
 
-/* What the sentinel's thread has run, ever; 0: there is none. */
+/* What the thread of that name has run, ever; 0: there is none. */
 static uint64_t
-sentinel_ns(void)
+ran_ns_of(const char *thread)
 {
 	char path[300], name[32];
 	uint64_t ran_ns = 0;
@@ -265,7 +269,7 @@ sentinel_ns(void)
 		name[0] = 0;
 		(void)fgets(name, sizeof(name), file);
 		(void)fclose(file);
-		if (strncmp(name, "weir-sentinel", 13) != 0)
+		if (strncmp(name, thread, strlen(thread)) != 0)
 			continue;
 		(void)snprintf(path, sizeof(path), "/proc/self/task/%s/schedstat",
 			entry->d_name);
@@ -282,20 +286,48 @@ sentinel_ns(void)
 
 /* Its share of a core, in percent. */
 static double
-share(void)
+share(const char *thread)
 {
-	uint64_t ran_ns = sentinel_ns(), began_ns = weir_now_ns();
+	uint64_t ran_ns = ran_ns_of(thread), began_ns = weir_now_ns();
 
 	rest_ms(WATCHED_MS);
-	return 100.0 * (double)(sentinel_ns() - ran_ns) /
+	return 100.0 * (double)(ran_ns_of(thread) - ran_ns) /
 		(double)(weir_now_ns() - began_ns);
+}
+
+/* Wakes as often as a sentinel, and looks at nothing: what this machine takes for waking. */
+static void *
+doze(void *arg)
+{
+	const struct timespec tick = {.tv_nsec = WEIR_TICK_US * 1000L};
+	const atomic_bool *ends = arg;
+
+	(void)prctl(PR_SET_NAME, DOZER);
+	(void)prctl(PR_SET_TIMERSLACK, 1ul);
+	while (!atomic_load(ends))
+		(void)nanosleep(&tick, NULL);
+	return NULL;
+}
+
+static int
+share_of_waking(double *percent)
+{
+	atomic_bool ends = false;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, doze, &ends) != 0)
+		return -1;
+	rest_ms(WARM_MS);
+	*percent = share(DOZER);
+	atomic_store(&ends, true);
+	return pthread_join(thread, NULL) == 0 ? 0 : -1;
 }
 
 static int
 case_sentinel(void)
 {
 	int runs = options.few;
-	double busy[BENCH_RUNS_MAX], parked[BENCH_RUNS_MAX];
+	double busy[BENCH_RUNS_MAX], bare[BENCH_RUNS_MAX], parked[BENCH_RUNS_MAX];
 
 	for (int i = 0; i < runs; i++) {
 		struct subject subject = {0};
@@ -303,15 +335,19 @@ case_sentinel(void)
 		if (subject_begin(&subject, 0) < 0)
 			return BENCH_UNMEASURED;
 		rest_ms(WARM_MS);
-		busy[i] = share();
+		busy[i] = share(SENTINEL);
+		if (share_of_waking(&bare[i]) < 0)
+			return BENCH_UNMEASURED;
 		/* It sends the message on no more: the loop sleeps. */
 		atomic_store(&subject.siblings[0].sends, false);
 		rest_ms(WARM_MS);
-		parked[i] = share();
+		parked[i] = share(SENTINEL);
 		if (subject_end(&subject) < 0)
 			return BENCH_UNMEASURED;
 	}
 	print("sentinel", "of a core, while a loop is busy", "%", busy, runs, 1);
+	print("sentinel", "of a core, a thread that only wakes as often", "%", bare,
+		runs, 0);
 	print("sentinel", "of a core, while all loops sleep", "%", parked, runs, 0);
 	return BENCH_GOOD;
 }

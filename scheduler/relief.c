@@ -325,6 +325,7 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	struct wr_lease *lease = post->lease;
 	struct wr_relief_stats *stats = &post->stats;
 	uint64_t decided_ns = wr_now_ns();
+	bool spins = post->suspect.found != WR_FOUND_WAITING;
 
 	if ((!post->claimants && !relief.idle && !WR_MUTANT(RELIEF_HALFWAY)) ||
 		relief.stuck >= WEIR_STUCK_MAX) {
@@ -341,9 +342,12 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	note_time(&stats->found_ns, &stats->found_most_ns,
 		now_ns - post->suspect.since_ns);
 	/* First lower, then wake: else who spins may keep the core for the rest of its slice. */
-	lower(post, lease);
+	if (spins)
+		lower(post, lease);
 	post->kind->left(post, lease->task, now_ns);
 	pass_on(post);
+	if (!spins)
+		lower(post, lease);
 }
 
 /* Returns how soon it should be looked at again, if it is suspect; else UINT64_MAX. With the
@@ -358,8 +362,12 @@ look_at(struct wr_post *post, uint64_t tick_ns)
 	enum wr_finding found;
 
 	if (!wr_suspect_look(&post->suspect, word,
-		    (word & WR_LEASE_MASK) == WR_LEASE_HANDLER, now_ns, tick_ns))
+		    (word & WR_LEASE_MASK) == WR_LEASE_HANDLER, now_ns, tick_ns)) {
+		if (post->suspect.word != 0)
+			wr_suspect_begins(
+				&post->suspect, wr_thread_ran_ns(&lease->thread));
 		return UINT64_MAX;
+	}
 	evidence.ran_ns = wr_thread_ran_ns(&lease->thread);
 	evidence.waits = wr_thread_waits(&lease->thread);
 	evidence.taken_ns = wr_now_ns();

@@ -24,6 +24,13 @@ wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_
 	return true;
 }
 
+void
+wr_suspect_begins(struct wr_suspect *s, uint64_t ran_ns)
+{
+	s->asked_ns = s->waits_ns = s->since_ns;
+	s->ran_ns = ran_ns;
+}
+
 /* What it has run in this poll is its own, however long that took. */
 static enum wr_finding
 find(const struct wr_suspect *s, const struct wr_evidence *evidence, uint64_t now_ns,

@@ -37,11 +37,11 @@ enum wr_finding {
 };
 
 struct wr_suspect {
-	uint64_t word;         /* of the lease, at the last look */
-	uint64_t since_ns;     /* when that was seen first */
-	uint64_t looked_ns;    /* the last look */
-	uint64_t asked_ns;     /* when evidence was taken first; 0: not yet */
-	uint64_t ran_ns;       /* that its thread had run by then */
+	uint64_t word;      /* of the lease, at the last look */
+	uint64_t since_ns;  /* when that was seen first */
+	uint64_t looked_ns; /* the last look */
+	uint64_t asked_ns; /* since when it is known what its thread has run; 0: not yet */
+	uint64_t ran_ns;       /* that it had run by then */
 	enum wr_finding found; /* by the last look: that it spins, or waits */
 	uint32_t times;        /* that the same was found, in a row */
 	uint64_t waits_ns; /* since when it waited at each look; 0: at the last it did not */
@@ -59,6 +59,11 @@ struct wr_evidence {
  * evidence is wanted. */
 bool wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_ns,
 	uint64_t planned_ns);
+
+/* It is another poll, word is not 0, and its thread has run so much, ever, as was read right
+ * after the word. Without it the first evidence is what later evidence is compared with, and
+ * who spins is found so much later. */
+void wr_suspect_begins(struct wr_suspect *s, uint64_t ran_ns);
 
 /* What follows from it; now_ns as in the look. */
 enum wr_finding wr_suspect_judge(struct wr_suspect *s,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "scheduler/tiers.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- points --------------------------------------------------------------------------------- */
@@ -449,7 +450,7 @@ wr_tier_why_name(unsigned why)
 
 enum { TIME_LEN = 32, CAUSE_LEN = 160 };
 
-/* Three digits and a unit: "1.84 ms". */
+/* Three digits and a unit: "1.84 ms". In whole numbers: a loop may wait for this. */
 static const char *
 time_text(uint64_t ns, char *buf)
 {
@@ -458,19 +459,18 @@ time_text(uint64_t ns, char *buf)
 		const char *name;
 	} units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "us"}, {1, "ns"}};
 	unsigned i = 0;
-	double value;
+	uint64_t unit, scale, scaled;
 
 	while (units[i].ns > 1 && ns < units[i].ns)
 		i++;
-	value = (double)ns / (double)units[i].ns;
-	snprintf(buf, TIME_LEN, "%.*f %s",
-		value < 10            ? 2
-			: value < 100 ? 1
-				      : 0,
-		value, units[i].name);
-	if (ns % units[i].ns == 0)
-		snprintf(buf, TIME_LEN, "%llu %s",
-			(unsigned long long)(ns / units[i].ns), units[i].name);
+	unit = units[i].ns;
+	scale = ns % unit == 0 || ns >= 100 * unit ? 1 : ns >= 10 * unit ? 10 : 100;
+	scaled = ns / unit * scale + (ns % unit * scale + unit / 2) / unit;
+	if (scale == 1)
+		snprintf(buf, TIME_LEN, "%" PRIu64 " %s", scaled, units[i].name);
+	else
+		snprintf(buf, TIME_LEN, "%" PRIu64 ".%0*" PRIu64 " %s", scaled / scale,
+			scale == 10 ? 1 : 2, scaled % scale, units[i].name);
 	return buf;
 }
 

@@ -59,6 +59,31 @@ N2_who_spins_is_found_when_its_time_is_over(void)
 	CHECK_EQ(looks, 1 + HARD / TICK); /* since the first look */
 }
 
+/* Of a budget of four ticks the last two fifths of one would be missing, else. */
+static void
+N2_what_it_had_run_when_it_was_first_seen_is_where_it_begins(void)
+{
+	int looks;
+
+	make();
+	(void)look(POLL, 0, false, 4 * TICK);
+	wr_suspect_begins(&s, evidence.ran_ns);
+	CHECK_EQ(find(TICK, false, 4 * TICK, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 4 + 1); /* two of them say so */
+	/* What it had run before that is not of this poll. */
+	make();
+	evidence.ran_ns = 1000 * HARD;
+	(void)look(POLL, 0, false, HARD);
+	wr_suspect_begins(&s, evidence.ran_ns);
+	CHECK_EQ(find(0, false, HARD, &looks), WR_FOUND_NO_CORE);
+	/* Nor is it waiting that was seen only later, if it ran in between. */
+	make();
+	(void)look(POLL, 0, false, HARD);
+	wr_suspect_begins(&s, evidence.ran_ns);
+	(void)look(POLL, TICK, false, HARD);
+	CHECK_EQ(find(0, true, HARD, &looks), WR_FOUND_NO_CORE);
+}
+
 static void
 N2_who_waits_is_found_when_its_time_is_over(void)
 {
@@ -295,6 +320,7 @@ P1_whatever_the_machine_does(void)
 }
 
 static const struct wr_test tests[] = {TEST(N2_who_spins_is_found_when_its_time_is_over),
+	TEST(N2_what_it_had_run_when_it_was_first_seen_is_where_it_begins),
 	TEST(N2_who_waits_is_found_when_its_time_is_over),
 	TEST(N2_who_has_no_core_is_excused),
 	TEST(N2_what_it_has_run_counts_however_long_that_took),
