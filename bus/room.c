@@ -11,10 +11,11 @@
 #include "bus/writer.h"
 
 enum {
-	PAUSES = 200,        /* looks for room with a pause between, about 10 us */
-	YIELDS = 4,          /* then with the core given away */
-	PARK_NS = 100000000, /* no wait sleeps longer without a look, */
-	NAP_NS = 200000,     /* or than that where no bell can be heard */
+	PAUSES = 200,           /* looks for room with a pause between, about 10 us */
+	YIELDS = 4,             /* then with the core given away */
+	PARK_NS = 100000000,    /* no wait sleeps longer without a look, */
+	NAP_NS = 200000,        /* or than that where no bell can be heard */
+	SAID_LATE_NS = 2000000, /* that a loop may be late to say what kept it */
 	NOT_ASLEEP_NS =
 		2000000 /* between two claims of who never waits: the most that counts */
 };
@@ -93,11 +94,13 @@ excuse(void *ctx, struct wr_row *row)
 	(void)ctx;
 	if (row->asked_ns != 0 && said_ns > row->said_ns)
 		excuse.hindered_ns = said_ns - row->said_ns;
-	/* No more than passed, and once: it may have had no core while it was with others. A
-	 * loop says so now and then, so the rest may count at the next question. */
+	/* No more than passed, and once: it may have had no core while it was with others. */
 	if (excuse.hindered_ns > rest_ns)
 		excuse.hindered_ns = rest_ns;
 	row->said_ns += excuse.hindered_ns;
+	/* A loop says it now and then, so a little may count at the next question. */
+	if (said_ns > row->said_ns + SAID_LATE_NS || row->asked_ns == 0)
+		row->said_ns = said_ns;
 	row->asked_ns = now_ns;
 	return excuse;
 }

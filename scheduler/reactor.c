@@ -473,8 +473,7 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		WR_COUNT(&task->stats.violations, 1);
 		WR_COUNT(&r->stats->violations, 1);
 	}
-	/* Who holds up a publisher may be held up itself: that is to be known. */
-	if (signs.stall_ns > 0)
+	if (wr_tier_asks_for_measures(&signs))
 		task->measured = WR_METER_MEASURED;
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;

@@ -122,6 +122,12 @@ takes_from_others(const struct wr_tier *t, const struct wr_tier_signs *signs)
 		due_ns(t, signs) * 2 > since(t->looked_ns, signs->now_ns) * 3;
 }
 
+bool
+wr_tier_asks_for_measures(const struct wr_tier_signs *signs)
+{
+	return signs->stall_ns > 0 || signs->lag > LAG_SOME;
+}
+
 uint64_t
 wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs *signs)
 {
@@ -143,8 +149,7 @@ add_own(struct wr_tier *t, uint64_t poll_ns)
 	t->own_ns = own_ns < UINT32_MAX ? (uint32_t)own_ns : UINT32_MAX;
 }
 
-/* Only what was so at the last look as well was so meanwhile. Lag warns; what leads further is
- * that others pay for it. */
+/* Only what was so at the last look as well was so meanwhile. */
 static void
 weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs, struct verdict *verdict, uint64_t *most)
@@ -152,7 +157,8 @@ weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 	uint64_t gap_ns = since(t->looked_ns, signs->now_ns);
 	uint8_t was, is = 0;
 	bool hindered = wr_tier_hindered_ns(t, signs) > 0;
-	bool counts = t->tier == WR_TIER_MONITOR || takes_from_others(t, signs);
+	bool alone = signs->round <= signs->part;
+	bool counts = alone ? t->tier == WR_TIER_MONITOR : takes_from_others(t, signs);
 
 	add_own(t, signs->poll_ns);
 	if (gap_ns < WR_TIER_LAG_LOOK_NS)

@@ -18,12 +18,13 @@
  *   8 ms in which its oldest unread message is older than it may be.
  *
  * Lag and age count against who causes them. Who has neighbours, and whose polls took less than
- * half of its part of the time since they were looked at last, is held up by those: while its
- * polls are measured neither counts. Beyond warn, lag counts only against who took more than
- * one and a half times its part: who takes no more lags because its publisher is faster than
- * its loop, and to isolate it would help nobody. Who takes so much and is left behind by a
- * publisher besides, its stall budget spent, is isolated at once, for each of its polls makes
- * its neighbours as slow as it is.
+ * half of its part of the time since they were looked at last, is held up by those: then neither
+ * counts. Lag, besides, counts only against who took more than one and a half times its part:
+ * who takes no more lags because its publisher is faster than its loop, as somebody always does
+ * where nothing is lost, and fewer turns would make it lag more. Who has no neighbours is warned.
+ * All of that is known of who is measured, so who lags is. Who takes so much and is left behind
+ * by a publisher besides, its stall budget spent, is isolated at once, for each of its polls
+ * makes its neighbours as slow as it is.
  *
  * How many are too many is given for each tier, as k violations in a row, and that is exact:
  *
@@ -143,6 +144,10 @@ bool wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
  * is less than half of the time, or not known: it has none, or not all polls were measured. Of
  * more than 2^24 ns, so much. */
 uint64_t wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs *signs);
+
+/* True if it is to be known how much of the time is its own: from then on it is to be measured
+ * for a while. */
+bool wr_tier_asks_for_measures(const struct wr_tier_signs *signs);
 
 /* From now on its polls are measured, right after a look at lag and age, or they are not. */
 void wr_tier_measured(struct wr_tier *t, bool measured);
