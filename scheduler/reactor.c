@@ -11,7 +11,9 @@
 
 enum {
 	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
-	EVENTS = 64        /* of descriptors, that one call takes */
+	EVENTS = 64,       /* of descriptors, that one call takes */
+	HELD_MOST_NS = 1500000, /* that one may cost its neighbours: less than one of them may spend */
+	HELD_FOR_NS = 100000000
 };
 
 int
@@ -454,6 +456,25 @@ wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 
 /* ---- a turn ------------------------------------------------------------------------------------- */
 
+/*
+ * A publisher sees that it has to wait for a consumer, not that the loop of that one is with
+ * another. Here that is known: what the one was charged is held against the other.
+ */
+static void
+pass_charge_on(
+	struct wr_reactor *r, const struct wr_task *task, struct wr_tier_signs *signs)
+{
+	if (signs->now_ns - r->held_from_ns > HELD_FOR_NS) {
+		r->held_ns = 0;
+		r->held_from_ns = signs->now_ns;
+	}
+	if (signs->stall_ns > 0 && wr_tier_is_hindered(&task->tier)) {
+		r->held_ns += signs->stall_ns;
+		signs->stall_ns = 0;
+	}
+	signs->overspent |= r->held_ns >= HELD_MOST_NS;
+}
+
 /* Looks whether the consumer is at the right tier; poll_ns: what its poll took, 0: unknown. */
 static void
 judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now_ns)
@@ -475,8 +496,11 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	}
 	if (wr_tier_asks_for_measures(&signs))
 		task->measured = WR_METER_MEASURED;
+	pass_charge_on(r, task, &signs);
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
+	if (change.why == WR_TIER_WHY_LEFT)
+		r->held_ns = 0;
 	if (change.to > change.from)
 		WR_COUNT(&task->stats.promotions, 1);
 	else

@@ -32,7 +32,8 @@ enum {
 	WAS_MUCH = 8,
 	WAS_OLD = 16,
 	RETURNED = 32,
-	UNMEASURED = 64 /* polls since the last look at lag and age */
+	UNMEASURED = 64, /* polls since the last look at lag and age */
+	HINDERED = 128   /* at that look */
 };
 
 /* Below these a consumer may come back from a tier. */
@@ -123,6 +124,12 @@ takes_from_others(const struct wr_tier *t, const struct wr_tier_signs *signs)
 }
 
 bool
+wr_tier_is_hindered(const struct wr_tier *t)
+{
+	return (t->flags & HINDERED) != 0;
+}
+
+bool
 wr_tier_asks_for_measures(const struct wr_tier_signs *signs)
 {
 	return signs->stall_ns > 0 || signs->lag > LAG_SOME;
@@ -172,7 +179,8 @@ weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 	is |= signs->lag > LAG_SOME ? WAS_SOME : 0;
 	is |= signs->lag > LAG_MUCH ? WAS_MUCH : 0;
 	is |= rules->age_ns != 0 && signs->age_ns > rules->age_ns ? WAS_OLD : 0;
-	t->flags = (uint8_t)((was & ~(WAS_SOME | WAS_MUCH | WAS_OLD)) | is);
+	is |= hindered ? HINDERED : 0;
+	t->flags = (uint8_t)((was & ~(WAS_SOME | WAS_MUCH | WAS_OLD | HINDERED)) | is);
 	if (hindered)
 		return;
 	if (counts && (is & was & WAS_MUCH))
@@ -337,7 +345,7 @@ book_good(struct wr_tier *t, const struct wr_tier_rules *rules,
 	return true;
 }
 
-/* It was left behind, and has taken much more than its part of the time. */
+/* Publishers waited for it, and it has taken much more than its part of the time. */
 static bool
 is_culprit(const struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs)
@@ -538,7 +546,7 @@ cause_text(const struct wr_tier_change *c, char *buf, size_t size)
 		snprintf(buf, size, "the system is overloaded");
 		break;
 	case WR_TIER_WHY_LEFT:
-		snprintf(buf, size, "a publisher left it behind, and it held its loop up");
+		snprintf(buf, size, "publishers waited for it, and it held its loop up");
 		break;
 	case WR_TIER_WHY_LINEAGE:
 		snprintf(buf, size, "it was made by one that is there");

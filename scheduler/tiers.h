@@ -24,7 +24,8 @@
  * where nothing is lost, and fewer turns would make it lag more. Who has no neighbours is warned.
  * All of that is known of who is measured, so who lags is. Who takes so much and is left behind
  * by a publisher besides, its stall budget spent, is isolated at once, for each of its polls
- * makes its neighbours as slow as it is.
+ * makes its neighbours as slow as it is. So it is where publishers charged its neighbours
+ * instead, which a loop knows to be held up: those are told, and do not pay for it here.
  *
  * How many are too many is given for each tier, as k violations in a row, and that is exact:
  *
@@ -80,7 +81,7 @@ enum wr_tier_why {
 	WR_TIER_WHY_OVERLOAD,  /* the whole system is overloaded */
 	WR_TIER_WHY_OPERATOR,  /* somebody said so */
 	WR_TIER_WHY_LINEAGE,   /* who made it is there */
-	WR_TIER_WHY_LEFT,      /* it was left behind, and takes the time of others */
+	WR_TIER_WHY_LEFT, /* publishers waited for it, and it takes the time of others */
 	WR_TIER_WHYS
 };
 
@@ -115,7 +116,8 @@ struct wr_tier_signs {
 		round; /* of a round, its polls and those of all that have something to do,
 				 itself among them, in the same unit; 0: it has no neighbours */
 	bool overdrawn; /* it went on after its budget was used up */
-	bool overspent; /* a publisher leaves it behind, its stall budget spent */
+	bool overspent; /* a publisher leaves it behind, its stall budget spent; or others of
+			     its loop were charged so much for what neighbours took */
 };
 
 /* A transition, with what led to it. */
@@ -148,6 +150,9 @@ uint64_t wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs
 /* True if it is to be known how much of the time is its own: from then on it is to be measured
  * for a while. */
 bool wr_tier_asks_for_measures(const struct wr_tier_signs *signs);
+
+/* True if its neighbours kept it from its part of the loop when that was looked at last. */
+bool wr_tier_is_hindered(const struct wr_tier *t);
 
 /* From now on its polls are measured, right after a look at lag and age, or they are not. */
 void wr_tier_measured(struct wr_tier *t, bool measured);

@@ -714,6 +714,57 @@ P32_a_child_begins_at_the_tier_of_its_maker(void)
 	}
 }
 
+/* Each of its polls takes so long; its publisher charges it for the waiting of others. */
+struct charged {
+	struct wr_task task;
+	uint64_t takes_ns, charge_ns;
+};
+
+static int
+poll_charged(struct wr_task *task, int *verdict)
+{
+	uint64_t until_ns = wr_now_ns() + ((struct charged *)(void *)task)->takes_ns;
+
+	(void)verdict;
+	while (wr_now_ns() < until_ns)
+		;
+	return 1;
+}
+
+static void
+add_charge(struct wr_task *task, struct wr_tier_signs *signs)
+{
+	signs->stall_ns += ((struct charged *)(void *)task)->charge_ns;
+}
+
+/* A publisher waits for one that waits for its neighbour's polls: the loop knows whom to hold
+ * it against, and does so before the one that is charged has spent its budget. */
+static void
+N1_what_the_held_up_are_charged_counts_against_who_holds_them_up(void)
+{
+	struct charged slow = {.task = {.poll = poll_charged, .signs = add_charge},
+		.takes_ns = 600000};
+	struct charged mate = {.task = {.poll = poll_charged, .signs = add_charge},
+		.takes_ns = 10000,
+		.charge_ns = 50000};
+	struct wr_tier_rules rules;
+
+	make(NULL, 0, WEIR_IDLE_PARK);
+	watch_over(&rules);
+	reactor.changed = note_why;
+	told_why = WR_TIER_WHY_NONE;
+	wr_reactor_add(&reactor, &slow.task, 3, NULL);
+	wr_reactor_add(&reactor, &mate.task, 3, NULL);
+	wr_reactor_tell(&reactor, &slow.task);
+	wr_reactor_tell(&reactor, &mate.task);
+	while (slow.task.tier.tier != WR_TIER_ISOLATE) /* the watchdog sees */
+		(void)turn();
+	CHECK_EQ(told_why, WR_TIER_WHY_LEFT);
+	CHECK_EQ(mate.task.tier.tier, WR_TIER_MONITOR);
+	CHECK_EQ(reactor.held_ns, 0);
+	wr_reactor_fini(&reactor);
+}
+
 /* It had more to do, and left before it came to it: nobody calls it any more. */
 static void
 K25_an_urgent_one_that_left_is_not_polled(void)
@@ -1035,6 +1086,7 @@ static const struct wr_test tests[] = {TEST(everybody_once_a_turn),
 	TEST(K38_a_storm_of_alarms_starves_nobody), TEST(P32_who_overdrew_comes_back),
 	TEST(P32_switched_off_all_is_forgotten),
 	TEST(P32_a_child_begins_at_the_tier_of_its_maker),
+	TEST(N1_what_the_held_up_are_charged_counts_against_who_holds_them_up),
 
 	TEST(K25_an_urgent_one_that_left_is_not_polled),
 	TEST(K25_an_urgent_one_weighs_nothing_at_any_tier),

@@ -444,7 +444,9 @@ N1_what_neighbours_took_is_known_while_it_is_measured(void)
 	struct wr_tier_signs signs = {.poll_ns = 25 * US, .part = 4, .round = 8};
 
 	make("balanced");
+	CHECK(!wr_tier_is_hindered(&tier));
 	(void)lag_for(5 * MS, 25 * US, 4, 8);
+	CHECK(wr_tier_is_hindered(&tier));
 	signs.now_ns = tier.looked_ns + 2 * MS;
 	tier.own_ns = 75 * US;
 	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), 1800 * US);
@@ -861,7 +863,7 @@ P2_a_change_reads_as_a_line(void)
 		{WR_TIER_WHY_OVERLOAD, "the system is overloaded"},
 		{WR_TIER_WHY_OPERATOR, "an operator said so"},
 		{WR_TIER_WHY_LINEAGE, "it was made by one that is there"},
-		{WR_TIER_WHY_LEFT, "a publisher left it behind, and it held its loop up"},
+		{WR_TIER_WHY_LEFT, "publishers waited for it, and it held its loop up"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
