@@ -761,7 +761,7 @@ N1_what_the_held_up_are_charged_counts_against_who_holds_them_up(void)
 		(void)turn();
 	CHECK_EQ(told_why, WR_TIER_WHY_LEFT);
 	CHECK_EQ(mate.task.tier.tier, WR_TIER_MONITOR);
-	CHECK_EQ(reactor.held_ns, 0);
+	CHECK(reactor.held_ns <= mate.charge_ns * 2); /* it begins anew */
 	wr_reactor_fini(&reactor);
 }
 
