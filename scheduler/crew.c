@@ -735,8 +735,7 @@ worker_init(struct wr_worker *worker, struct wr_crew *crew, uint32_t index,
 			"no descriptor for loop %u of a bus", index);
 	if (crew->plan.discipline)
 		(void)wr_reactor_discipline(&worker->reactor, crew->plan.discipline);
-	worker->reactor.lane = worker->lane;
-	worker->reactor.further = true;
+	worker->reactor.where = worker->lane ? WR_IN_LANE : WR_AT_FURTHER;
 	worker->reactor.changed = home->changed;
 	worker->reactor.ctx = home->ctx;
 	loop_init(&worker->loop, crew, &worker->reactor, index);

@@ -146,7 +146,8 @@ has_turns(const struct wr_task *task)
 static void
 leave_turns(struct wr_reactor *r, struct wr_task *task)
 {
-	enum wr_factor factor = r->lane ? WR_FACTOR_100 : wr_tier_factor(task->tier.tier);
+	enum wr_factor factor =
+		r->where == WR_IN_LANE ? WR_FACTOR_100 : wr_tier_factor(task->tier.tier);
 
 	if (has_turns(task))
 		wr_select_weigh(&r->queue.select, &task->turn,

@@ -41,9 +41,8 @@ struct wr_post;
 struct wr_reactor {
 	union wr_turns queue;
 	struct wr_post *post; /* by which another thread may take it over; NULL: none may */
-	bool lane; /* for those that have been isolated: they have whole turns here */
-	bool further; /* of a thread of its own, beside the home loop; so is a lane */
-	bool timed;   /* what is shared is time: each poll is charged what it took */
+	enum wr_where where; /* what it is to its bus, and so where its consumers are */
+	bool timed; /* what is shared is time: each poll is charged what it took */
 	struct wr_rounds rounds;
 	struct wr_ring idle; /* that are looked at: those that had nothing to do, */
 	struct wr_ring busy; /* and those that wait for their turn */

@@ -31,6 +31,10 @@
 #include "scheduler/stats.h"
 #include "scheduler/tiers.h"
 
+/* Which loop has a consumer. In a lane it has whole turns; a lane and a further loop have a
+ * thread of their own, beside the home loop's. */
+enum wr_where { WR_AT_HOME = 0, WR_AT_FURTHER, WR_IN_LANE };
+
 #if WEIR_METRICS
 
 enum {
@@ -138,9 +142,6 @@ struct wr_about {
 	uint8_t percent; /* of its weight, that its tier leaves it */
 	uint8_t where;   /* enum wr_where */
 };
-
-/* Which loop has it. */
-enum wr_where { WR_AT_HOME = 0, WR_AT_FURTHER, WR_IN_LANE };
 
 /* Shared with observers, or for this process alone. On an error (those of wr_region_create)
  * the roster holds nothing and may be used: nobody is shown. */

@@ -22,14 +22,6 @@ wr_shown_limit(struct wr_reactor *r)
 		wr_roster_limit(r->roster, r->meter.limit_ns);
 }
 
-static enum wr_where
-where(const struct wr_reactor *r)
-{
-	if (r->lane)
-		return WR_IN_LANE;
-	return r->further ? WR_AT_FURTHER : WR_AT_HOME;
-}
-
 /* In a lane it has no turns that it would share with others. */
 static struct wr_about
 about(const struct wr_reactor *r, const struct wr_task *task)
@@ -41,10 +33,10 @@ about(const struct wr_reactor *r, const struct wr_task *task)
 		.kind = task->kind,
 		.tier = task->tier.tier,
 		.weight = (uint16_t)wr_turn_weight(&task->turn),
-		.percent = r->lane
+		.percent = r->where == WR_IN_LANE
 			? 0
 			: (uint8_t)(100 - 25 * (unsigned)wr_turn_factor(&task->turn)),
-		.where = (uint8_t)where(r)};
+		.where = (uint8_t)r->where};
 }
 
 void

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "tools/text.h"
-#include "tools/vitals.h"
 
 enum { SHOWN_BYTES = 320 /* of what shows why */ };
 
@@ -27,6 +26,7 @@ void
 slow_keep(struct slow_before *before, const struct crowd *crowd)
 {
 	size_t count = crowd->consumer_count;
+	struct vitals_last last = {.pid = 0};
 	keep_loops(before, crowd);
 	before->consumers = calloc(count + 1, sizeof(*before->consumers));
 	before->looks = calloc(count + 1, sizeof(*before->looks));
@@ -35,7 +35,8 @@ slow_keep(struct slow_before *before, const struct crowd *crowd)
 	before->count = count;
 	for (size_t i = 0; i < count; i++) {
 		before->consumers[i] = crowd->consumers[i];
-		if (!vitals_look(&before->looks[i], crowd, &crowd->consumers[i], NULL))
+		if (!vitals_look(&before->looks[i], crowd, &crowd->consumers[i], NULL,
+			    &last))
 			before->looks[i].at_ns = 0;
 	}
 }
@@ -94,11 +95,11 @@ slow_before_of(struct slow_before *before, const weir_look_consumer *c,
 }
 
 struct cause_found
-slow_why(const struct slow_before *before, const struct crowd *crowd,
+slow_why(struct slow_before *before, const struct crowd *crowd,
 	const weir_look_consumer *c, const struct cause_look *then, struct cause_look *now)
 {
 	const struct slow_loop *loop = loop_of(before, c->node);
-	if (!then->at_ns || !vitals_look(now, crowd, c, then))
+	if (!then->at_ns || !vitals_look(now, crowd, c, then, &before->last))
 		return (struct cause_found){.cause = CAUSE_NONE};
 	if (loop) {
 		now->glances = loop->glances;

@@ -9,6 +9,7 @@
 #include "tools/cause.h"
 #include "tools/consumer.h"
 #include "tools/finding.h"
+#include "tools/vitals.h"
 
 /* A loop between the looks. */
 struct slow_loop {
@@ -23,7 +24,8 @@ struct slow_before {
 	size_t count;
 	struct slow_loop *loops;
 	size_t loop_count;
-	size_t next; /* whom we look for next, most likely */
+	size_t next;             /* whom we look for next, most likely */
+	struct vitals_last last; /* of the second look */
 };
 
 /* Without memory for them nobody was there. */
@@ -39,7 +41,7 @@ const weir_look_consumer *slow_before_of(struct slow_before *before,
 	const weir_look_consumer *c, const struct cause_look **then);
 
 /* Why it is slow since that look, from `now`, which is filled; of CAUSE_NONE it is not. */
-struct cause_found slow_why(const struct slow_before *before, const struct crowd *crowd,
+struct cause_found slow_why(struct slow_before *before, const struct crowd *crowd,
 	const weir_look_consumer *c, const struct cause_look *then,
 	struct cause_look *now);
 

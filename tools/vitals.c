@@ -213,9 +213,28 @@ stuck_ns(const struct cause_look *look, const weir_look_consumer *c,
 	return look->at_ns - before->at_ns;
 }
 
+static void
+ask_kernel(struct cause_look *look, uint32_t pid, struct vitals_last *last)
+{
+	if (last->pid != pid) {
+		last->pid = pid;
+		last->whole = vitals_take("", pid, 0);
+	}
+	look->vitals = look->whole = last->whole;
+	if (!look->thread)
+		return;
+	if (last->owner != pid || last->tid != look->thread) {
+		last->owner = pid;
+		last->tid = look->thread;
+		last->one = vitals_take("", pid, look->thread);
+	}
+	look->vitals = last->one;
+}
+
 int
 vitals_look(struct cause_look *look, const struct crowd *crowd,
-	const weir_look_consumer *c, const struct cause_look *before)
+	const weir_look_consumer *c, const struct cause_look *before,
+	struct vitals_last *last)
 {
 	const weir_look_loop *loop = consumer_loop(crowd, c);
 	if (!loop || !c->subscription)
@@ -238,7 +257,6 @@ vitals_look(struct cause_look *look, const struct crowd *crowd,
 	look->hard = is_hard(crowd, c);
 	look->stuck_ns = stuck_ns(look, c, before);
 	look->thread = c->loop ? 0 : loop->thread;
-	look->whole = vitals_take("", c->pid, 0);
-	look->vitals = look->thread ? vitals_take("", c->pid, look->thread) : look->whole;
+	ask_kernel(look, c->pid, last);
 	return 1;
 }

@@ -18,9 +18,20 @@
  */
 struct cause_vitals vitals_take(const char *root, uint32_t pid, uint32_t tid);
 
-/* One look at a consumer. `before` is the look before it, NULL: this is the first one. False:
- * it does not read, or nothing waits for it, or its books could not be counted. */
+/* What the kernel has said last within one look, and of whom. The consumers of a process come
+ * one after the other, so it is asked once for all of them. Zeroes: nothing yet. */
+struct vitals_last {
+	uint32_t pid;   /* that `whole` is of; 0: none */
+	uint32_t owner; /* the process of the thread that `one` is of, */
+	uint32_t tid;   /* and that thread; 0: none */
+	struct cause_vitals whole, one;
+};
+
+/* One look at a consumer. `before` is the look before it, NULL: this is the first one. `last` is
+ * of this look at everybody. False: it does not read, or nothing waits for it, or its books could
+ * not be counted. */
 int vitals_look(struct cause_look *look, const struct crowd *crowd,
-	const weir_look_consumer *c, const struct cause_look *before);
+	const weir_look_consumer *c, const struct cause_look *before,
+	struct vitals_last *last);
 
 #endif
