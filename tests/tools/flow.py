@@ -5,11 +5,8 @@ exactly the slow ones are put out. No figure of it is judged here."""
 import json
 import subprocess
 
-from harness import Failure, check, equal, lines, main
+from harness import FIELDS, Failure, check, equal, lines, main
 
-FIELDS = ("case", "peer", "work", "size", "publishers", "subscribers", "wait", "msgs_per_s",
-          "delivered_per_s", "lost", "p50_ns", "p99_ns", "p999_ns", "max_ns", "value", "unit",
-          "ratio_of", "ratio", "lo", "hi", "runs", "machine", "commit")
 WATCHDOG = 500
 LOADS = ("flat out", "20,000/s")
 SLOW = {"stalled": "1 stalled", "stalled3": "3 stalled", "late": "1 at 10 ms a message",

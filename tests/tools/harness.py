@@ -13,6 +13,11 @@ import time
 WEIR = sys.argv[1]
 WATCHDOG = 120  # seconds after which a wait counts as a hang; no test measures with it
 
+# Of each line that a benchmark prints.
+FIELDS = ("case", "peer", "work", "size", "publishers", "subscribers", "wait", "msgs_per_s",
+          "delivered_per_s", "lost", "p50_ns", "p99_ns", "p999_ns", "max_ns", "value", "unit",
+          "ratio_of", "ratio", "lo", "hi", "runs", "machine", "commit")
+
 
 class Failure(Exception):
     pass

@@ -4,11 +4,8 @@ benchmark. No figure of it is judged here."""
 import json
 import subprocess
 
-from harness import Failure, check, equal, lines, main
+from harness import FIELDS, Failure, check, equal, lines, main
 
-FIELDS = ("case", "peer", "work", "size", "publishers", "subscribers", "wait", "msgs_per_s",
-          "delivered_per_s", "lost", "p50_ns", "p99_ns", "p999_ns", "max_ns", "value", "unit",
-          "ratio_of", "ratio", "lo", "hi", "runs", "machine", "commit")
 WATCHDOG = 120
 
 

@@ -8,11 +8,8 @@ import os
 import subprocess
 import sys
 
-from harness import Failure, check, equal, lines, main
+from harness import FIELDS, Failure, check, equal, lines, main
 
-FIELDS = ("case", "peer", "work", "size", "publishers", "subscribers", "wait", "msgs_per_s",
-          "delivered_per_s", "lost", "p50_ns", "p99_ns", "p999_ns", "max_ns", "value", "unit",
-          "ratio_of", "ratio", "lo", "hi", "runs", "machine", "commit")
 WATCHDOG = 120
 SHAPES = {"one": "one loop", "processes": "processes"}
 UNTOLD = "lost by the slow one, and of that untold"
