@@ -29,12 +29,14 @@
  * Time in which a blocker was ready to run and had no core is not its own; who turns out to
  * be as fast as the others, without that time, has paid for nothing that it did. Nor is time
  * in which its loop was with others, as its loop says, who may be the slow ones of this very
- * stream: that is given back up to one budget more, in which those have paid theirs, so that
+ * stream: that is given back up to one budget more, in which those have paid theirs. So
  * neither a loop that lies nor one that is always busy elsewhere holds its publisher up for
  * longer than twice a budget. Time in which the publisher itself was not scheduled is
- * nobody's. The account of a reader outlives its
- * being detached. All stalls of a stream together have a cap, however many readers take
- * turns: beyond it, whoever is charged more than half of an equal share of it is detached.
+ * nobody's.
+ *
+ * The account of a reader outlives its being detached. All stalls of a stream together have a
+ * cap, however many readers take turns: beyond it, whoever is charged more than half of an
+ * equal share of it is detached.
  *
  * What a reader is charged its own loop is told, to count it against it there: half a
  * millisecond or more at a time, when what it could not help has been taken back; and when

@@ -12,8 +12,8 @@
 enum {
 	LOOKS_A_TURN = 64, /* at idle tasks, before a turn */
 	EVENTS = 64,       /* of descriptors, that one call takes */
-	HELD_MOST_NS = 1500000, /* that one may cost its neighbours: less than one of them may spend */
-	HELD_FOR_NS = 100000000
+	HELD_MOST_NS = 1500000, /* that one may cost its neighbours: less than they may spend, */
+	HELD_FOR_NS = 100000000 /* in so long */
 };
 
 int
@@ -511,12 +511,25 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 		task->tiered(task, &change);
 }
 
+/* The frames of that poll, and of what was polled within it, are another thread's. */
+static void
+leave_frames(struct wr_reactor *r, const struct wr_task *task)
+{
+	struct wr_polling *polling = r->polling;
+
+	for (; polling && polling->task != task; polling = polling->outer)
+		polling->abroad = true;
+	if (polling)
+		polling->abroad = true;
+}
+
 void
 wr_reactor_give_up(struct wr_reactor *r, struct wr_task *task, uint64_t now_ns,
 	uint64_t took_ns, uint64_t limit_ns)
 {
 	struct wr_tier_change change;
 
+	leave_frames(r, task);
 	wr_meter_pause(&r->meter);
 	if (r->rules &&
 		wr_tier_move(&task->tier, r->rules, WR_TIER_ISOLATE, WR_TIER_WHY_HARD,

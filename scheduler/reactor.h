@@ -64,10 +64,9 @@ struct wr_reactor {
 	void *ctx;
 	struct wr_hooks *hooks; /* told of each poll; NULL: nobody may be */
 	struct wr_epoch_reader *inside;
-	bool hooked; /* in this turn somebody is told */
-	uint64_t held_ns,
-		held_from_ns; /* that publishers charged to those of its consumers that
-					     were held up by others, and since when */
+	bool hooked;      /* in this turn somebody is told */
+	uint64_t held_ns; /* charged to those of its consumers that others held up, */
+	uint64_t held_from_ns; /* since then */
 	uint64_t tasks_ever;
 
 	struct wr_task *only;    /* the one task that sleeping is about, NULL = all */

@@ -341,7 +341,7 @@ take_away(struct wr_post *post, uint64_t now_ns)
 	wr_stat_add(&stats->stuck, 1);
 	note_time(&stats->found_ns, &stats->found_most_ns,
 		now_ns - post->suspect.since_ns);
-	/* First lower, then wake: else who spins may keep the core for the rest of its slice. */
+	/* Who spins is lowered first: else it may keep its core for the rest of its slice. */
 	if (spins)
 		lower(post, lease);
 	post->kind->left(post, lease->task, now_ns);

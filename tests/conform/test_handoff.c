@@ -376,6 +376,33 @@ N2_several_are_left_behind_one_after_the_other(const char *name)
 	}
 }
 
+/* The first has returned, so the loop is its own thread's again, while the second is in a poll of
+ * it still: who is made now is not made by that one, and begins at the first tier. */
+static void
+P32_who_is_made_beside_a_stuck_one_begins_anew(const char *name)
+{
+	struct crowd crowd = {0};
+	weir_sub *made;
+
+	crowd_open(&crowd, name, 2, QUICK);
+	crowd_run(&crowd);
+	siblings_go_on(&crowd, 1);
+	for (int i = 0; i < 2; i++) {
+		atomic_store(&crowd.stuck[i].way, WAITS);
+		siblings_go_on(&crowd, 10);
+		AWAIT(atomic_load(&crowd.stuck[i].inside) == 1);
+		siblings_go_on(&crowd, 10);
+	}
+	let_return(&crowd.stuck[0]);
+	AWAIT(handoffs(&crowd).stuck == 1);
+	crowd_stop(&crowd);
+	made = weir_subscribe(crowd.b, "new", .on_msg = on_sibling, .ctx = crowd.siblings);
+	CHECK_EQ(weir_sub_why(made)->code, 0);
+	CHECK_EQ(weir_sub_tier(made), 0);
+	let_return(&crowd.stuck[1]);
+	crowd_close(&crowd);
+}
+
 /* The same on a loop that has a thread of the library's, twice. */
 static void
 N2_a_further_loop_is_taken_over_too(const char *name)
@@ -529,6 +556,7 @@ a_fork_while_one_is_stuck_leaves_both_well(const char *name)
 	X(N2_who_waits_in_the_kernel_is_left_behind_and_comes_back) \
 	X(N2_who_publishes_without_end_is_left_behind) X(N2_who_holds_a_lock_is_left_behind) \
 	X(N2_several_are_left_behind_one_after_the_other) \
+	X(P32_who_is_made_beside_a_stuck_one_begins_anew) \
 	X(N2_a_further_loop_is_taken_over_too) X(a_verdict_given_meanwhile_is_not_lost) X(P33_a_loop_that_is_pinned_starves_with_who_is_stuck) \
 	X(closing_while_one_is_stuck_says_so) X(a_fork_while_one_is_stuck_leaves_both_well)
 /* clang-format on */
