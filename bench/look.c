@@ -23,6 +23,7 @@
 #include "bench/lib/crew.h"
 #include "bench/lib/hist.h"
 #include "bench/lib/row.h"
+#include "bench/ours/bus.h"
 #include "bench/ours/lookers.h"
 
 enum { READERS = 2, SIZE = 256, LINE = 64, PER_S = 20000 };
@@ -76,18 +77,6 @@ struct run {
 
 /* ---- one bus --------------------------------------------------------------------------- */
 
-static weir_bus *
-open_bus(struct crew *crew, int which, uint32_t idle)
-{
-	weir_bus *bus = weir_open(buses[which], .dir = crew_directory(), .idle = idle,
-		.flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
-	if (weir_why(bus)->code == 0)
-		return bus;
-	crew_fail(crew, "open: %s", weir_why(bus)->text);
-	weir_close(bus);
-	return NULL;
-}
-
 static int
 has_ended(const struct crew *crew)
 {
@@ -112,8 +101,8 @@ static int
 read_all(struct crew *crew, struct run *run, int which)
 {
 	int awake = run->place.apart && which == 0;
-	weir_bus *bus =
-		open_bus(crew, which, awake ? WEIR_IDLE_YIELD : WEIR_IDLE_ADAPTIVE);
+	weir_bus *bus = bench_open_bus(crew, buses[which], crew_directory(),
+		awake ? WEIR_IDLE_YIELD : WEIR_IDLE_ADAPTIVE);
 	if (!bus)
 		return -1;
 	for (int i = 0; i < READERS; i++) {
@@ -190,7 +179,8 @@ send_all(struct crew *crew, struct run *run, int which, weir_pub *pub)
 static int
 publish(struct crew *crew, struct run *run, int which)
 {
-	weir_bus *bus = open_bus(crew, which, WEIR_IDLE_ADAPTIVE);
+	weir_bus *bus =
+		bench_open_bus(crew, buses[which], crew_directory(), WEIR_IDLE_ADAPTIVE);
 	if (!bus)
 		return -1;
 	weir_pub *pub = weir_advertise(bus, "t", .wait_ms = WEIR_FOREVER);

@@ -13,22 +13,10 @@
 #include <weir/weir.h>
 
 #include "bench/lib/clock.h"
-#include "bench/lib/crew.h"
+#include "bench/ours/bus.h"
 #include "bench/ours/ours.h"
 
 enum { WATCHDOG_S = 30, ARRIVE_MS = 10000 };
-
-static weir_bus *
-open_bus(struct crew *crew, const char *name, const char *dir)
-{
-	weir_bus *bus = weir_open(
-		name, .dir = dir, .flags = WEIR_BUS_QUIET | WEIR_BUS_NO_SIGNALS);
-	if (weir_why(bus)->code == 0)
-		return bus;
-	crew_fail(crew, "open: %s", weir_why(bus)->text);
-	weir_close(bus);
-	return NULL;
-}
 
 static int
 ignore(void *ctx, const weir_msg *msg)
@@ -51,7 +39,7 @@ work_cpu(struct crew *crew, int index, void *arg)
 {
 	struct cpu_run *run = arg;
 	int got = 0;
-	weir_bus *bus = open_bus(crew, "bench-idle", run->dir);
+	weir_bus *bus = bench_open_bus(crew, "bench-idle", run->dir, WEIR_IDLE_ADAPTIVE);
 	if (!bus)
 		return -1;
 	if (index == 1) {
@@ -224,7 +212,8 @@ work_memory(struct crew *crew, int index, void *arg)
 	struct memory_run *run = arg;
 	weir_pub *pubs[TOPICS + 1];
 	int got = 0;
-	weir_bus *bus = open_bus(crew, "bench-memory", run->dir);
+	weir_bus *bus =
+		bench_open_bus(crew, "bench-memory", run->dir, WEIR_IDLE_ADAPTIVE);
 	if (!bus)
 		return -1;
 	weir_sub *sub = NULL;
@@ -317,7 +306,8 @@ work_attach(struct crew *crew, int index, void *arg)
 	if (index < run->nodes) {
 		char topic[32];
 		snprintf(topic, sizeof topic, "node.%d", index);
-		weir_bus *bus = open_bus(crew, "bench-attach", run->dir);
+		weir_bus *bus = bench_open_bus(
+			crew, "bench-attach", run->dir, WEIR_IDLE_ADAPTIVE);
 		if (!bus)
 			return -1;
 		weir_pub *pub = weir_advertise(bus, topic);

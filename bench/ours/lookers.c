@@ -239,7 +239,7 @@ int
 lookers_end(struct lookers *lookers, struct lookers_use *use)
 {
 	int rc = 0;
-	*use = (struct lookers_use){.processes = VERBS};
+	*use = (struct lookers_use){0};
 	for (int i = 0; i < VERBS; i++) {
 		use->looks += lookers->told ? atomic_load(&lookers->told[i].looks) : 0;
 		rc = end(lookers, i) < 0 ? -1 : rc;

@@ -16,8 +16,7 @@ struct lookers *lookers_begin(const char *bus, const char *dir);
 /* What they used of a core since they were begun, 0 to 1 for each core, start included. */
 struct lookers_use {
 	double cores;
-	int processes; /* at any time */
-	int looks;     /* of those that look once, how often in all */
+	int looks; /* of those that look once, how often in all */
 };
 
 /* Ends them. 0, or -1 with a message: one that should have looked on has ended by itself, or
