@@ -163,7 +163,7 @@ weigh_lag(struct wr_tier *t, const struct wr_tier_rules *rules,
 {
 	uint64_t gap_ns = since(t->looked_ns, signs->now_ns);
 	uint8_t was, is = 0;
-	bool hindered = wr_tier_hindered_ns(t, signs) > 0;
+	bool hindered = signs->hindered_ns > 0;
 	bool alone = signs->round <= signs->part;
 	bool counts = alone ? t->tier == WR_TIER_MONITOR : takes_from_others(t, signs);
 
@@ -354,16 +354,22 @@ is_culprit(const struct wr_tier *t, const struct wr_tier_rules *rules,
 		rules->worth[t->tier] != 0 && takes_from_others(t, signs);
 }
 
+/* Whatever the points say. */
 static void
-put_out(struct wr_tier *t, const struct wr_tier_rules *rules,
-	const struct wr_tier_signs *signs, struct wr_tier_change *change)
+move_to(struct wr_tier *t, const struct wr_tier_rules *rules, unsigned tier,
+	enum wr_tier_why why, const struct wr_tier_signs *signs,
+	struct wr_tier_change *change)
 {
+	bool up = tier > t->tier;
+
 	decay_to(t, signs->now_ns);
-	change_tier(t, rules, WR_TIER_ISOLATE, WR_TIER_WHY_LEFT, signs, change);
-	if (t->penalty < wr_tier_floors[WR_TIER_ISOLATE])
-		t->penalty = wr_tier_floors[WR_TIER_ISOLATE];
-	t->decayed_ns = t->bad_ns = signs->now_ns;
-	t->flags |= BAD;
+	change_tier(t, rules, tier, why, signs, change);
+	/* A handler that does not return is no matter of points: its dwell is what it serves. */
+	if (why != WR_TIER_WHY_HARD && !(up && t->penalty > wr_tier_floors[tier]))
+		t->penalty = wr_tier_floors[tier];
+	t->decayed_ns = signs->now_ns;
+	if (up && why != WR_TIER_WHY_HARD)
+		t->bad_ns = signs->now_ns;
 }
 
 bool
@@ -374,7 +380,8 @@ wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
 	struct verdict verdict = weigh(t, rules, signs);
 
 	if (culprit) {
-		put_out(t, rules, signs, change);
+		move_to(t, rules, WR_TIER_ISOLATE, WR_TIER_WHY_LEFT, signs, change);
+		t->flags |= BAD;
 		return true;
 	}
 	if (verdict.weight > 0)
@@ -388,19 +395,11 @@ bool
 wr_tier_move(struct wr_tier *t, const struct wr_tier_rules *rules, unsigned tier,
 	enum wr_tier_why why, uint64_t now_ns, struct wr_tier_change *change)
 {
-	struct wr_tier_signs signs = {.now_ns = now_ns};
-	bool up = tier > t->tier;
+	const struct wr_tier_signs signs = {.now_ns = now_ns};
 
 	if (tier >= WR_TIERS || tier == t->tier)
 		return false;
-	decay_to(t, now_ns);
-	change_tier(t, rules, tier, why, &signs, change);
-	/* A handler that does not return is no matter of points: its dwell is what it serves. */
-	if (why != WR_TIER_WHY_HARD && !(up && t->penalty > wr_tier_floors[tier]))
-		t->penalty = wr_tier_floors[tier];
-	t->decayed_ns = now_ns;
-	if (up && why != WR_TIER_WHY_HARD)
-		t->bad_ns = now_ns;
+	move_to(t, rules, tier, why, &signs, change);
 	return true;
 }
 

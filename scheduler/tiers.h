@@ -107,11 +107,11 @@ _Static_assert(sizeof(struct wr_tier) == 64, "a cache line for each consumer");
 /* What was seen of a consumer since the last look. */
 struct wr_tier_signs {
 	uint64_t now_ns;
-	uint64_t poll_ns;  /* 0: not measured, and no reason to */
-	uint64_t stall_ns; /* charged for the waiting of others */
-	uint64_t hindered_ns; /* see wr_tier_hindered_ns; for whoever adds signs of its own */
-	uint64_t age_ns; /* of its oldest unread message */
-	uint32_t lag;    /* of its quota, in thousandths */
+	uint64_t poll_ns;     /* 0: not measured, and no reason to */
+	uint64_t stall_ns;    /* charged for the waiting of others */
+	uint64_t hindered_ns; /* wr_tier_hindered_ns of the rest; 0 of who cannot lag */
+	uint64_t age_ns;      /* of its oldest unread message */
+	uint32_t lag;         /* of its quota, in thousandths */
 	uint32_t part,
 		round; /* of a round, its polls and those of all that have something to do,
 				 itself among them, in the same unit; 0: it has no neighbours */

@@ -39,6 +39,7 @@ poll_with(struct wr_tier_signs signs)
 {
 	now += signs.poll_ns;
 	signs.now_ns = now;
+	signs.hindered_ns = wr_tier_hindered_ns(&tier, &signs);
 	return wr_tier_look(&tier, &rules, &signs, &change);
 }
 
