@@ -132,7 +132,7 @@ def tidy_rules():
 TABLE = "| row | state | test | command |\n|---|---|---|---|\n"
 RUN = """<testsuite>
 <testcase name="a/good" status="run"/>
-<testcase name="a/bad" status="fail"><failure/></testcase>
+<testcase name="a/bad" status="fail"><failure/><system-out>why</system-out></testcase>
 <testcase name="a/skip" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/></testcase>
 <testcase name="a/lost" status="notrun"><skipped message="Unable to find executable"/></testcase>
 </testsuite>"""
@@ -186,6 +186,9 @@ def feature_table():
         for rc, counts in (("8", "1 2 1"), ("0", "1 2 1")):
             expect(run("junit.py", at("run.xml"), rc)[1].strip() == counts, "junit counts")
         expect(run("junit.py", at("none"), "1")[1].strip() == "0 1 0", "junit, no run")
+        named = "failed a/bad\n  | why\nskipped a/skip\nfailed a/lost\n"
+        expect(run("junit.py", "--names", at("run.xml"))[1] == named, "junit names")
+        expect(run("junit.py", "--names", at("none"))[1] == "", "junit names, no run")
         expect(junit.outcomes(at("run.xml"))["a/lost"] == "failed", "junit, a lost program")
 
 
