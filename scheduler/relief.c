@@ -324,7 +324,7 @@ take_away(struct wr_post *post, uint64_t now_ns)
 {
 	struct wr_lease *lease = post->lease;
 	struct wr_relief_stats *stats = &post->stats;
-	uint64_t decided_ns = wr_now_ns();
+	uint64_t decided_ns;
 	bool spins = post->suspect.found != WR_FOUND_WAITING;
 
 	if ((!post->claimants && !relief.idle && !WR_MUTANT(RELIEF_HALFWAY)) ||
@@ -332,6 +332,12 @@ take_away(struct wr_post *post, uint64_t now_ns)
 		wr_stat_add(&stats->saturated, 1);
 		return;
 	}
+	if (!spins && !WR_MUTANT(RELIEF_SLEEPSON) &&
+		!wr_thread_waits_there(&lease->thread)) {
+		post->suspect.times = 0;
+		return;
+	}
+	decided_ns = wr_now_ns();
 	if (!wr_lease_take(lease, post->suspect.word))
 		return;
 	post->decided_ns = decided_ns;
@@ -370,6 +376,10 @@ look_at(struct wr_post *post, uint64_t tick_ns)
 	}
 	evidence.ran_ns = wr_thread_ran_ns(&lease->thread);
 	evidence.waits = wr_thread_waits(&lease->thread);
+	/* It waits for each core on which a thread of this process runs: one that a hypervisor
+	 * has taken makes this look long. */
+	if (!WR_MUTANT(RELIEF_NOASK))
+		wr_fence_heavy_call();
 	evidence.taken_ns = wr_now_ns();
 	found = wr_suspect_judge(&post->suspect, &evidence, now_ns, post->hard_ns);
 	if (found == WR_FOUND_LONG)

@@ -20,6 +20,7 @@ wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_
 		begin(s, handler && !late ? word : 0, now_ns);
 		return false;
 	}
+	s->gap_ns = now_ns - s->looked_ns;
 	s->looked_ns = now_ns;
 	return true;
 }
@@ -27,8 +28,8 @@ wr_suspect_look(struct wr_suspect *s, uint64_t word, bool handler, uint64_t now_
 void
 wr_suspect_begins(struct wr_suspect *s, uint64_t ran_ns)
 {
-	s->asked_ns = s->waits_ns = s->since_ns;
-	s->ran_ns = ran_ns;
+	s->asked_ns = s->sure_ns = s->waits_ns = s->since_ns;
+	s->ran_ns = s->last_ran_ns = ran_ns;
 }
 
 /* What it has run in this poll is its own, however long that took. */
@@ -39,12 +40,11 @@ find(const struct wr_suspect *s, const struct wr_evidence *evidence, uint64_t no
 	/* A kernel that does not tell has it at zero. */
 	uint64_t ran_ns = evidence->ran_ns > s->ran_ns ? evidence->ran_ns - s->ran_ns : 0;
 
-	if (ran_ns >= hard_ns / 5 * 4 || WR_MUTANT(SUSPECT_WALL))
-		return WR_FOUND_SPINNING;
 	if (s->waits_ns != 0 && now_ns - s->waits_ns >= hard_ns)
 		return WR_FOUND_WAITING;
-	return ran_ns >= (now_ns - s->asked_ns) / 5 * 4 ? WR_FOUND_LONG
-							: WR_FOUND_NO_CORE;
+	if (ran_ns >= hard_ns / 5 * 4 || WR_MUTANT(SUSPECT_WALL))
+		return WR_FOUND_SPINNING;
+	return ran_ns >= (now_ns - s->sure_ns) / 5 * 4 ? WR_FOUND_LONG : WR_FOUND_NO_CORE;
 }
 
 /* What counts is from the first look that saw it wait. */
@@ -57,12 +57,27 @@ note_state(struct wr_suspect *s, bool waits, uint64_t now_ns)
 		s->waits_ns = now_ns;
 }
 
+/* Who has run for too long and did not go on since the last look has no core, or there was an
+ * error in what it had run: that look says nothing new. */
+static void
+note_finding(struct wr_suspect *s, enum wr_finding found, bool went_on)
+{
+	if (found != s->found)
+		s->times = 0;
+	s->found = found;
+	s->times += found == WR_FOUND_WAITING || went_on;
+}
+
 enum wr_finding
 wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 	uint64_t now_ns, uint64_t hard_ns)
 {
+	bool went_on = evidence->ran_ns > s->last_ran_ns;
+	uint32_t wanted =
+		hard_ns <= WR_SUSPECT_SURE_NS && !WR_MUTANT(SUSPECT_ONCE) ? 2 : 1;
 	enum wr_finding found;
 
+	s->last_ran_ns = evidence->ran_ns;
 	if (evidence->taken_ns > now_ns + WR_SUSPECT_LATE_NS &&
 		!WR_MUTANT(SUSPECT_LATEWITHIN)) {
 		begin(s, 0, evidence->taken_ns);
@@ -71,6 +86,9 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 	if (s->asked_ns == 0) {
 		s->asked_ns = now_ns;
 		s->waits_ns = s->since_ns;
+	}
+	if (s->sure_ns == 0 || (s->gap_ns > hard_ns / 2 && !WR_MUTANT(SUSPECT_UNSEEN))) {
+		s->sure_ns = now_ns;
 		s->ran_ns = evidence->ran_ns;
 	}
 	note_state(s, evidence->waits, now_ns);
@@ -84,11 +102,8 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 		s->times = 0;
 		return found;
 	}
-	s->times = found == s->found ? s->times + 1 : 1;
-	s->found = found;
-	return hard_ns <= WR_SUSPECT_SURE_NS && s->times < 2 && !WR_MUTANT(SUSPECT_ONCE)
-		? WR_FOUND_LONG
-		: found;
+	note_finding(s, found, went_on);
+	return s->times < wanted ? WR_FOUND_LONG : found;
 }
 
 uint64_t

@@ -4,14 +4,19 @@
  * budget may be in a handler that spins or waits, and may also be a good one that had no core.
  * To tell them apart:
  *
- *   it spins   if its thread has run for four fifths of that time in this poll;
+ *   it spins   if its thread has run for four fifths of that time in this poll, and goes on;
  *   it waits   if its thread waited in the kernel at each look, or at each for that time;
  *   else it could have run and did not: it is excused, for now.
  *
  * Nothing is held against anybody when the one who looks was late itself, between two looks or
  * within one: then the machine was (stopped, suspended, in a debugger, taken away by its
- * hypervisor). Where the hard budget is a millisecond or less, one look may be wrong by what
- * the kernel counts in ticks: two looks in a row have to say the same.
+ * hypervisor). A hypervisor may also take one core and leave the others, and what it took looks
+ * like work of the thread that is on it. So each look waits until the cores have answered, and
+ * what was run in more than half of the hard budget without a look does not count: it might
+ * have been taken, and nobody have seen that.
+ *
+ * Where the hard budget is a millisecond or less, one look may be wrong by what the kernel counts
+ * in ticks: two looks in a row have to say the same.
  *
  * Pure: time and what was seen come in.
  */
@@ -39,9 +44,12 @@ enum wr_finding {
 struct wr_suspect {
 	uint64_t word;      /* of the lease, at the last look */
 	uint64_t since_ns;  /* when that was seen first */
-	uint64_t looked_ns; /* the last look */
-	uint64_t asked_ns; /* since when it is known what its thread has run; 0: not yet */
-	uint64_t ran_ns;       /* that it had run by then */
+	uint64_t looked_ns; /* the last look, */
+	uint64_t gap_ns;    /* so long after the one before */
+	uint64_t asked_ns; /* since when it is known what its thread does; 0: not yet */
+	uint64_t sure_ns; /* since when nobody can have taken its core unseen for long, */
+	uint64_t ran_ns;       /* what it had run by then, */
+	uint64_t last_ran_ns;  /* and by the last look */
 	enum wr_finding found; /* by the last look: that it spins, or waits */
 	uint32_t times;        /* that the same was found, in a row */
 	uint64_t waits_ns; /* since when it waited at each look; 0: at the last it did not */
@@ -51,7 +59,7 @@ struct wr_suspect {
 struct wr_evidence {
 	uint64_t ran_ns; /* that it has run, ever */
 	bool waits;
-	uint64_t taken_ns; /* when all of it had been seen */
+	uint64_t taken_ns; /* when all of it had been seen, and its core was there */
 };
 
 /* A look, planned so long after the last one; now_ns is when the word had been seen. `handler`

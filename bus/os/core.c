@@ -23,3 +23,16 @@ wr_core_bind(pthread_t thread, unsigned core)
 	CPU_FREE(set);
 	return rc;
 }
+
+int
+wr_core_visit(unsigned core)
+{
+	cpu_set_t before[WR_CORES_MAX / CPU_SETSIZE];
+	int rc = pthread_getaffinity_np(pthread_self(), sizeof(before), before);
+
+	if (rc == 0)
+		rc = wr_core_bind(pthread_self(), core);
+	if (rc == 0)
+		rc = pthread_setaffinity_np(pthread_self(), sizeof(before), before);
+	return rc;
+}

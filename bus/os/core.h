@@ -15,4 +15,12 @@ enum { WR_CORES_MAX = 1 << 16 };
  * us, ENOMEM. */
 int wr_core_bind(pthread_t thread, unsigned core);
 
+/*
+ * The calling thread runs on that core, and then wherever it may, as before. So when this
+ * returns the core was there, and what it owed has happened: timers of threads that sleep on
+ * it have gone off, however long a hypervisor had kept it. Some 20 us where the core is free,
+ * else until there is a turn on it. 0, or an errno as above; then it may not have been there.
+ */
+int wr_core_visit(unsigned core);
+
 #endif

@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { STAT_MOST = 1024, STAT_STATE = 3, STAT_PROCESSOR = 39 };
 
 static bool
 read_file(uint32_t pid, uint32_t tid, const char *name, char *text, size_t size)
@@ -27,17 +30,37 @@ read_file(uint32_t pid, uint32_t tid, const char *name, char *text, size_t size)
 	return true;
 }
 
-/* "4711 (name) R ...": the name before the state may contain anything. */
+/* The field of that number, 3 or more as proc(5) counts them, of "4711 (name) R ...": the name
+ * may contain anything. NULL where nothing is known. */
+static const char *
+field_of_stat(uint32_t pid, uint32_t tid, int number, char text[STAT_MOST])
+{
+	const char *at;
+
+	if (!read_file(pid, tid, "stat", text, STAT_MOST))
+		return NULL;
+	at = strrchr(text, ')');
+	for (int i = 2; at && i < number; i++)
+		at = strchr(at + 1, ' ');
+	return at ? at + 1 : NULL;
+}
+
 char
 wr_sched_state(uint32_t pid, uint32_t tid)
 {
-	char text[512];
-	const char *end;
+	char text[STAT_MOST];
+	const char *state = field_of_stat(pid, tid, STAT_STATE, text);
 
-	if (!read_file(pid, tid, "stat", text, sizeof(text)))
-		return 0;
-	end = strrchr(text, ')');
-	return end && end[1] == ' ' ? end[2] : 0;
+	return state ? *state : 0;
+}
+
+int
+wr_sched_core(uint32_t pid, uint32_t tid)
+{
+	char text[STAT_MOST];
+	const char *core = field_of_stat(pid, tid, STAT_PROCESSOR, text);
+
+	return core ? atoi(core) : -1;
 }
 
 static uint64_t

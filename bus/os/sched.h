@@ -37,6 +37,9 @@ uint64_t wr_sched_waited(
  * some 5 us. Any thread. */
 char wr_sched_state(uint32_t pid, uint32_t tid);
 
+/* The core that it runs on, or ran on last; -1 where nothing is known. As above. */
+int wr_sched_core(uint32_t pid, uint32_t tid);
+
 /* The number of the calling thread, as the kernel knows it. */
 uint32_t wr_sched_self(void);
 

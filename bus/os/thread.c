@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "bus/os/core.h"
 #include "bus/os/sched.h"
 
 int
@@ -52,6 +53,16 @@ wr_thread_waits(const struct wr_thread_look *look)
 	char state = wr_sched_state((uint32_t)getpid(), look->tid);
 
 	return state == 'S' || state == 'D';
+}
+
+bool
+wr_thread_waits_there(const struct wr_thread_look *look)
+{
+	int core = wr_sched_core((uint32_t)getpid(), look->tid);
+
+	if (core >= 0)
+		(void)wr_core_visit((unsigned)core);
+	return wr_thread_waits(look);
 }
 
 /* ---- lower, and back --------------------------------------------------------------------- */

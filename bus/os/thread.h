@@ -30,6 +30,10 @@ uint64_t wr_thread_ran_ns(const struct wr_thread_look *look);
  * stopped. A small file of /proc, some 5 us. */
 bool wr_thread_waits(const struct wr_thread_look *look);
 
+/* True if it waits still when the calling thread has been where it ran last (wr_core_visit):
+ * so not only because that core was not there to wake it. */
+bool wr_thread_waits_there(const struct wr_thread_look *look);
+
 /* It runs only where a core has nothing else to do, or with that nice value; 0, or the errno
  * with which that was refused. */
 int wr_thread_lower(struct wr_thread_look *look, bool idle, int nice);

@@ -250,6 +250,24 @@ another_thread_begins_anew(void)
 	end(&fresh);
 }
 
+/* Whatever the name of a thread is. */
+static void
+the_core_of_a_thread_is_known(void)
+{
+	static const char *const names[] = {"plain", "4 (R) S) 7 8", ") ) ) ) )"};
+	struct worker burns = {.core = some_core()};
+
+	start(&burns);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		REQUIRE_EQ(pthread_setname_np(burns.thread, names[i]), 0);
+		CHECK_EQ(wr_sched_core((uint32_t)getpid(), burns.tid), burns.core);
+		CHECK_EQ(wr_sched_state((uint32_t)getpid(), burns.tid), 'R');
+	}
+	CHECK_EQ(wr_sched_core((uint32_t)getppid(), burns.tid), -1);
+	CHECK_EQ(wr_sched_state((uint32_t)getppid(), burns.tid), 0);
+	end(&burns);
+}
+
 static void
 of_nobody_nothing_is_known(void)
 {
@@ -277,5 +295,5 @@ of_nobody_nothing_is_known(void)
 static const struct wr_test tests[] = {TEST(who_shares_a_core_waits_for_it),
 	TEST(a_wait_is_told_once_and_while_it_lasts), TEST(what_it_ran_it_did_not_wait),
 	TEST(who_sleeps_does_not_wait), TEST(another_thread_begins_anew),
-	TEST(of_nobody_nothing_is_known), TEST_END};
+	TEST(the_core_of_a_thread_is_known), TEST(of_nobody_nothing_is_known), TEST_END};
 const struct wr_suite wr_suite_sched = {.name = "sched", .tests = tests};

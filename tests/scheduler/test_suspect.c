@@ -230,6 +230,38 @@ N2_a_look_that_takes_too_long_is_none(void)
 	CHECK_EQ(looks, 1 + HARD / TICK);
 }
 
+/* What it had run was told wrong, or it has no core now: until it goes on nobody is sure. */
+static void
+N2_who_does_not_go_on_is_not_found(void)
+{
+	const uint64_t hard_ns = WR_SUSPECT_SURE_NS;
+
+	make();
+	(void)look(POLL, 0, false, hard_ns);
+	wr_suspect_begins(&s, evidence.ran_ns);
+	CHECK(look(POLL, 2 * hard_ns, false, hard_ns) < WR_FOUND_SPINNING);
+	for (int i = 0; i < 20; i++)
+		CHECK(look(POLL, 0, false, hard_ns) < WR_FOUND_SPINNING);
+	CHECK(look(POLL, TICK, false, hard_ns) < WR_FOUND_SPINNING);
+	CHECK_EQ(look(POLL, TICK, false, hard_ns), WR_FOUND_SPINNING);
+}
+
+/* Between two looks that are far apart its core may have been gone: what it seems to have run
+ * there says nothing. */
+static void
+N2_what_was_run_unseen_does_not_count(void)
+{
+	int looks;
+
+	make();
+	(void)look(POLL, 0, false, 4 * TICK);
+	wr_suspect_begins(&s, evidence.ran_ns);
+	now += 2 * TICK;
+	CHECK_EQ(look(POLL, (uint64_t)100 * TICK, false, 4 * TICK), WR_FOUND_LONG);
+	CHECK_EQ(find(TICK, false, 4 * TICK, &looks), WR_FOUND_SPINNING);
+	CHECK_EQ(looks, 4 + 1); /* two of them say so */
+}
+
 /* A clock that the kernel refuses for once tells nothing. */
 static void
 N2_what_the_kernel_does_not_tell_is_not_held_against_anybody(void)
@@ -330,6 +362,8 @@ static const struct wr_test tests[] = {TEST(N2_who_spins_is_found_when_its_time_
 	TEST(N2_who_waits_from_some_time_on_is_found),
 	TEST(N2_another_poll_begins_anew), TEST(N2_a_late_look_drops_what_was_seen),
 	TEST(N2_a_look_that_takes_too_long_is_none),
+	TEST(N2_who_does_not_go_on_is_not_found),
+	TEST(N2_what_was_run_unseen_does_not_count),
 	TEST(N2_what_the_kernel_does_not_tell_is_not_held_against_anybody),
 	TEST(N2_a_short_sleep_is_never_late),
 	TEST(N2_at_half_of_its_time_it_is_asked_to_end),

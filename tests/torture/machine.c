@@ -25,6 +25,8 @@ enum {
 	WAKE_NS = 2000,      /* from when somebody is woken until it runs, at least */
 	LOOK_NS = 1000,      /* at what another one has run, */
 	STATE_NS = 4000,     /* and whether it waits */
+	VISIT_NS = 20000,    /* a visit to another core, */
+	ANSWER_NS = 1000,    /* and the answer of one */
 	SLEEP_OVER_NS = 50000, /* that the kernel lets a thread sleep too long */
 	YIELD_NS = 200000,
 	LOWERED = 4 /* times as long without a core, whoever is ranked lower */
@@ -46,6 +48,9 @@ struct actor {
 	uint64_t step_ns;           /* which takes so long on it */
 	uint64_t ran_ns, booked_ns; /* before this step; of which it has not run so much */
 	uint64_t slice_ns;          /* until its core is given to somebody else */
+	uint64_t gone_ns, back_ns; /* its core is not there between these, */
+	bool seems_to_run;         /* and it is said to run all the same */
+	uint64_t due_ns; /* while it sleeps: when it would go on, were it there */
 	pthread_mutex_t *lock;
 	const void *waits_for; /* a condition, or an actor */
 	int fd;
@@ -63,7 +68,7 @@ static _Thread_local bool on_machine;
 static jmp_buf main_here;
 static struct dice dice;
 static struct weather weather;
-static uint64_t now_ns_, pause_at_ns;
+static uint64_t now_ns_, pause_at_ns, take_at_ns;
 static uint64_t others_ns; /* nobody but the present one goes on before that */
 static unsigned lockers;
 static uint64_t steps, steps_before, refused; /* before this round */
@@ -125,12 +130,22 @@ coreless_ns(const struct actor *actor)
 	return machine_about(weather.delay_ns) * (actor->lowered ? LOWERED : 1);
 }
 
+/* What it is said to have run since its core is gone, in this step. */
+static uint64_t
+seemed_by_now(const struct actor *actor)
+{
+	uint64_t until_ns = now_ns_ < actor->back_ns ? now_ns_ : actor->back_ns;
+
+	return actor->seems_to_run ? until_ns - actor->gone_ns : 0;
+}
+
 static uint64_t
 ran_by_now(const struct actor *actor)
 {
 	uint64_t ran_ns = now_ns_ > actor->from_ns ? now_ns_ - actor->from_ns : 0;
 
-	return actor->ran_ns + (ran_ns < actor->step_ns ? ran_ns : actor->step_ns);
+	return actor->ran_ns + seemed_by_now(actor) +
+		(ran_ns < actor->step_ns ? ran_ns : actor->step_ns);
 }
 
 static bool
@@ -143,7 +158,7 @@ runs_now(const struct actor *actor)
 uint64_t
 machine_ran_ns(const struct actor *actor)
 {
-	return ran_by_now(actor) - actor->booked_ns;
+	return ran_by_now(actor) - actor->booked_ns - seemed_by_now(actor);
 }
 
 bool
@@ -156,7 +171,9 @@ machine_was_seen_waiting(const struct actor *actor)
 static void
 begin_step(struct actor *actor, uint64_t ns, uint64_t coreless)
 {
-	actor->ran_ns += actor->step_ns;
+	actor->ran_ns += actor->step_ns + seemed_by_now(actor);
+	actor->booked_ns += seemed_by_now(actor);
+	actor->seems_to_run = false;
 	if (actor->slice_ns <= ns) {
 		coreless += coreless_ns(actor);
 		actor->slice_ns = machine_about(weather.slice_ns) + ns;
@@ -195,7 +212,7 @@ pass(uint64_t ns, uint64_t coreless)
 		torn("%llu ns: it goes on for ever", (unsigned long long)now_ns_);
 	begin_step(present, ns, coreless);
 	if (lockers == 0 && present->ready_ns < others_ns &&
-		present->ready_ns < pause_at_ns)
+		present->ready_ns < pause_at_ns && present->ready_ns < take_at_ns)
 		now_ns_ = present->ready_ns;
 	else
 		change(RUNS);
@@ -265,6 +282,8 @@ pause_all(void)
 		bool runs = runs_now(actor);
 		uint64_t ran_ns = runs ? now_ns_ - actor->from_ns : 0;
 
+		if (actor->back_ns > now_ns_)
+			actor->back_ns += ns;
 		if (actor->ready_ns == NEVER || actor->why == DONE)
 			continue;
 		if (actor->why == SLEEPS || actor->why == HEARS) {
@@ -279,6 +298,52 @@ pause_all(void)
 		actor->ready_ns = actor->from_ns + actor->step_ns;
 	}
 	now_ns_ += ns;
+}
+
+/* The next one after that. */
+static void
+draw_taking(uint64_t from_ns)
+{
+	take_at_ns =
+		weather.take_ns > 0 ? from_ns + machine_about(weather.take_ns) : NEVER;
+}
+
+/* Somebody's core is not there for a while: who runs on it seems to go on, and who sleeps on it
+ * is not woken. */
+static void
+take_core(void)
+{
+	struct actor *actor = &actors[pick(&dice, count)];
+	uint64_t ns = machine_about(weather.taken_ns);
+	bool runs;
+
+	now_ns_ = take_at_ns;
+	draw_taking(now_ns_);
+	if (actor->ready_ns == NEVER || actor->why == DONE || now_ns_ < actor->back_ns)
+		return;
+	runs = runs_now(actor);
+	actor->gone_ns = now_ns_;
+	actor->back_ns = now_ns_ + ns;
+	if (actor->why == SLEEPS && actor->ready_ns < actor->back_ns) {
+		actor->ready_ns = actor->back_ns;
+	} else if (runs) {
+		uint64_t ran_ns = now_ns_ - actor->from_ns;
+
+		actor->seems_to_run = ns >= weather.booked_from_ns && chance(&dice, 2);
+		actor->ran_ns += ran_ns;
+		actor->step_ns -= ran_ns;
+		actor->from_ns = actor->back_ns;
+		actor->ready_ns = actor->back_ns + actor->step_ns;
+	}
+}
+
+/* Until a core that is gone is back, and what it owes is done. */
+static void
+await_core(const struct actor *actor)
+{
+	uint64_t away_ns = actor->back_ns > now_ns_ ? actor->back_ns - now_ns_ : 0;
+
+	pass(away_ns + VISIT_NS, coreless_ns(present));
 }
 
 static void __attribute__((noreturn)) go_on(struct actor *actor)
@@ -326,8 +391,10 @@ machine_run(void)
 
 		if (!actor)
 			torn("nobody can go on: a wake-up was lost");
-		if (when(actor) > pause_at_ns)
+		if (when(actor) > pause_at_ns && pause_at_ns <= take_at_ns)
 			pause_all();
+		else if (when(actor) > take_at_ns)
+			take_core();
 		else
 			give_core(actor);
 	}
@@ -450,7 +517,7 @@ static void
 sleep_until(uint64_t ns)
 {
 	begin_step(present, 0, 0);
-	present->ready_ns = ns;
+	present->ready_ns = present->due_ns = ns;
 	change(SLEEPS);
 	begin_step(present, 0, WAKE_NS + coreless_ns(present));
 	change(RUNS);
@@ -473,7 +540,7 @@ machine_unblock(struct actor *actor)
 {
 	if (actor->why != SLEEPS || actor->ready_ns != NEVER)
 		return;
-	actor->ready_ns = now_ns_;
+	actor->ready_ns = actor->due_ns = now_ns_;
 	others_ns = now_ns_;
 }
 
@@ -661,6 +728,16 @@ __wrap_wr_thread_ran_ns(const struct wr_thread_look *look)
 	return actor->misread ? ran_ns + pick(&dice, 4000000) : ran_ns;
 }
 
+/* What the kernel says; and what is true: its time to wake had not come. */
+static bool
+seems_to_wait(struct actor *actor)
+{
+	bool waits = actor->why != RUNS && actor->why != DONE;
+
+	actor->waited = waits && !(actor->why == SLEEPS && actor->due_ns <= now_ns_);
+	return waits;
+}
+
 bool
 __wrap_wr_thread_waits(const struct wr_thread_look *look)
 {
@@ -671,8 +748,38 @@ __wrap_wr_thread_waits(const struct wr_thread_look *look)
 	pass(STATE_NS, 0);
 	actor->looked_before_ns = actor->looked_ns;
 	actor->looked_ns = now_ns_;
-	actor->waited = actor->why != RUNS && actor->why != DONE;
-	return actor->waited;
+	return seems_to_wait(actor);
+}
+
+bool
+__wrap_wr_thread_waits_there(const struct wr_thread_look *look)
+{
+	if (!on_machine)
+		return __real_wr_thread_waits_there(look);
+	do
+		await_core(&actors[look->tid]);
+	while (actors[look->tid].back_ns > now_ns_);
+	return seems_to_wait(&actors[look->tid]);
+}
+
+/* Each core on which somebody runs answers when it is there. */
+void
+__wrap_wr_fence_heavy_call(void)
+{
+	uint64_t away_ns = 0;
+
+	if (!on_machine) {
+		__real_wr_fence_heavy_call();
+		return;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		const struct actor *actor = &actors[i];
+
+		if (actor != present && actor->why == RUNS &&
+			actor->back_ns > now_ns_ + away_ns)
+			away_ns = actor->back_ns - now_ns_;
+	}
+	pass(away_ns + ANSWER_NS, 0);
 }
 
 int
@@ -767,6 +874,7 @@ machine_weather(const struct weather *next)
 {
 	weather = *next;
 	draw_pause(now_ns_);
+	draw_taking(now_ns_);
 }
 
 void

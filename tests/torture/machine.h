@@ -9,7 +9,8 @@
  * Each thread has a core of its own, but not always: after a slice of random length it is
  * without one for a while. What is drawn is exponential, so there is no rhythm. Now and then
  * the whole machine stands still: the process is stopped, or the hypervisor has taken the
- * machine away, which the kernel then books as time that its threads have run.
+ * machine away, which the kernel then books as time that its threads have run. Or it takes
+ * one core only, and the threads of the others see nothing of that but its effects.
  *
  * A wait with a time limit is one without here, unless the machine itself drew the limit: a
  * wake-up that is lost leaves nobody who can go on, which is said at once.
@@ -25,7 +26,9 @@ struct weather {
 	uint64_t delay_ns; /* about so long */
 	uint64_t slice_ns; /* about so long a thread has its core */
 	uint64_t pause_ns; /* about so long between two pauses of all; 0: there are none */
-	uint64_t pause_is_ns;    /* about so long they are */
+	uint64_t pause_is_ns; /* about so long they are */
+	uint64_t take_ns; /* about so long until a core is taken from who is on it; 0: never */
+	uint64_t taken_ns;       /* about so long */
 	uint64_t booked_from_ns; /* half of those that are longer are booked on who ran */
 	uint32_t untimely;       /* 0, or one look in so many has one in its midst */
 	uint32_t late;           /* so many of 64 sleeps of a sentinel are */

@@ -103,8 +103,13 @@ static const struct {
 	{"SUSPECT_LATEWITHIN", "-",
 		"handoff shows it within some ten thousand rounds, which takes too long here; "
 		"suspect/N2_a_look_that_takes_too_long_is_none shows it at once"},
+	{"SUSPECT_UNSEEN", "-",
+		"handoff shows it within a minute, which takes too long here; "
+		"suspect/N2_what_was_run_unseen_does_not_count shows it at once"},
 	{"SUSPECT_WALL", "handoff", NULL},
 	{"SUSPECT_EVERRAN", "handoff", NULL},
+	{"RELIEF_NOASK", "handoff", NULL},
+	{"RELIEF_SLEEPSON", "handoff", NULL},
 	{"RELIEF_SPAREONCE", "handoff", NULL},
 	{"RELIEF_HALFWAY", "handoff", NULL},
 	{"RELIEF_OLDSUSPECT", "handoff", NULL},
