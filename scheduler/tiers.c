@@ -16,7 +16,8 @@ enum {
 	AGE_SHIFT = 15,
 	LAG_SOME = 500, /* thousandths of the quota */
 	LAG_MUCH = 750,
-	LAG_CAUGHT_UP = 100
+	LAG_CAUGHT_UP = 100,
+	TAKES_TIMES = 4 /* what others do: too much; publishers compare readers so, too */
 };
 
 enum {
@@ -115,12 +116,16 @@ is_shared(const struct wr_tier *t, const struct wr_tier_signs *signs)
 		signs->round > signs->part && signs->part > 0;
 }
 
-/* It took more than one and a half times its part. */
+/* It took so many times what its neighbours took, by weight. */
 static bool
 takes_from_others(const struct wr_tier *t, const struct wr_tier_signs *signs)
 {
+	uint64_t gap_ns = since(t->looked_ns, signs->now_ns);
+	uint64_t own_ns = t->own_ns + signs->poll_ns;
+
 	return is_shared(t, signs) &&
-		due_ns(t, signs) * 2 > since(t->looked_ns, signs->now_ns) * 3;
+		own_ns * (signs->round - signs->part) >=
+		since(own_ns, gap_ns) * signs->part * TAKES_TIMES;
 }
 
 bool

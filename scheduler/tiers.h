@@ -19,9 +19,10 @@
  *
  * Lag and age count against who causes them. Who has neighbours, and whose polls took less than
  * half of its part of the time since they were looked at last, is held up by those: then neither
- * counts. Lag, besides, counts only against who took more than one and a half times its part:
- * who takes no more lags because its publisher is faster than its loop, as somebody always does
- * where nothing is lost, and fewer turns would make it lag more. Who has no neighbours is warned.
+ * counts. Lag, besides, counts only against who took four times what they did, by weight: who
+ * takes less lags because its publisher is faster than its loop, as somebody always does where
+ * nothing is lost, and fewer turns would make it lag more. It takes twice as long as they do
+ * just because what it reads has left the caches. Who has no neighbours is warned.
  * All of that is known of who is measured, so who lags is. Who takes so much and is left behind
  * by a publisher besides, its stall budget spent, is isolated at once, for each of its polls
  * makes its neighbours as slow as it is. So it is where publishers charged its neighbours

@@ -348,7 +348,8 @@ lag_for(uint64_t ns, uint64_t poll_ns, uint32_t part, uint32_t round)
 }
 
 /* Of two of the same weight a fair part is half of the time: 250 us of two polls in each
- * millisecond. Who has no more than that, or not much, lags for other reasons. */
+ * millisecond. Who does not take four times what its neighbours do lags for other reasons:
+ * what it reads has left the caches, to begin with. */
 static void
 P2_lag_counts_against_who_takes_from_others(void)
 {
@@ -360,9 +361,9 @@ P2_lag_counts_against_who_takes_from_others(void)
 	CHECK_EQ(lag_for(3 * S, 400 * US, 4, 8), WR_TIER_ISOLATE);
 	/* Of a weight that is a quarter of all. */
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 180 * US, 3, 12), WR_TIER_MONITOR);
+	CHECK_EQ(lag_for(3 * S, 280 * US, 3, 12), WR_TIER_MONITOR);
 	make("balanced");
-	CHECK_EQ(lag_for(3 * S, 200 * US, 3, 12), WR_TIER_ISOLATE);
+	CHECK_EQ(lag_for(3 * S, 290 * US, 3, 12), WR_TIER_ISOLATE);
 	/* Who has no neighbours takes nothing from anybody. */
 	make("balanced");
 	CHECK_EQ(lag_for(3 * S, 400 * US, 4, 4), WR_TIER_WARN);
