@@ -68,13 +68,20 @@ note_finding(struct wr_suspect *s, enum wr_finding found, bool went_on)
 	s->times += found == WR_FOUND_WAITING || went_on;
 }
 
+static uint32_t
+looks_wanted(enum wr_finding found, uint64_t hard_ns)
+{
+	return found == WR_FOUND_SPINNING && hard_ns <= WR_SUSPECT_SURE_NS &&
+			!WR_MUTANT(SUSPECT_ONCE)
+		? 2
+		: 1;
+}
+
 enum wr_finding
 wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 	uint64_t now_ns, uint64_t hard_ns)
 {
 	bool went_on = evidence->ran_ns > s->last_ran_ns;
-	uint32_t wanted =
-		hard_ns <= WR_SUSPECT_SURE_NS && !WR_MUTANT(SUSPECT_ONCE) ? 2 : 1;
 	enum wr_finding found;
 
 	s->last_ran_ns = evidence->ran_ns;
@@ -103,7 +110,7 @@ wr_suspect_judge(struct wr_suspect *s, const struct wr_evidence *evidence,
 		return found;
 	}
 	note_finding(s, found, went_on);
-	return s->times < wanted ? WR_FOUND_LONG : found;
+	return s->times < looks_wanted(found, hard_ns) ? WR_FOUND_LONG : found;
 }
 
 uint64_t
@@ -115,5 +122,7 @@ wr_suspect_wait_ns(const struct wr_suspect *s, uint64_t now_ns, uint64_t hard_ns
 		return UINT64_MAX;
 	if (passed_ns < hard_ns / 2)
 		return hard_ns / 2 - passed_ns;
-	return passed_ns < hard_ns ? hard_ns - passed_ns : hard_ns / WR_SUSPECT_SOON;
+	if (passed_ns < hard_ns)
+		return hard_ns - passed_ns;
+	return hard_ns / (s->times > 0 ? WR_SUSPECT_AT_ONCE : WR_SUSPECT_SOON);
 }

@@ -16,7 +16,8 @@
  * have been taken, and nobody have seen that.
  *
  * Where the hard budget is a millisecond or less, one look may be wrong by what the kernel counts
- * in ticks: two looks in a row have to say the same.
+ * in ticks: of who spins, two in a row have to say the same. Who waits is looked at once more
+ * from the core that it sleeps on, before anything is done.
  *
  * Pure: time and what was seen come in.
  */
@@ -29,8 +30,9 @@
 enum {
 	WR_SUSPECT_LATE_NS = 750000, /* that a look may be late */
 	WR_SUSPECT_SURE_NS = 1000000,
-	WR_SUSPECT_SOON =
-		8 /* so often within the hard budget it is looked at who is past it */
+	/* So often within the hard budget it is looked at who is past it, and who was found. */
+	WR_SUSPECT_SOON = 8,
+	WR_SUSPECT_AT_ONCE = 16
 };
 
 enum wr_finding {

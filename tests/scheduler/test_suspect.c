@@ -164,8 +164,9 @@ static void
 N2_two_looks_confirm_the_same(void)
 {
 	make();
-	for (int i = 0; i < HARD / 2 / TICK + 1; i++)
+	for (int i = 0; i < HARD / 2 / TICK; i++)
 		CHECK(look(POLL, 0, true, HARD / 2) < WR_FOUND_SPINNING);
+	CHECK_EQ(look(POLL, 0, true, HARD / 2), WR_FOUND_WAITING);
 	CHECK_EQ(look(POLL, HARD, false, HARD / 2), WR_FOUND_LONG);
 	CHECK_EQ(look(POLL, TICK, false, HARD / 2), WR_FOUND_SPINNING);
 }
@@ -306,6 +307,11 @@ it_is_looked_at_when_it_matters(void)
 	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), HARD / 2);
 	now += HARD / 2;
 	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD), HARD / WR_SUSPECT_SOON);
+	/* When it was found once, and that has to be confirmed. */
+	make();
+	for (int i = 0; i < HARD / 2 / TICK + 2; i++)
+		CHECK(look(POLL, TICK, false, HARD / 2) < WR_FOUND_SPINNING);
+	CHECK_EQ(wr_suspect_wait_ns(&s, now, HARD / 2), HARD / 2 / WR_SUSPECT_AT_ONCE);
 }
 
 enum { SEEDS = 2000, SEEDS_LONG = 200000, SPAN = 200 };

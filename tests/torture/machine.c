@@ -734,6 +734,8 @@ seems_to_wait(struct actor *actor)
 {
 	bool waits = actor->why != RUNS && actor->why != DONE;
 
+	actor->looked_before_ns = actor->looked_ns;
+	actor->looked_ns = now_ns_;
 	actor->waited = waits && !(actor->why == SLEEPS && actor->due_ns <= now_ns_);
 	return waits;
 }
@@ -746,8 +748,6 @@ __wrap_wr_thread_waits(const struct wr_thread_look *look)
 	if (!on_machine)
 		return __real_wr_thread_waits(look);
 	pass(STATE_NS, 0);
-	actor->looked_before_ns = actor->looked_ns;
-	actor->looked_ns = now_ns_;
 	return seems_to_wait(actor);
 }
 
