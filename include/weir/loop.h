@@ -67,7 +67,7 @@ int weir_sub_loop(weir_sub *sub);
 
 enum {
 	WEIR_HARD_US = 1000,       /* of weir_open's .hard_us */
-	WEIR_TICK_US = 3000,       /* and .tick_us, */
+	WEIR_TICK_US = 4000,       /* and .tick_us, */
 	WEIR_TICK_US_MAX = 100000, /* which is at most that */
 	WEIR_STUCK_MAX = 16 /* callbacks of a process that can be left behind at a time */
 };
