@@ -436,14 +436,15 @@ show_cell(const struct cell *c)
 			c->shape->name, kinds[c->kind].name, c->load->name);
 		return BENCH_UNMEASURED;
 	}
+	snprintf(who, sizeof who, "%s, %s, %s, %s", c->subject->name, c->shape->name,
+		kinds[c->kind].name, c->load->name);
+	if (c->subject->bus->heed)
+		beside_say_stalls(
+			who, c->results, c->runs, HEALTHY, kinds[c->kind].slow, 1);
 	if (!kinds[c->kind].slow) {
 		show_reference(c);
 		return rc;
 	}
-	snprintf(who, sizeof who, "%s, %s, %s, %s", c->subject->name, c->shape->name,
-		kinds[c->kind].name, c->load->name);
-	if (c->subject->bus->heed)
-		beside_say_stalls(who, c->results, c->runs, HEALTHY, 1, 1);
 	show_rate(c);
 	show_blocked(c);
 	if (c->load->gap_ns > 0)
