@@ -459,7 +459,9 @@ wr_reactor_hear(struct wr_reactor *r, int timeout_ms)
 
 /*
  * A publisher sees that it has to wait for a consumer, not that the loop of that one is with
- * another. Here that is known: what the one was charged is held against the other.
+ * another. Here that is known: what the one was charged is held against the other. So is what
+ * keeps the one far behind: all on a loop have as many turns, so where one slow one is among
+ * them all come forward at its pace, and its publisher sees nothing but that it has to wait.
  */
 static void
 pass_charge_on(
@@ -473,6 +475,7 @@ pass_charge_on(
 		r->held_ns += signs->stall_ns;
 		signs->stall_ns = 0;
 	}
+	r->held_ns += wr_tier_kept_behind_ns(signs);
 	signs->overspent |= r->held_ns >= HELD_MOST_NS;
 }
 

@@ -14,6 +14,7 @@ enum {
 	LAG_MUCH_SHIFT = 15, /* 2^23 ns */
 	LAG_SOME_SHIFT = 17, /* 2^25 ns */
 	AGE_SHIFT = 15,
+	KEPT_SHIFT = 5, /* of what neighbours took, a 32nd is taken to be waited for */
 	LAG_SOME = 500, /* thousandths of the quota */
 	LAG_MUCH = 750,
 	LAG_CAUGHT_UP = 100,
@@ -151,6 +152,12 @@ wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs *signs)
 	if (due * 2 >= gap_ns)
 		return 0;
 	return gap_ns - due < WR_TIER_LAG_GAP_NS ? gap_ns - due : WR_TIER_LAG_GAP_NS;
+}
+
+uint64_t
+wr_tier_kept_behind_ns(const struct wr_tier_signs *signs)
+{
+	return signs->lag > LAG_MUCH ? signs->hindered_ns >> KEPT_SHIFT : 0;
 }
 
 static void

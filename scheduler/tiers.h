@@ -148,6 +148,10 @@ bool wr_tier_look(struct wr_tier *t, const struct wr_tier_rules *rules,
  * more than 2^24 ns, so much. */
 uint64_t wr_tier_hindered_ns(const struct wr_tier *t, const struct wr_tier_signs *signs);
 
+/* Of who is far behind: what that counts as, in the waiting of others, against the neighbours
+ * that kept it from its part of the loop; else 0. */
+uint64_t wr_tier_kept_behind_ns(const struct wr_tier_signs *signs);
+
 /* True if it is to be known how much of the time is its own: from then on it is to be measured
  * for a while. */
 bool wr_tier_asks_for_measures(const struct wr_tier_signs *signs);

@@ -467,6 +467,17 @@ N1_what_neighbours_took_is_known_while_it_is_measured(void)
 	CHECK_EQ(wr_tier_hindered_ns(&tier, &signs), 0);
 }
 
+/* It counts against those, of who is far behind for it; a little of it. */
+static void
+N1_who_is_kept_far_behind_is_waited_for(void)
+{
+	struct wr_tier_signs signs = {.hindered_ns = 3200 * US, .lag = 751};
+
+	CHECK_EQ(wr_tier_kept_behind_ns(&signs), 100 * US);
+	signs.lag = 750;
+	CHECK_EQ(wr_tier_kept_behind_ns(&signs), 0);
+}
+
 /* Looked at every microsecond, lag is still the time that it lasted. */
 static void
 P2_lag_does_not_depend_on_how_often_one_looks(void)
@@ -986,6 +997,7 @@ static const struct wr_test tests[] = {TEST(P15_the_kth_violation_in_a_row_promo
 	TEST(P2_who_lags_is_measured_first),
 	TEST(P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once),
 	TEST(N1_what_neighbours_took_is_known_while_it_is_measured),
+	TEST(N1_who_is_kept_far_behind_is_waited_for),
 	TEST(P2_lag_does_not_depend_on_how_often_one_looks), TEST(P2_bursts_are_no_lag),
 	TEST(P2_who_goes_on_after_its_budget_violates),
 	TEST(P15_each_guard_of_a_demotion), TEST(P15_neither_good_nor_bad_is_neither),
