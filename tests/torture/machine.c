@@ -317,7 +317,8 @@ take_core(void)
 	uint64_t ns = machine_about(weather.taken_ns);
 	bool runs;
 
-	now_ns_ = take_at_ns;
+	if (now_ns_ < take_at_ns)
+		now_ns_ = take_at_ns;
 	draw_taking(now_ns_);
 	if (actor->ready_ns == NEVER || actor->why == DONE || now_ns_ < actor->back_ns)
 		return;

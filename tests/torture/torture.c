@@ -99,7 +99,10 @@ static const struct {
 	{"LEASE_NOAGAIN", "handoff", NULL},
 	{"LEASE_NOLOOK", "handoff", NULL},
 	{"SUSPECT_ONCE", "handoff", NULL},
-	{"SUSPECT_NOTLATE", "handoff", NULL},
+	{"SUSPECT_NOTLATE", "-",
+		"what was run between two distant looks does not count anyway, so handoff "
+		"shows it within minutes only; suspect/N2_a_late_look_drops_what_was_seen "
+		"shows it at once"},
 	{"SUSPECT_LATEWITHIN", "-",
 		"handoff shows it within some ten thousand rounds, which takes too long here; "
 		"suspect/N2_a_look_that_takes_too_long_is_none shows it at once"},
