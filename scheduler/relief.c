@@ -294,12 +294,14 @@ add_spare(void)
 
 /* ---- the sentinel ----------------------------------------------------------------------------- */
 
+/* Who spins has used what it was granted, and gets what is left: with a nice value its slices
+ * would make others late whenever the cores are busy. */
 static void
-lower(struct wr_post *post, struct wr_lease *lease)
+lower(struct wr_post *post, struct wr_lease *lease, bool spins)
 {
 	if (post->lane != WEIR_LANE_SAME && relief.rises)
-		(void)wr_thread_lower(
-			&lease->thread, post->lane == WEIR_LANE_IDLE, WR_LANE_NICE);
+		(void)wr_thread_lower(&lease->thread,
+			spins || post->lane == WEIR_LANE_IDLE, WR_LANE_NICE);
 }
 
 /* To who waits for it anyway, or to a spare. With the lock. */
@@ -349,11 +351,11 @@ take_away(struct wr_post *post, uint64_t now_ns)
 		now_ns - post->suspect.since_ns);
 	/* Who spins is lowered first: else it may keep its core for the rest of its slice. */
 	if (spins)
-		lower(post, lease);
+		lower(post, lease, true);
 	post->kind->left(post, lease->task, now_ns);
 	pass_on(post);
 	if (!spins)
-		lower(post, lease);
+		lower(post, lease, false);
 }
 
 /* Returns how soon it should be looked at again, if it is suspect; else UINT64_MAX. With the

@@ -27,7 +27,7 @@
 #define WR_HARD_OFF UINT64_MAX /* nothing is ever taken */
 
 enum {
-	WR_LANE_NICE = 10, /* of who is in a lane, or left behind */
+	WR_LANE_NICE = 10, /* of who is in a lane, or left behind while it waits */
 	WR_SPARES = 2      /* threads that are kept ready */
 };
 

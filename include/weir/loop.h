@@ -90,8 +90,10 @@ enum {
  * by longjmp or pthread_exit.
  *
  * Who is left behind runs at the rank that .lane says, if the process may give it back its
- * own afterwards (CAP_SYS_NICE, or RLIMIT_NICE); else as before. With WEIR_STUCK_MAX of them
- * the next one is waited for. weir_close answers -AGAIN_TIMEOUT when a callback has not
+ * own afterwards (CAP_SYS_NICE, or RLIMIT_NICE); else as before. One that spins only has what
+ * cores have left (SCHED_IDLE), unless that is WEIR_LANE_SAME: so a lock of the program's that
+ * it holds may be held for long while all cores are busy. With WEIR_STUCK_MAX of them the next
+ * one is waited for. weir_close answers -AGAIN_TIMEOUT when a callback has not
  * returned after .close_ms; then the bus is still there, what was not read is still held, and
  * the call may be repeated.
  */

@@ -164,7 +164,9 @@ enum weir_idle {
 				   Who never sleeps costs publishers no look at its flag */
 };
 
-/* How the thread of a lane runs, where a consumer is that has been isolated. */
+/* How the thread of a lane runs, where a consumer is that has been isolated; and that of a
+ * callback that is left behind, until it returns (<weir/loop.h>: with NICE, one that spins runs
+ * as with IDLE). */
 enum weir_lane {
 	WEIR_LANE_NICE = 0, /* with a low priority: nice 10 */
 	WEIR_LANE_IDLE,     /* only when a core has nothing else to do: SCHED_IDLE */

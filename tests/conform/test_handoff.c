@@ -4,9 +4,11 @@
  * thread, they keep theirs and their message, and come back when they behave.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weir/look.h>
@@ -39,6 +41,7 @@ struct stuck {
 	weir_pub *pub; /* of the bus: it may not use it */
 	sem_t gate;
 	pthread_mutex_t *lock; /* of its own, held meanwhile */
+	atomic_int policy; /* by which its thread was scheduled, just before it returned */
 	atomic_int loop, tier; /* where it is */
 	atomic_int after; /* and was when it was called first after it had been stuck */
 };
@@ -61,9 +64,11 @@ struct crowd {
 	uint64_t sent;
 	uint32_t flags;
 	uint32_t loops; /* 1: all are on a further loop */
+	uint32_t lane;
 	pthread_t turns;
 	atomic_bool ends;
 	atomic_int verdicts;
+	int policy, nice; /* of the thread that turned, at its end */
 };
 
 static uint64_t
@@ -95,6 +100,7 @@ be_stuck(struct stuck *stuck, enum way way)
 			;
 		pthread_mutex_unlock(stuck->lock);
 	}
+	atomic_store(&stuck->policy, sched_getscheduler(0));
 }
 
 static int
@@ -165,6 +171,7 @@ crowd_open(struct crowd *crowd, const char *name, uint32_t stuck, const char *ti
 	crowd->a = rig_bus(name);
 	crowd->b = weir_open(name, .attach_ms = 600000, .loops = crowd->loops,
 		.tiers = tiers, .hard_us = HARD_US, .tick_us = TICK_US, .close_ms = 100,
+		.lane = crowd->lane,
 		.flags = WEIR_BUS_NO_SIGNALS | WEIR_BUS_QUIET | crowd->flags);
 	REQUIRE_EQ(weir_why(crowd->b)->code, 0);
 	crowd->pub = weir_advertise(crowd->a, "t", .wait_ms = WEIR_FOREVER);
@@ -228,6 +235,8 @@ turn_bus(void *arg)
 				weir_sub_tier(crowd->stuck[i].sub));
 		}
 	}
+	crowd->policy = sched_getscheduler(0);
+	crowd->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
 	return NULL;
 }
 
@@ -344,6 +353,50 @@ static void
 N2_who_holds_a_lock_is_left_behind(const char *name)
 {
 	left_behind(name, LOCKED, false);
+}
+
+static void *
+try_to_rise(void *answer)
+{
+	static const struct sched_param none = {.sched_priority = 0};
+
+	REQUIRE_EQ(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+	*(bool *)answer = sched_setscheduler(0, SCHED_OTHER, &none) == 0;
+	return NULL;
+}
+
+/* While it spins it has only what the cores have left, so nobody else is late by it; then its
+ * thread is what it was. Where that could not be given back, or its program wants it the same as
+ * the others, it is left as it is. */
+static void
+N2_who_spins_has_only_what_cores_have_left(const char *name)
+{
+	static const uint32_t lanes[] = {WEIR_LANE_NICE, WEIR_LANE_IDLE, WEIR_LANE_SAME};
+	int nice = getpriority(PRIO_PROCESS, 0);
+	bool rises = false;
+	pthread_t thread;
+
+	REQUIRE_EQ(pthread_create(&thread, NULL, try_to_rise, &rises), 0);
+	REQUIRE_EQ(pthread_join(thread, NULL), 0);
+	for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
+		struct crowd crowd = {.lane = lanes[i]};
+
+		crowd_open(&crowd, name, 1, QUICK);
+		crowd_run(&crowd);
+		atomic_store(&crowd.stuck[0].way, SPINS);
+		send_one(&crowd);
+		AWAIT(atomic_load(&crowd.stuck[0].inside) == 1);
+		siblings_go_on(&crowd, 1);
+		REQUIRE_EQ(handoffs(&crowd).stuck, 1);
+		let_return(&crowd.stuck[0]);
+		AWAIT(handoffs(&crowd).stuck == 0);
+		crowd_stop(&crowd);
+		CHECK_EQ(atomic_load(&crowd.stuck[0].policy),
+			rises && lanes[i] != WEIR_LANE_SAME ? SCHED_IDLE : SCHED_OTHER);
+		CHECK_EQ(crowd.policy, SCHED_OTHER);
+		CHECK_EQ(crowd.nice, nice);
+		crowd_close(&crowd);
+	}
 }
 
 /* One after the other, so that who took over is left behind as well; they return in that
@@ -555,6 +608,7 @@ a_fork_while_one_is_stuck_leaves_both_well(const char *name)
 	X(N2_who_spins_is_left_behind_and_comes_back) \
 	X(N2_who_waits_in_the_kernel_is_left_behind_and_comes_back) \
 	X(N2_who_publishes_without_end_is_left_behind) X(N2_who_holds_a_lock_is_left_behind) \
+	X(N2_who_spins_has_only_what_cores_have_left) \
 	X(N2_several_are_left_behind_one_after_the_other) \
 	X(P32_who_is_made_beside_a_stuck_one_begins_anew) \
 	X(N2_a_further_loop_is_taken_over_too) X(a_verdict_given_meanwhile_is_not_lost) X(P33_a_loop_that_is_pinned_starves_with_who_is_stuck) \
