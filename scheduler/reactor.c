@@ -468,15 +468,16 @@ pass_charge_on(
 	struct wr_reactor *r, const struct wr_task *task, struct wr_tier_signs *signs)
 {
 	if (signs->now_ns - r->held_from_ns > HELD_FOR_NS) {
-		r->held_ns = 0;
+		r->held_ns = r->kept_ns = 0;
 		r->held_from_ns = signs->now_ns;
 	}
 	if (signs->stall_ns > 0 && wr_tier_is_hindered(&task->tier)) {
 		r->held_ns += signs->stall_ns;
 		signs->stall_ns = 0;
 	}
-	r->held_ns += wr_tier_kept_behind_ns(signs);
+	r->kept_ns += wr_tier_kept_behind_ns(signs);
 	signs->overspent |= r->held_ns >= HELD_MOST_NS;
+	signs->keeps_behind = r->held_ns + r->kept_ns >= HELD_MOST_NS;
 }
 
 /* Looks whether the consumer is at the right tier; poll_ns: what its poll took, 0: unknown. */
@@ -504,7 +505,7 @@ judge(struct wr_reactor *r, struct wr_task *task, uint64_t poll_ns, uint64_t now
 	if (!wr_tier_look(&task->tier, r->rules, &signs, &change))
 		return;
 	if (change.why == WR_TIER_WHY_LEFT)
-		r->held_ns = 0;
+		r->held_ns = r->kept_ns = 0;
 	if (change.to > change.from)
 		WR_COUNT(&task->stats.promotions, 1);
 	else

@@ -66,6 +66,7 @@ struct wr_reactor {
 	struct wr_epoch_reader *inside;
 	bool hooked;      /* in this turn somebody is told */
 	uint64_t held_ns; /* charged to those of its consumers that others held up, */
+	uint64_t kept_ns; /* and what counts of the time that others kept them far behind, */
 	uint64_t held_from_ns; /* since then */
 	uint64_t tasks_ever;
 

@@ -357,13 +357,18 @@ book_good(struct wr_tier *t, const struct wr_tier_rules *rules,
 	return true;
 }
 
-/* Publishers waited for it, and it has taken much more than its part of the time. */
+/* Publishers waited for it, and it has taken much more than its part of the time. To keep others
+ * behind counts against who was warned for what it did itself: a healthy one that catches up has
+ * the loop to itself now and then, while the others have nothing to do. */
 static bool
 is_culprit(const struct wr_tier *t, const struct wr_tier_rules *rules,
 	const struct wr_tier_signs *signs)
 {
-	return signs->overspent && t->tier != WR_TIER_ISOLATE &&
-		rules->worth[t->tier] != 0 && takes_from_others(t, signs);
+	bool held =
+		signs->overspent || (signs->keeps_behind && t->tier != WR_TIER_MONITOR);
+
+	return held && t->tier != WR_TIER_ISOLATE && rules->worth[t->tier] != 0 &&
+		takes_from_others(t, signs);
 }
 
 /* Whatever the points say. */

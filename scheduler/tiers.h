@@ -119,6 +119,7 @@ struct wr_tier_signs {
 	bool overdrawn; /* it went on after its budget was used up */
 	bool overspent; /* a publisher leaves it behind, its stall budget spent; or others of
 			     its loop were charged so much for what neighbours took */
+	bool keeps_behind; /* or were kept far behind by them for so long */
 };
 
 /* A transition, with what led to it. */

@@ -411,6 +411,22 @@ P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once(void)
 	CHECK_EQ(change.dwell_ns, 250 * MS);
 	CHECK(!poll_with(signs)); /* it is there */
 
+	/* Who keeps its neighbours behind, too, once it was warned for what it did itself: before,
+	 * it may be one that catches up while they have nothing to do. */
+	for (int warned = 0; warned < 2; warned++) {
+		make("balanced");
+		(void)lag_for(5 * MS, 400 * US, 4, 8);
+		if (warned)
+			CHECK(wr_tier_move(&tier, &rules, WR_TIER_WARN, WR_TIER_WHY_LAG,
+				now, &change));
+		signs.overspent = false;
+		signs.keeps_behind = true;
+		now += 100 * US;
+		(void)poll_with(signs);
+		CHECK_EQ(tier.tier, warned ? WR_TIER_ISOLATE : WR_TIER_MONITOR);
+	}
+	signs.overspent = true;
+
 	/* Its neighbour, which was left behind as well. */
 	make("balanced");
 	(void)lag_for(5 * MS, 50 * US, 4, 8);
