@@ -83,7 +83,8 @@ def P23_timers_are_late(b):
     pr_set_timerslack = 29
     # The slack of who starts a program is that program's own.
     equal(libc.prctl(pr_set_timerslack, ctypes.c_ulong(50000000), 0, 0, 0), 0, "prctl")
-    (f,) = findings(b)
+    # It may end them early all the same, while other timers of that core go off.
+    (f,) = await_true(lambda: findings(b), "timers are late")
     equal(f["cause"], "timers are late", f)
     check("power saving" in f["try"], f)
     crowd.end()
