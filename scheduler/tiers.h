@@ -119,7 +119,8 @@ struct wr_tier_signs {
 	bool overdrawn; /* it went on after its budget was used up */
 	bool overspent; /* a publisher leaves it behind, its stall budget spent; or others of
 			     its loop were charged so much for what neighbours took */
-	bool keeps_behind; /* or were kept far behind by them for so long */
+	bool keeps_behind; /* that, and for how long others of its loop were kept far behind,
+			      together come to so much */
 };
 
 /* A transition, with what led to it. */

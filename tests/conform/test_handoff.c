@@ -355,6 +355,7 @@ N2_who_holds_a_lock_is_left_behind(const char *name)
 	left_behind(name, LOCKED, false);
 }
 
+/* Whether this process may rank a thread back: tried, and not what the library says of it. */
 static void *
 try_to_rise(void *answer)
 {

@@ -740,32 +740,35 @@ add_charge(struct wr_task *task, struct wr_tier_signs *signs)
 	signs->lag = ((struct charged *)(void *)task)->lag;
 }
 
-/* The first holds up the second, which shows it by what it is charged and by its lag: it is
- * isolated for that, or takes turns for so long and is not. once_ns: what one look at the second
- * counts at most. */
+/* The two on one loop, which is watched by the rules. */
 static void
-holds_up(struct charged *slow, struct charged *mate, uint64_t once_ns, int turns)
+make_charged(struct charged both[2], struct wr_tier_rules *rules)
+{
+	make(NULL, 0, WEIR_IDLE_PARK);
+	watch_over(rules);
+	reactor.changed = note_why;
+	told_why = WR_TIER_WHY_NONE;
+	for (int i = 0; i < 2; i++) {
+		both[i].task.poll = poll_charged;
+		both[i].task.signs = add_charge;
+		wr_reactor_add(&reactor, &both[i].task, 3, NULL);
+		wr_reactor_tell(&reactor, &both[i].task);
+	}
+}
+
+/* The first one holds up the second, which shows it by its signs: it is isolated for that.
+ * once_ns: what one look at the second counts at most. */
+static void
+isolates_who_holds_up(struct charged both[2], uint64_t once_ns)
 {
 	struct wr_tier_rules rules;
 
-	slow->task.poll = mate->task.poll = poll_charged;
-	slow->task.signs = mate->task.signs = add_charge;
-	make(NULL, 0, WEIR_IDLE_PARK);
-	watch_over(&rules);
-	reactor.changed = note_why;
-	told_why = WR_TIER_WHY_NONE;
-	wr_reactor_add(&reactor, &slow->task, 3, NULL);
-	wr_reactor_add(&reactor, &mate->task, 3, NULL);
-	wr_reactor_tell(&reactor, &slow->task);
-	wr_reactor_tell(&reactor, &mate->task);
-	for (int i = 0; i < turns; i++)
+	make_charged(both, &rules);
+	while (both[0].task.tier.tier != WR_TIER_ISOLATE) /* the watchdog sees */
 		(void)turn();
-	while (turns == 0 && slow->task.tier.tier != WR_TIER_ISOLATE) /* the watchdog sees */
-		(void)turn();
-	CHECK_EQ(told_why, turns == 0 ? WR_TIER_WHY_LEFT : WR_TIER_WHY_NONE);
-	CHECK_EQ(mate->task.tier.tier, WR_TIER_MONITOR);
-	if (turns == 0)
-		CHECK(reactor.held_ns + reactor.kept_ns <= once_ns * 2); /* anew */
+	CHECK_EQ(told_why, WR_TIER_WHY_LEFT);
+	CHECK_EQ(both[1].task.tier.tier, WR_TIER_MONITOR);
+	CHECK(reactor.held_ns + reactor.kept_ns <= once_ns * 2); /* it begins anew */
 	wr_reactor_fini(&reactor);
 }
 
@@ -774,17 +777,20 @@ holds_up(struct charged *slow, struct charged *mate, uint64_t once_ns, int turns
 static void
 N1_what_the_held_up_are_charged_counts_against_who_holds_them_up(void)
 {
-	holds_up(&(struct charged){.takes_ns = 600000},
-		&(struct charged){.takes_ns = 10000, .charge_ns = 50000}, 50000, 0);
+	struct charged both[2] = {
+		{.takes_ns = 600000}, {.takes_ns = 10000, .charge_ns = 50000}};
+
+	isolates_who_holds_up(both, 50000);
 }
 
 /* Where all come forward at the pace of the slowest their publisher charges nobody. */
 static void
 N1_who_keeps_its_neighbours_far_behind_is_isolated(void)
 {
-	holds_up(&(struct charged){.takes_ns = 600000, .lag = 900},
-		&(struct charged){.takes_ns = 10000, .lag = 900},
-		WR_TIER_LAG_GAP_NS / 32, 0);
+	struct charged both[2] = {
+		{.takes_ns = 600000, .lag = 900}, {.takes_ns = 10000, .lag = 900}};
+
+	isolates_who_holds_up(both, WR_TIER_LAG_GAP_NS / 32);
 }
 
 /* Who has kept up itself, or was not warned, may have had the loop while the others had nothing
@@ -792,8 +798,15 @@ N1_who_keeps_its_neighbours_far_behind_is_isolated(void)
 static void
 N1_who_was_not_warned_keeps_nobody_behind(void)
 {
-	holds_up(&(struct charged){.takes_ns = 600000},
-		&(struct charged){.takes_ns = 10000, .lag = 900}, 0, 500);
+	struct charged both[2] = {{.takes_ns = 600000}, {.takes_ns = 10000, .lag = 900}};
+	struct wr_tier_rules rules;
+
+	make_charged(both, &rules);
+	for (int i = 0; i < 500; i++)
+		(void)turn();
+	CHECK_EQ(told_why, WR_TIER_WHY_NONE);
+	CHECK_EQ(both[1].task.tier.tier, WR_TIER_MONITOR);
+	wr_reactor_fini(&reactor);
 }
 
 /* It had more to do, and left before it came to it: nobody calls it any more. */

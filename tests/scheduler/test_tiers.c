@@ -411,22 +411,6 @@ P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once(void)
 	CHECK_EQ(change.dwell_ns, 250 * MS);
 	CHECK(!poll_with(signs)); /* it is there */
 
-	/* Who keeps its neighbours behind, too, once it was warned for what it did itself: before,
-	 * it may be one that catches up while they have nothing to do. */
-	for (int warned = 0; warned < 2; warned++) {
-		make("balanced");
-		(void)lag_for(5 * MS, 400 * US, 4, 8);
-		if (warned)
-			CHECK(wr_tier_move(&tier, &rules, WR_TIER_WARN, WR_TIER_WHY_LAG,
-				now, &change));
-		signs.overspent = false;
-		signs.keeps_behind = true;
-		now += 100 * US;
-		(void)poll_with(signs);
-		CHECK_EQ(tier.tier, warned ? WR_TIER_ISOLATE : WR_TIER_MONITOR);
-	}
-	signs.overspent = true;
-
 	/* Its neighbour, which was left behind as well. */
 	make("balanced");
 	(void)lag_for(5 * MS, 50 * US, 4, 8);
@@ -452,6 +436,27 @@ P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once(void)
 	signs.poll_ns = 400 * US;
 	CHECK(!poll_with(signs));
 	CHECK_EQ(tier.tier, WR_TIER_MONITOR);
+}
+
+/* Before it was warned for what it did itself it may be one that catches up, while the others
+ * have nothing to do. */
+static void
+N1_who_keeps_others_behind_is_isolated_if_it_was_warned(void)
+{
+	struct wr_tier_signs signs = {
+		.poll_ns = 400 * US, .keeps_behind = true, .part = 4, .round = 8};
+
+	for (int warned = 0; warned < 2; warned++) {
+		make("balanced");
+		(void)lag_for(5 * MS, 400 * US, 4, 8);
+		if (warned)
+			CHECK(wr_tier_move(&tier, &rules, WR_TIER_WARN, WR_TIER_WHY_LAG,
+				now, &change));
+		now += 100 * US;
+		(void)poll_with(signs);
+		CHECK_EQ(tier.tier, warned ? WR_TIER_ISOLATE : WR_TIER_MONITOR);
+	}
+	CHECK_EQ(change.why, WR_TIER_WHY_LEFT);
 }
 
 /* What its neighbours took beyond their part: of a millisecond in which it had 50 us of two
@@ -1012,6 +1017,7 @@ static const struct wr_test tests[] = {TEST(P15_the_kth_violation_in_a_row_promo
 	TEST(P2_lag_counts_against_who_takes_from_others),
 	TEST(P2_who_lags_is_measured_first),
 	TEST(P2_who_is_left_behind_and_takes_from_others_is_isolated_at_once),
+	TEST(N1_who_keeps_others_behind_is_isolated_if_it_was_warned),
 	TEST(N1_what_neighbours_took_is_known_while_it_is_measured),
 	TEST(N1_who_is_kept_far_behind_is_waited_for),
 	TEST(P2_lag_does_not_depend_on_how_often_one_looks), TEST(P2_bursts_are_no_lag),
