@@ -5,6 +5,7 @@
 #include "bus/bell.h"
 #include "tests/lib/fdleak.h"
 #include "tests/lib/test.h"
+#include "tests/lib/waiter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,13 +179,12 @@ nobody_is_passed_over(enum wr_io io)
 /* ---- from other threads --------------------------------------------------------------------- */
 
 static int bell_fd;
+static struct wr_thread_look waiter;
 
 static void *
 add_and_ring(void *arg)
 {
-	struct timespec rest = {.tv_nsec = 2 * 1000 * 1000};
-
-	nanosleep(&rest, NULL); /* so that it waits already, mostly; either way it must hear */
+	await_waiter(&waiter);
 	CHECK_EQ(wr_poller_add(&poller, bell_fd, WR_TOKEN, arg), 0);
 	ring(bell_fd);
 	return NULL;
@@ -199,6 +199,7 @@ what_is_added_in_a_wait_is_heard_by_it(enum wr_io io)
 
 		open_as(io);
 		bell_fd = wr_bell_make();
+		wr_thread_look_init(&waiter);
 		REQUIRE_EQ(pthread_create(&thread, NULL, add_and_ring, &mark), 0);
 		CHECK_EQ(listen(8), 1);
 		CHECK(heard[0] == &mark);

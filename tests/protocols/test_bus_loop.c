@@ -3,12 +3,12 @@
 #include "protocols/bus.h"
 
 #include "tests/lib/test.h"
+#include "tests/lib/waiter.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static weir_bus *
 bus_of(uint32_t idle, weir_event_fn on_event, void *ctx)
@@ -118,12 +118,12 @@ the_descriptor_is_quiet_after_a_turn(void)
 	weir_close(bus);
 }
 
+static struct wr_thread_look waiter;
+
 static void *
 wake_later(void *arg)
 {
-	struct timespec rest = {.tv_nsec = 2 * 1000 * 1000};
-
-	nanosleep(&rest, NULL); /* it waits by then, mostly; before or after, it must end */
+	await_waiter(&waiter);
 	(void)weir_wake(arg);
 	return NULL;
 }
@@ -131,10 +131,8 @@ wake_later(void *arg)
 static void *
 join_later(void *arg)
 {
-	struct timespec rest = {.tv_nsec = 2 * 1000 * 1000};
-
 	(void)arg;
-	nanosleep(&rest, NULL);
+	await_waiter(&waiter);
 	return bus_of(WEIR_IDLE_PARK, NULL, NULL);
 }
 
@@ -147,6 +145,7 @@ every_policy_wakes(void)
 		pthread_t thread;
 		void *other;
 
+		wr_thread_look_init(&waiter);
 		REQUIRE_EQ(pthread_create(&thread, NULL, wake_later, bus), 0);
 		CHECK_EQ(weir_turn(bus, 3600 * 1000), 0);
 		pthread_join(thread, NULL);

@@ -4,6 +4,7 @@
 #include "bus/bell.h"
 #include "tests/lib/fdleak.h"
 #include "tests/lib/test.h"
+#include "tests/lib/waiter.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -1030,12 +1031,9 @@ who_was_stopped_does_not_wait(void)
 }
 
 static void *
-wake_later(void *arg)
+wake_later(void *waiter)
 {
-	struct timespec rest = {.tv_nsec = 2 * 1000 * 1000};
-
-	(void)arg;
-	nanosleep(&rest, NULL); /* so that it waits already, mostly; either way it must end */
+	await_waiter(waiter);
 	wr_reactor_wake(&reactor);
 	return NULL;
 }
@@ -1048,10 +1046,12 @@ a_wake_ends_a_wait_that_never_sleeps(void)
 
 	for (int i = 0; i < 2; i++) {
 		struct worker w[1];
+		struct wr_thread_look waiter;
 		pthread_t thread;
 
 		make(w, 1, policies[i]);
-		REQUIRE_EQ(pthread_create(&thread, NULL, wake_later, NULL), 0);
+		wr_thread_look_init(&waiter);
+		REQUIRE_EQ(pthread_create(&thread, NULL, wake_later, &waiter), 0);
 		CHECK(!wr_reactor_idle(&reactor, 3600 * 1000));
 		pthread_join(thread, NULL);
 		/* Before the wait it counts for the next one, once. */
